@@ -1,0 +1,68 @@
+// The door: a request's URL becomes one validated path, or an OCI error. No raw string is used after it.
+import { isDigest, type Digest } from './digest.ts';
+import { OciError } from './error.ts';
+import { isName, isTag, type Reference } from './reference.ts';
+
+/** A path of the pull API (distribution-spec #endpoints, and Distribution's `_catalog`). */
+export type DistributionPath =
+  | { readonly kind: 'base' }
+  | { readonly kind: 'catalog' }
+  | { readonly kind: 'manifest'; readonly name: string; readonly reference: Reference }
+  | { readonly kind: 'blob'; readonly name: string; readonly digest: Digest }
+  | { readonly kind: 'tags'; readonly name: string }
+  | { readonly kind: 'referrers'; readonly name: string; readonly digest: Digest };
+
+const ROUTE = /^(?<name>.+)\/(?<noun>manifests|blobs|referrers)\/(?<rest>[^/]+)$/;
+const TAGS = /^(?<name>.+)\/tags\/list\/?$/;
+const UPLOAD = /^.+\/blobs\/uploads(?:\/[^/]*)?$/;
+
+function decode(raw: string): string {
+  try {
+    return decodeURIComponent(raw);
+  } catch (cause) {
+    throw new OciError('NAME_INVALID', 'the path is not valid percent-encoding', { cause });
+  }
+}
+
+function checkedName(name: string): string {
+  if (isName(name)) return name;
+  throw new OciError('NAME_INVALID', 'invalid repository name');
+}
+
+function checkedDigest(text: string): Digest {
+  if (isDigest(text)) return text;
+  throw new OciError('DIGEST_INVALID', 'invalid digest: sha256 or sha512 with lower-case hex is needed');
+}
+
+function checkedReference(text: string): Reference {
+  if (isTag(text)) return { tag: text };
+  if (text.includes(':')) return { digest: checkedDigest(text) };
+  throw new OciError('TAG_INVALID', 'invalid tag');
+}
+
+/**
+ * Parses the path of a request below `/v2` (query cut off or not). Percent-encoding is undone once, so that `%2F`
+ * is a `/` for everyone after; dot segments, empty segments and control characters fail the name's grammar.
+ * @throws {OciError} 400 for a bad name, tag or digest, 404 for a path that the API does not have.
+ */
+export function parsePath(url: string): DistributionPath {
+  const query = url.indexOf('?');
+  const path = decode(query < 0 ? url : url.slice(0, query));
+  if (path === '/v2' || path === '/v2/') return { kind: 'base' };
+  const rest = path.slice('/v2/'.length);
+  if (rest === '_catalog') return { kind: 'catalog' };
+  const tags = TAGS.exec(rest)?.groups;
+  if (tags) return { kind: 'tags', name: checkedName(tags['name']!) };
+  const route = ROUTE.exec(rest)?.groups;
+  if (UPLOAD.test(rest)) throw new OciError('BLOB_UPLOAD_UNKNOWN', 'this registry takes no uploads');
+  if (!route) throw new OciError('UNSUPPORTED', 'no such endpoint', { status: 404 });
+  const name = checkedName(route['name']!);
+  if (route['noun'] === 'manifests') return { kind: 'manifest', name, reference: checkedReference(route['rest']!) };
+  const digest = checkedDigest(route['rest']!);
+  return route['noun'] === 'blobs' ? { kind: 'blob', name, digest } : { kind: 'referrers', name, digest };
+}
+
+/** The repository that a path belongs to; `/v2/` and the catalog belong to none. */
+export function repositoryOf(path: DistributionPath): string | undefined {
+  return 'name' in path ? path.name : undefined;
+}
