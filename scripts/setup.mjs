@@ -1,0 +1,120 @@
+// Brings what a fresh clone lacks: the npm packages, and the Debian packages that the tests and the demo need.
+// Plain JavaScript without dependencies, since it runs on the system's Node before anything is installed.
+//
+//   node scripts/setup.mjs [--tools=none|demo|test] [-- command …]
+//
+// The command after `--` runs on the Node of node_modules. Debian packages are unpacked into `.tools` of the clone:
+// nothing is installed on the machine, no service starts, and no root is needed.
+import { spawn, spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { constants as osConstants } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
+import { unpackTools } from './debian-tools.mjs';
+
+const root = resolve(import.meta.dirname, '..');
+const modules = join(root, 'node_modules');
+const binaries = join(modules, '.bin');
+const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
+
+/** The Debian package of each tool; `own` ones come into the clone even where the machine has some version of them. */
+const demoTools = [
+  { name: 'docker-registry', package: 'docker-registry', own: true },
+  { name: 'busybox', package: 'busybox-static', own: true },
+  { name: 'skopeo', package: 'skopeo' },
+  { name: 'openssl', package: 'openssl' },
+];
+const testTools = [
+  ...demoTools,
+  { name: 'nginx', package: 'nginx' },
+  { name: 'dockerd', package: 'docker.io' },
+  { name: 'docker', package: 'docker.io' },
+  { name: 'containerd', package: 'containerd' },
+  { name: 'ctr', package: 'containerd' },
+  { name: 'podman', package: 'podman' },
+  { name: 'buildah', package: 'buildah' },
+];
+const toolSets = { none: [], demo: demoTools, test: testTools };
+
+function fail(message) {
+  console.error(`set-up: ${message}`);
+  process.exit(1);
+}
+
+/** PATH without this clone's own binaries, so that npm runs on the Node that is not about to be replaced. */
+function systemPath() {
+  const entries = (process.env.PATH ?? '').split(delimiter);
+  return entries.filter((entry) => resolve(entry) !== binaries).join(delimiter);
+}
+
+function isExecutable(file) {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isPresent(tool) {
+  if (isExecutable(join(root, '.tools/bin', tool.name))) return true;
+  const directories = [...systemPath().split(delimiter), ...systemDirectories];
+  return !tool.own && directories.some((directory) => isExecutable(join(directory, tool.name)));
+}
+
+function readPackages(file) {
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).packages : undefined;
+}
+
+/** Whether node_modules holds exactly the locked version of every package that is not optional. */
+function modulesAreInPlace() {
+  const installed = readPackages(join(modules, '.package-lock.json'));
+  if (installed === undefined || !isExecutable(join(binaries, 'node'))) return false;
+  const wanted = Object.entries(readPackages(join(root, 'package-lock.json')));
+  return wanted.every(([path, entry]) => {
+    return path === '' || entry.optional || installed[path]?.integrity === entry.integrity;
+  });
+}
+
+function installModules() {
+  console.log('set-up: fetching the npm packages of package-lock.json into node_modules (npm ci)');
+  const options = { cwd: root, stdio: 'inherit', env: { ...process.env, PATH: systemPath() } };
+  const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
+  const { status, error } = spawnSync('npm', ['ci', '--include=dev', '--include=optional', ...quiet], options);
+  if (error !== undefined) fail(`npm could not be started (${error.message}): install Node 20 or later with npm`);
+  if (status !== 0) fail('npm ci failed, see above: no npm registry reachable, or no space left?');
+  if (!isExecutable(join(binaries, 'node'))) {
+    fail('the npm package "node" has no binary: its install script must be allowed (npm config ignore-scripts)');
+  }
+}
+
+function bringTools(tools) {
+  const packages = [...new Set(tools.filter((tool) => !isPresent(tool)).map((tool) => tool.package))];
+  if (packages.length === 0) return;
+  const unpacked = tools.filter((tool) => packages.includes(tool.package));
+  try {
+    unpackTools({ directory: join(root, '.tools'), packages, tools: unpacked.map((tool) => tool.name) });
+  } catch (error) {
+    const names = packages.join(' ');
+    fail(`${names} could not be had (${error.message}); install what is missing yourself: apt-get install ${names}`);
+  }
+}
+
+/** Runs the command in the foreground, hands signals on to it, and ends as it ends. */
+function runCommand([command, ...args]) {
+  const env = { ...process.env, PATH: [binaries, systemPath()].join(delimiter) };
+  const child = spawn(command, args, { cwd: root, stdio: 'inherit', env });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('error', (error) => fail(`${command}: ${error.message}`));
+  child.on('exit', (code, signal) => process.exit(code ?? 128 + osConstants.signals[signal]));
+}
+
+const ownArguments = process.argv.slice(2);
+const border = ownArguments.indexOf('--');
+const command = border === -1 ? [] : ownArguments.slice(border + 1);
+const options = border === -1 ? ownArguments : ownArguments.slice(0, border);
+const set = options.find((option) => option.startsWith('--tools='))?.slice('--tools='.length) ?? 'none';
+if (!Object.hasOwn(toolSets, set)) fail(`--tools=${set} is none of ${Object.keys(toolSets).join(', ')}`);
+
+if (!modulesAreInPlace()) installModules();
+bringTools(toolSets[set]);
+if (command.length > 0) runCommand(command);
