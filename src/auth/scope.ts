@@ -1,0 +1,52 @@
+// Scopes: what a token lets its bearer do, as token entries and as the text of challenges and token requests.
+
+/** One entry of a token's `access` claim (Distribution spec/auth/jwt.md); other members are ignored. */
+export interface Access {
+  readonly type: string;
+  readonly name: string;
+  readonly actions: readonly string[];
+}
+
+/** What a request is made on: a repository, or the registry's catalog. */
+export type Resource = Pick<Access, 'type' | 'name'>;
+
+/** A repository as a resource. */
+export function repositoryResource(name: string): Resource {
+  return { type: 'repository', name };
+}
+
+/** What reading a repository needs. */
+export function pullAccess(name: string): Access {
+  return { ...repositoryResource(name), actions: ['pull'] };
+}
+
+/** What writing to a repository needs: Distribution refuses `push` alone. */
+export function pushAccess(name: string): Access {
+  return { ...repositoryResource(name), actions: ['pull', 'push'] };
+}
+
+/** What deleting from a repository needs. */
+export function deleteAccess(name: string): Access {
+  return { ...repositoryResource(name), actions: ['delete'] };
+}
+
+/** What the list of all repositories needs; its action is a literal `*`. */
+export function catalogAccess(): Access {
+  return { type: 'registry', name: 'catalog', actions: ['*'] };
+}
+
+/** The scope parameter of a challenge or a token request: resources apart by spaces (Distribution spec/auth/scope.md). */
+export function scopeText(access: readonly Access[]): string {
+  return access.map(({ type, name, actions }) => `${type}:${name}:${actions.join(',')}`).join(' ');
+}
+
+/**
+ * Whether a token's access contains an action on a resource. Type and name must be equal (a name is never a pattern,
+ * not even `*`); the action `*` stands for all.
+ */
+export function grants(access: readonly Access[], resource: Resource, action: string): boolean {
+  return access.some(
+    ({ type, name, actions }) =>
+      type === resource.type && name === resource.name && (actions.includes(action) || actions.includes('*')),
+  );
+}
