@@ -1,0 +1,21 @@
+// How the proxy itself is let in by a registry: where a request's Authorization header comes from.
+import type { Access } from '../auth/scope.ts';
+
+/** Gives requests to one registry their Authorization header. */
+export interface Authorizer {
+  /** The Authorization header for a request that needs this access, or undefined for none. */
+  header(access: readonly Access[]): Promise<string | undefined>;
+  /**
+   * Told of a 401 with its WWW-Authenticate; answers whether the request is worth one more try (credentials were
+   * renewed).
+   */
+  renew(access: readonly Access[], wwwAuthenticate: string | undefined): Promise<boolean>;
+}
+
+/** For a registry that asks for no authentication. */
+export function noAuthorizer(): Authorizer {
+  return {
+    header: () => Promise.resolve(undefined),
+    renew: () => Promise.resolve(false),
+  };
+}
