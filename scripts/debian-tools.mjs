@@ -67,25 +67,33 @@ function downloadWithLists(packages, directory, state) {
   }
 }
 
-/** A wrapper, since the unpacked programs must find unpacked libraries and helpers (containerd's shim, runc, conmon). */
-function writeWrapper(directory, name) {
-  const candidates = binaryDirectories.map((bin) => join(bin, name));
-  const binary = candidates.find((file) => existsSync(join(directory, 'root', file)));
-  if (binary === undefined) throw new Error(`no ${name} in its Debian package`);
+/**
+ * Writes `file`, a shell script that runs `binary` with the libraries of `tools`, a directory of unpacked packages.
+ * Both paths are relative to the file's directory, so that a clone can be moved.
+ */
+export function writeWrapper({ file, tools, binary, prologue = [] }) {
   const lines = [
     '#!/bin/sh',
-    'tools=$(cd "${0%/*}/../root" && pwd)',
+    `here=$(CDPATH= cd "\${0%/*}" && pwd) && tools=$(CDPATH= cd "$here/${tools}" && pwd) || exit 127`,
     'for lib in "$tools"/usr/lib/*-linux-gnu* "$tools"/lib/*-linux-gnu*; do',
     '  [ -d "$lib" ] && LD_LIBRARY_PATH="$lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"',
     'done',
-    'PATH="$tools/usr/bin:$tools/usr/sbin:$PATH"',
-    'export LD_LIBRARY_PATH PATH',
-    `exec "$tools/${binary}" "$@"`,
+    'export LD_LIBRARY_PATH',
+    ...prologue,
+    `exec "$here/${binary}" "$@"`,
   ];
-  const wrapper = join(directory, 'bin', name);
-  writeFileSync(`${wrapper}.new`, `${lines.join('\n')}\n`);
-  chmodSync(`${wrapper}.new`, 0o755);
-  renameSync(`${wrapper}.new`, wrapper);
+  writeFileSync(`${file}.new`, `${lines.join('\n')}\n`);
+  chmodSync(`${file}.new`, 0o755);
+  renameSync(`${file}.new`, file);
+}
+
+function wrapTool(directory, name) {
+  const candidates = binaryDirectories.map((bin) => join('root', bin, name));
+  const binary = candidates.find((file) => existsSync(join(directory, file)));
+  if (binary === undefined) throw new Error(`no ${name} in its Debian package`);
+  // Some look up helpers of their own in PATH: containerd its shim, dockerd containerd, podman conmon.
+  const prologue = ['PATH="$tools/usr/bin:$tools/usr/sbin:$PATH"', 'export PATH'];
+  writeWrapper({ file: join(directory, 'bin', name), tools: '../root', binary: join('..', binary), prologue });
 }
 
 /**
@@ -100,7 +108,7 @@ export function unpackTools({ directory, packages, tools }) {
   try {
     downloadWithLists(packages, archives, state);
     for (const file of readdirSync(archives)) run('dpkg', ['--extract', join(archives, file), join(directory, 'root')]);
-    for (const tool of tools) writeWrapper(directory, tool);
+    for (const tool of tools) wrapTool(directory, tool);
   } finally {
     for (const scratch of [archives, state]) rmSync(scratch, { recursive: true, force: true });
   }

@@ -6,14 +6,15 @@
 // The command after `--` runs on the Node of node_modules. Debian packages are unpacked into `.tools` of the clone:
 // nothing is installed on the machine, no service starts, and no root is needed.
 import { spawn, spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, rmSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
-import { unpackTools } from './debian-tools.mjs';
+import { unpackTools, writeWrapper } from './debian-tools.mjs';
 
 const root = resolve(import.meta.dirname, '..');
 const modules = join(root, 'node_modules');
 const binaries = join(modules, '.bin');
+const node = join(binaries, 'node');
 const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
 /** The Debian package of each tool; `own` ones come into the clone even where the machine has some version of them. */
@@ -68,7 +69,7 @@ function readPackages(file) {
 /** Whether node_modules holds exactly the locked version of every package that is not optional. */
 function modulesAreInPlace() {
   const installed = readPackages(join(modules, '.package-lock.json'));
-  if (installed === undefined || !isExecutable(join(binaries, 'node'))) return false;
+  if (installed === undefined || !isExecutable(node)) return false;
   const wanted = Object.entries(readPackages(join(root, 'package-lock.json')));
   return wanted.every(([path, entry]) => {
     return path === '' || entry.optional || installed[path]?.integrity === entry.integrity;
@@ -82,8 +83,29 @@ function installModules() {
   const { status, error } = spawnSync('npm', ['ci', '--include=dev', '--include=optional', ...quiet], options);
   if (error !== undefined) fail(`npm could not be started (${error.message}): install Node 20 or later with npm`);
   if (status !== 0) fail('npm ci failed, see above: no npm registry reachable, or no space left?');
-  if (!isExecutable(join(binaries, 'node'))) {
+  if (!isExecutable(node)) {
     fail('the npm package "node" has no binary: its install script must be allowed (npm config ignore-scripts)');
+  }
+  ensureNodeRuns();
+}
+
+/** A small Debian lacks the one library beyond libc and libstdc++ that the npm package's Node is linked with. */
+function ensureNodeRuns() {
+  const firstTry = spawnSync(node, ['--version'], { encoding: 'utf8' });
+  if (firstTry.status === 0) return;
+  // Should anything fail below, the next run starts over rather than on a Node that does not run.
+  rmSync(node);
+  if (!firstTry.stderr.includes('libatomic')) fail(`the npm package "node" does not run: ${firstTry.stderr.trim()}`);
+  bringPackages(['libatomic1'], []);
+  writeWrapper({ file: node, tools: '../../.tools/root', binary: '../node/bin/node' });
+}
+
+function bringPackages(packages, tools) {
+  try {
+    unpackTools({ directory: join(root, '.tools'), packages, tools });
+  } catch (error) {
+    const names = packages.join(' ');
+    fail(`${names} could not be had (${error.message}); install what is missing yourself: apt-get install ${names}`);
   }
 }
 
@@ -91,12 +113,10 @@ function bringTools(tools) {
   const packages = [...new Set(tools.filter((tool) => !isPresent(tool)).map((tool) => tool.package))];
   if (packages.length === 0) return;
   const unpacked = tools.filter((tool) => packages.includes(tool.package));
-  try {
-    unpackTools({ directory: join(root, '.tools'), packages, tools: unpacked.map((tool) => tool.name) });
-  } catch (error) {
-    const names = packages.join(' ');
-    fail(`${names} could not be had (${error.message}); install what is missing yourself: apt-get install ${names}`);
-  }
+  bringPackages(
+    packages,
+    unpacked.map((tool) => tool.name),
+  );
 }
 
 /** Runs the command in the foreground, hands signals on to it, and ends as it ends. */
