@@ -1,0 +1,48 @@
+// What a registry's answer means. "Not known" is never mistaken for "does not exist".
+import type { OciErrorCode } from '../oci/error.ts';
+
+/** Codes by which a registry says that something does not exist. */
+export type MissingCode = Extract<OciErrorCode, 'MANIFEST_UNKNOWN' | 'BLOB_UNKNOWN' | 'NAME_UNKNOWN'>;
+
+/** Every way in which a registry can fail to give what was asked. */
+export type Failure =
+  /** It does not exist: said by a registry in the specification's words. */
+  | { readonly kind: 'missing'; readonly code: MissingCode }
+  /** The registry knows us, but gives us nothing of this repository. */
+  | { readonly kind: 'refused' }
+  /** The registry does not accept our key at all. */
+  | { readonly kind: 'locked-out' }
+  /** 429, with its Retry-After. */
+  | { readonly kind: 'busy'; readonly retryAfter?: string }
+  /** The registry does not have this endpoint (405, or its own 404 for it). */
+  | { readonly kind: 'unsupported' }
+  /** 416: nothing of the range is there. */
+  | { readonly kind: 'unsatisfiable' }
+  /** Not reachable, too slow, broken, or no registry at all; `reason` is for the log. */
+  | { readonly kind: 'unavailable'; readonly reason: string };
+
+/** What was asked, or why it could not be had. */
+export type Answer<T> = { readonly kind: 'found'; readonly value: T } | Failure;
+
+/** Wraps a value as found. */
+export function found<T>(value: T): { readonly kind: 'found'; readonly value: T } {
+  return { kind: 'found', value };
+}
+
+/** A registry could not be asked: connection, time-out, 502, 503, 504, or an open circuit breaker. */
+export class RegistryOutage extends Error {
+  constructor(registry: string, reason: string, cause?: unknown) {
+    super(`${registry}: ${reason}`, cause === undefined ? undefined : { cause });
+    this.name = 'RegistryOutage';
+  }
+}
+
+/** Turns an outage thrown by `work` into an answer; other errors are bugs and go on. */
+export async function answered<T>(work: () => Promise<Answer<T>>): Promise<Answer<T>> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof RegistryOutage) return { kind: 'unavailable', reason: error.message };
+    throw error;
+  }
+}

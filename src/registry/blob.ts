@@ -1,0 +1,113 @@
+// Blobs of one registry: opened at any byte, redirects to object storage followed without our Authorization.
+import type { Readable } from 'node:stream';
+import { pullAccess } from '../auth/scope.ts';
+import type { Digest } from '../oci/digest.ts';
+import { parseContentRange, rangeHeader, type ByteRange } from '../oci/range.ts';
+import { answered, found, RegistryOutage, type Answer } from './answer.ts';
+import type { Classify } from './classify.ts';
+import type { Client, RegistryRequest, RegistryResponse } from './client.ts';
+
+/** An open body: from byte `start` on. Whoever gets it reads or destroys it. */
+export interface BlobBody {
+  readonly body: Readable;
+  readonly start: number;
+  /** The last byte of the body, where the registry says it. */
+  readonly end?: number;
+  /** The whole blob's size in bytes, where the registry says it. */
+  readonly size?: number;
+}
+
+/** Blobs by (repository, digest); `timeout` in milliseconds to the headers. */
+export interface Blobs {
+  /** GET; a registry that ignores the range gives the whole body with `start` 0. */
+  open(name: string, digest: Digest, timeout: number, range?: ByteRange): Promise<Answer<BlobBody>>;
+  /** The size, undefined where a registry does not say it. */
+  head(name: string, digest: Digest, timeout: number): Promise<Answer<{ readonly size?: number }>>;
+}
+
+const REDIRECTS_MAX = 5;
+const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
+
+function blobPath(name: string, digest: Digest): string {
+  return `/v2/${name}/blobs/${digest}`;
+}
+
+function lengthOf(response: RegistryResponse): number | undefined {
+  const length = Number(response.headers['content-length'] ?? NaN);
+  return Number.isSafeInteger(length) && length >= 0 ? length : undefined;
+}
+
+function bodyOf(response: RegistryResponse): BlobBody | undefined {
+  const { body, statusCode } = response;
+  if (statusCode === 200) {
+    const size = lengthOf(response);
+    return { body, start: 0, ...(size === undefined ? {} : { size, end: size - 1 }) };
+  }
+  const part = parseContentRange(String(response.headers['content-range'] ?? ''));
+  return part && { body, ...part };
+}
+
+/** @see Blobs */
+export function createBlobs(client: Client, classify: Classify): Blobs {
+  function redirected(response: RegistryResponse, from: URL): URL {
+    const location = response.headers['location'];
+    const target = typeof location === 'string' && URL.canParse(location, from) ? new URL(location, from) : undefined;
+    const downgraded = from.protocol === 'https:' && target?.protocol === 'http:';
+    if (!target || !/^https?:$/.test(target.protocol) || downgraded) {
+      throw new RegistryOutage(client.registry, 'redirect that cannot be followed');
+    }
+    return target;
+  }
+
+  /** Follows redirects by hand: storage must not see our token, and its signature must stay as it is. */
+  async function follow(first: RegistryRequest): Promise<RegistryResponse> {
+    let url = new URL(first.target, client.origin);
+    let request = first;
+    for (let hop = 0; hop <= REDIRECTS_MAX; hop += 1) {
+      const response = await client.send(request);
+      if (!REDIRECT_STATUS.has(response.statusCode)) return response;
+      await response.body.dump();
+      url = redirected(response, url);
+      request = { ...first, target: url, access: url.origin === client.origin.origin ? first.access : undefined };
+    }
+    throw new RegistryOutage(client.registry, 'too many redirects');
+  }
+
+  async function open(name: string, digest: Digest, timeout: number, range?: ByteRange): Promise<Answer<BlobBody>> {
+    const response = await follow({
+      method: 'GET',
+      target: blobPath(name, digest),
+      access: [pullAccess(name)],
+      headers: { 'accept-encoding': 'identity', ...(range ? { range: rangeHeader(range) } : {}) },
+      timeout,
+    });
+    if (response.statusCode !== 200 && response.statusCode !== 206) return classify(response, 'blob');
+    const body = bodyOf(response);
+    if (body) return found(body);
+    response.body.destroy();
+    return { kind: 'unavailable', reason: `${client.registry}: 206 without a Content-Range` };
+  }
+
+  async function head(name: string, digest: Digest, timeout: number): Promise<Answer<{ size?: number }>> {
+    const target = blobPath(name, digest);
+    const response = await follow({ method: 'HEAD', target, access: [pullAccess(name)], timeout });
+    if (response.statusCode === 200) {
+      await response.body.dump();
+      const size = lengthOf(response);
+      return found(size === undefined ? {} : { size });
+    }
+    const isStorage = response.headers['docker-distribution-api-version'] === undefined && response.statusCode === 403;
+    if (!isStorage) return classify(response, 'blob', 'HEAD');
+    // A storage's URL is signed for one method: ask for the first byte instead.
+    await response.body.dump();
+    const first = await open(name, digest, timeout, { start: 0, end: 0 });
+    if (first.kind !== 'found') return first;
+    first.value.body.on('error', () => undefined).destroy();
+    return found(first.value.size === undefined ? {} : { size: first.value.size });
+  }
+
+  return {
+    open: (name, digest, timeout, range) => answered(() => open(name, digest, timeout, range)),
+    head: (name, digest, timeout) => answered(() => head(name, digest, timeout)),
+  };
+}

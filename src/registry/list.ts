@@ -1,0 +1,83 @@
+// Lists of one registry: tags, referrers and the catalog, passed on page by page.
+import { catalogAccess, pullAccess } from '../auth/scope.ts';
+import type { Digest } from '../oci/digest.ts';
+import { answered, found, type Answer } from './answer.ts';
+import { type Classify } from './classify.ts';
+import type { Client, RegistryResponse } from './client.ts';
+
+/** Which list is asked for. */
+export type ListPath =
+  | { readonly kind: 'tags'; readonly name: string }
+  | { readonly kind: 'referrers'; readonly name: string; readonly digest: Digest }
+  | { readonly kind: 'catalog' };
+
+/** One page as the registry gave it. */
+export interface Page {
+  readonly mediaType: string;
+  readonly bytes: Buffer;
+  /** Query of the next page (`n=…&last=…`), where the registry's Link leads to the same list of the same host. */
+  readonly next?: string;
+  /** `OCI-Filters-Applied` (distribution-spec #listing-referrers). */
+  readonly filtersApplied?: string;
+}
+
+/** Lists, one page a call; `query` as in the request. */
+export interface Lists {
+  page(list: ListPath, query: URLSearchParams, timeout: number): Promise<Answer<Page>>;
+}
+
+const PAGE_MAX = 32 * 1024 * 1024;
+
+/** The path of a list (distribution-spec #endpoints). */
+export function listPath(list: ListPath): string {
+  switch (list.kind) {
+    case 'catalog':
+      return '/v2/_catalog';
+    case 'tags':
+      return `/v2/${list.name}/tags/list`;
+    case 'referrers':
+      return `/v2/${list.name}/referrers/${list.digest}`;
+  }
+}
+
+function nextOf(response: RegistryResponse, asked: URL): string | undefined {
+  const link = [response.headers['link'] ?? []].flat().join(', ');
+  const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(link)?.[1];
+  if (target === undefined || !URL.canParse(target, asked)) return undefined;
+  const url = new URL(target, asked);
+  // A registry behind a proxy may name itself with another scheme; another host or path is not this list.
+  const same = url.hostname === asked.hostname && decodeURI(url.pathname) === decodeURI(asked.pathname);
+  return same ? url.search.slice(1) : undefined;
+}
+
+/** @see Lists */
+export function createLists(client: Client, classify: Classify): Lists {
+  async function page(list: ListPath, query: URLSearchParams, timeout: number): Promise<Answer<Page>> {
+    const search = query.toString();
+    const target = listPath(list) + (search === '' ? '' : `?${search}`);
+    const access = list.kind === 'catalog' ? [catalogAccess()] : [pullAccess(list.name)];
+    const response = await client.send({ method: 'GET', target, access, timeout });
+    if (response.statusCode !== 200) return classify(response, 'list');
+    const chunks: Buffer[] = [];
+    let size = 0;
+    try {
+      for await (const chunk of response.body as AsyncIterable<Buffer>) {
+        size += chunk.length;
+        if (size > PAGE_MAX) return { kind: 'unavailable', reason: `${client.registry}: list over 32 MiB` };
+        chunks.push(chunk);
+      }
+    } catch (error) {
+      return { kind: 'unavailable', reason: `${client.registry}: list broke off: ${(error as Error).message}` };
+    }
+    const next = nextOf(response, new URL(target, client.origin));
+    const filters = response.headers['oci-filters-applied'];
+    return found({
+      mediaType: String(response.headers['content-type'] ?? 'application/json'),
+      bytes: Buffer.concat(chunks, size),
+      ...(next === undefined ? {} : { next }),
+      ...(typeof filters === 'string' ? { filtersApplied: filters } : {}),
+    });
+  }
+
+  return { page: (list, query, timeout) => answered(() => page(list, query, timeout)) };
+}

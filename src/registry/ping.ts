@@ -1,0 +1,49 @@
+// What a registry says of itself and of our key: two facts that decide how its other answers are read.
+import { createSingleFlight } from '../lib/single-flight.ts';
+import { RegistryOutage } from './answer.ts';
+import type { Client } from './client.ts';
+
+/** The answer of `/v2/` (distribution-spec #determining-support). */
+export interface Ping {
+  /** Whether a registry answers there, and not a default back-end or a maintenance page. */
+  readonly isRegistry: boolean;
+  /** Whether it accepts our credentials. */
+  readonly acceptsUs: boolean;
+}
+
+/** Asks `/v2/` with our own token, at most once in `ttl` milliseconds. @throws RegistryOutage */
+export type Pinger = () => Promise<Ping>;
+
+const PING_TIMEOUT = 5_000;
+
+function isMarkup(contentType: unknown): boolean {
+  return /html|xml/i.test(String(contentType ?? ''));
+}
+
+/** A pinger that remembers a good answer for `ttl` milliseconds; bad ones are asked again. */
+export function createPinger(client: Client, { ttl = 5_000, now = Date.now } = {}): Pinger {
+  const flight = createSingleFlight<Ping>();
+  let last: { at: number; ping: Ping } | undefined;
+
+  async function ask(): Promise<Ping> {
+    const response = await client.send({ method: 'GET', target: '/v2/', access: [], timeout: PING_TIMEOUT });
+    await response.body.dump();
+    const { statusCode, headers } = response;
+    const speaksV2 = headers['docker-distribution-api-version'] !== undefined;
+    const ping = {
+      isRegistry:
+        (statusCode === 200 && !isMarkup(headers['content-type'])) ||
+        (statusCode === 401 && headers['www-authenticate'] !== undefined) ||
+        (statusCode < 500 && speaksV2),
+      acceptsUs: statusCode === 200,
+    };
+    last = ping.isRegistry && ping.acceptsUs ? { at: now(), ping } : undefined;
+    return ping;
+  }
+
+  return async () => {
+    if (client.breaker.isOpen) throw new RegistryOutage(client.registry, 'circuit breaker open');
+    if (last && now() - last.at < ttl) return last.ping;
+    return flight('', ask);
+  };
+}
