@@ -1,0 +1,26 @@
+// How a token names the key that signed it: registries know the same key by different ids.
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { calculateJwkThumbprint, exportJWK } from 'jose';
+
+const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+function base32(bytes: Uint8Array): string {
+  const bits = Array.from(bytes, (byte) => byte.toString(2).padStart(8, '0')).join('');
+  return (bits.match(/.{5}/g) ?? []).map((five) => BASE32[Number.parseInt(five, 2)]).join('');
+}
+
+function publicHalf(key: KeyObject): KeyObject {
+  return key.type === 'public' ? key : createPublicKey(key);
+}
+
+/** The id by which Distribution 2 and GitLab know a key: 240 bits of the SHA-256 of its SubjectPublicKeyInfo, in base32. */
+export function libtrustId(key: KeyObject): string {
+  const der = publicHalf(key).export({ type: 'spki', format: 'der' });
+  const hash = createHash('sha256').update(der).digest();
+  return base32(hash.subarray(0, 30)).match(/.{4}/g)!.join(':');
+}
+
+/** The id by which Distribution 3 knows a key: its JWK thumbprint (RFC 7638, SHA-256, base64url). */
+export async function thumbprint(key: KeyObject): Promise<string> {
+  return calculateJwkThumbprint(await exportJWK(publicHalf(key)));
+}
