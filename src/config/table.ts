@@ -1,0 +1,36 @@
+// The declaration as people read it: README's table and the text of --help.
+import type { Variable } from './variable.ts';
+import { variables } from './variables.ts';
+
+/** README's configuration table as Markdown, without a line end after the last row. */
+export function configurationTable(): string {
+  const rows = declared().map((variable) => `| \`${variable.name}\` | ${defaultOf(variable)} | ${helpOf(variable)} |`);
+  return ['| variable | default | meaning |', '|---|---|---|', ...rows].join('\n');
+}
+
+/** The same table as plain text for a terminal: a line with name and default, and one with the meaning. */
+export function configurationHelp(): string {
+  const width = Math.max(...declared().map(({ name }) => name.length));
+  const entries = declared().map((variable) => {
+    const { name } = variable;
+    return `  ${name.padEnd(width)}  ${plain(defaultOf(variable))}\n      ${plain(helpOf(variable))}`;
+  });
+  return ['Configuration, by environment variables (name, default, meaning):', ...entries].join('\n');
+}
+
+function declared(): Variable[] {
+  return Object.values(variables);
+}
+
+function defaultOf({ shown, default: text, required }: Variable): string {
+  if (shown !== undefined) return shown;
+  return required ? 'required' : `\`${text}\``;
+}
+
+function helpOf({ name, help, secret }: Variable): string {
+  return secret ? `${help}; or \`${name}_FILE\`: a file that holds it` : help;
+}
+
+function plain(markdown: string): string {
+  return markdown.replaceAll('`', '');
+}

@@ -1,0 +1,271 @@
+// The one declaration of every variable, in the order of the table: type, default, name and help come from here.
+import {
+  formatAddress,
+  isLoopback,
+  listenAddress,
+  realmUrl,
+  registryHost,
+  registryUrl,
+  trustedProxies,
+} from './address.ts';
+import { writableDirectory } from './directory.ts';
+import { repositoryGlobs } from './glob.ts';
+import { authoritiesFile, certificatesFile, holdsCertificateOf, privateKeyFile } from './pem-file.ts';
+import { bearerSecret, choice, duration, integer, label, onOff, quotable, size } from './value.ts';
+import type { Known, Variable } from './variable.ts';
+
+/** Every variable that works, keyed by its property of the configuration. */
+export const variables = {
+  listen: {
+    name: 'GEO_LISTEN',
+    default: '127.0.0.1:5080',
+    help: 'where nginx or the ingress reaches the proxy',
+    value: listenAddress,
+  },
+  adminListen: {
+    name: 'GEO_ADMIN_LISTEN',
+    default: '127.0.0.1:5081',
+    help: 'status page, admin API, `/metrics`, `/healthz`, `/readyz`',
+    value: listenAddress,
+    conflict: sameListener,
+  },
+  adminToken: {
+    name: 'GEO_ADMIN_TOKEN',
+    requiredWhen: adminIsReachable,
+    shown: 'required for an admin listener on other than loopback',
+    help: 'what admin requests carry as `Authorization: Bearer`; `/healthz` and `/readyz` stay open, without detail',
+    value: bearerSecret,
+    secret: true,
+  },
+  siteName: {
+    name: 'GEO_SITE_NAME',
+    derived: (_, { hostname }) =>
+      hostname()
+        .replaceAll(/[^\w.-]/g, '-')
+        .slice(0, 64),
+    shown: 'host name',
+    help: "in the page's title, the metrics (`site`), the log, `Via`",
+    value: label,
+  },
+  primaryUrl: {
+    name: 'GEO_PRIMARY_URL',
+    required: true,
+    help: 'the primary registry (GitLab: `geo_registry_replication_primary_api_url`)',
+    value: registryUrl,
+  },
+  secondaryUrl: {
+    name: 'GEO_SECONDARY_URL',
+    required: true,
+    help: 'the local registry',
+    value: registryUrl,
+    conflict: sameRegistry,
+  },
+  pushHost: {
+    name: 'GEO_PUSH_HOST',
+    derived: ({ primaryUrl }) => primaryUrl?.host,
+    shown: 'host of `GEO_PRIMARY_URL`',
+    help: 'what a refused push tells people to use',
+    value: registryHost,
+  },
+  keyFile: {
+    name: 'GEO_KEY_FILE',
+    requiredWhen: keyIsNeeded,
+    shown: 'required for `key`, and for `token` without `GEO_CERT_FILE`',
+    help: '`gitlab-registry.key`: the one private key of all the sites',
+    value: privateKeyFile,
+  },
+  primaryAuth: {
+    name: 'GEO_PRIMARY_AUTH',
+    default: 'key',
+    help: 'how the proxy authenticates to the primary: `key` (mints a JWT), `docker-config` (a Docker `config.json` and its credential helpers), `none`',
+    value: choice('key', 'docker-config', 'none'),
+  },
+  secondaryAuth: {
+    name: 'GEO_SECONDARY_AUTH',
+    default: 'key',
+    help: 'how the proxy authenticates to the local registry: `key`, `docker-config`, `none`',
+    value: choice('key', 'docker-config', 'none'),
+  },
+  clientAuth: {
+    name: 'GEO_CLIENT_AUTH',
+    default: 'token',
+    help: 'how clients authenticate: `token` (a JWT, checked here) or `none` (a trusted network)',
+    value: choice('token', 'none'),
+    warn: openToAll,
+  },
+  tokenRealm: {
+    name: 'GEO_TOKEN_REALM',
+    requiredWhen: ({ clientAuth }) => (clientAuth === 'token' ? 'GEO_CLIENT_AUTH is token' : undefined),
+    shown: 'required for `token`',
+    help: 'the realm that the local registry sends already: `https://gitlab.example.com/jwt/auth`',
+    value: realmUrl,
+    warn: plainRealm,
+  },
+  tokenService: {
+    name: 'GEO_TOKEN_SERVICE',
+    default: 'container_registry',
+    help: 'audience of tokens',
+    value: quotable,
+  },
+  tokenIssuer: {
+    name: 'GEO_TOKEN_ISSUER',
+    default: 'omnibus-gitlab-issuer',
+    help: 'issuer of tokens (charts and source installations: `gitlab-issuer`)',
+    value: quotable,
+  },
+  certFile: {
+    name: 'GEO_CERT_FILE',
+    requiredWhen: ({ tokenKeyId }) => (tokenKeyId === 'x5c' ? 'GEO_TOKEN_KEY_ID is x5c' : undefined),
+    shown: 'public half of the key',
+    help: "what the registry calls `rootcertbundle`: PEM certificates or keys that may have signed a client's token",
+    value: certificatesFile,
+    conflict: noCertificateOfKey,
+  },
+  tokenKeyId: {
+    name: 'GEO_TOKEN_KEY_ID',
+    default: 'libtrust',
+    help: 'how minted tokens name their key: `libtrust` (Distribution 2.8, GitLab), `rfc7638` (Distribution 3), `x5c` (both; needs `GEO_CERT_FILE`)',
+    value: choice('libtrust', 'rfc7638', 'x5c'),
+  },
+  caFile: {
+    name: 'GEO_CA_FILE',
+    shown: "the system's roots",
+    help: "more certificate authorities for both registries' TLS",
+    value: authoritiesFile,
+  },
+  dataDir: {
+    name: 'GEO_DATA_DIR',
+    default: './data',
+    help: 'the spool, and what else must survive a restart',
+    value: writableDirectory,
+  },
+  spoolMax: {
+    name: 'GEO_SPOOL_MAX',
+    default: '20GiB',
+    help: 'most that fills may hold on disk',
+    value: size,
+  },
+  memoryCache: {
+    name: 'GEO_MEMORY_CACHE',
+    default: '64MiB',
+    help: 'manifests kept in memory',
+    value: size,
+  },
+  tagTtl: {
+    name: 'GEO_TAG_TTL',
+    default: '0s',
+    help: 'how long a tag looked up at the primary is believed; 0: ask for every pull',
+    value: duration({ zero: true }),
+  },
+  primaryTimeout: {
+    name: 'GEO_PRIMARY_TIMEOUT',
+    default: '5s',
+    help: "to the headers of a primary's answer on a client's behalf",
+    value: duration({ zero: false }),
+  },
+  fetchConnections: {
+    name: 'GEO_FETCH_CONNECTIONS',
+    default: '16',
+    help: 'connections to the primary in all; half are reserved for on-demand',
+    value: integer(1, 1024),
+  },
+  store: {
+    name: 'GEO_STORE',
+    default: 'on',
+    help: '`off`: the secondary is never written to (both registries share one storage)',
+    value: onOff,
+  },
+  replicationInclude: {
+    name: 'GEO_REPLICATION_INCLUDE',
+    default: '',
+    shown: 'all',
+    help: 'repositories to store: globs separated by commas; `group` and `group/**` are all below it, `group/*` one level, `group/project` only that',
+    value: repositoryGlobs,
+  },
+  replicationExclude: {
+    name: 'GEO_REPLICATION_EXCLUDE',
+    default: '',
+    shown: 'none',
+    help: 'repositories that are served but never stored, in the same form; it wins over `GEO_REPLICATION_INCLUDE`',
+    value: repositoryGlobs,
+  },
+  trustedProxies: {
+    name: 'GEO_TRUSTED_PROXIES',
+    default: 'loopback',
+    help: 'whose `X-Forwarded-*` are believed: `loopback`, `uniquelocal`, addresses and networks, separated by commas',
+    value: trustedProxies,
+  },
+  shutdownTimeout: {
+    name: 'GEO_SHUTDOWN_TIMEOUT',
+    default: '30s',
+    help: 'how long open transfers may finish',
+    value: duration({ zero: true }),
+  },
+  logLevel: {
+    name: 'GEO_LOG_LEVEL',
+    default: 'info',
+    help: '`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`; JSON lines, readable when the output is a terminal',
+    value: choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+  },
+} as const satisfies Record<string, Variable>;
+
+/** Names that the documentation of later versions knows: set here, they are no typing errors. */
+export const laterNames: readonly string[] = [
+  'GEO_EVENTS_TOKEN',
+  'GEO_EVENTS_TOKEN_FILE',
+  'GEO_DATABASE_URL',
+  'GEO_DATABASE_URL_FILE',
+  'GEO_BLOB_DELIVERY',
+  'GEO_SECONDARY_ROOT',
+  'GEO_REPLICATION',
+  'GEO_REPLICATION_CONCURRENCY',
+  'GEO_REPLICATION_BANDWIDTH',
+  'GEO_RECONCILE_INTERVAL',
+  'GEO_VERIFY_INTERVAL',
+  'GEO_REPOSITORIES_FILE',
+  'GEO_REMOVAL_LIMIT',
+];
+
+function sameListener({ listen, adminListen }: Known): string | undefined {
+  if (listen === undefined || adminListen === undefined || listen.port === 0) return undefined;
+  return formatAddress(listen) === formatAddress(adminListen)
+    ? 'is GEO_LISTEN too; allowed: another address or port'
+    : undefined;
+}
+
+function adminIsReachable({ adminListen }: Known): string | undefined {
+  if (adminListen === undefined || isLoopback(adminListen.host)) return undefined;
+  return `GEO_ADMIN_LISTEN, ${formatAddress(adminListen)}, is not loopback`;
+}
+
+function sameRegistry({ primaryUrl, secondaryUrl }: Known): string | undefined {
+  return primaryUrl !== undefined && primaryUrl.href === secondaryUrl?.href
+    ? 'is GEO_PRIMARY_URL too; allowed: the URL of another registry'
+    : undefined;
+}
+
+function keyIsNeeded({ primaryAuth, secondaryAuth, clientAuth, certFile }: Known): string | undefined {
+  if (primaryAuth === 'key') return 'GEO_PRIMARY_AUTH is key';
+  if (secondaryAuth === 'key') return 'GEO_SECONDARY_AUTH is key';
+  return clientAuth === 'token' && certFile === undefined
+    ? 'GEO_CLIENT_AUTH is token without GEO_CERT_FILE'
+    : undefined;
+}
+
+function noCertificateOfKey({ tokenKeyId, keyFile, certFile }: Known): string | undefined {
+  if (tokenKeyId !== 'x5c' || keyFile === undefined || certFile === undefined) return undefined;
+  if (holdsCertificateOf(keyFile, certFile)) return undefined;
+  return "holds no certificate of GEO_KEY_FILE; allowed with GEO_TOKEN_KEY_ID x5c: a file with that key's certificate";
+}
+
+function openToAll({ clientAuth, listen }: Known): string | undefined {
+  if (clientAuth !== 'none') return undefined;
+  const where = listen === undefined ? 'GEO_LISTEN' : formatAddress(listen);
+  return `none: WHOEVER REACHES ${where} CAN PULL EVERY REPOSITORY; for a trusted network only`;
+}
+
+function plainRealm({ tokenRealm }: Known): string | undefined {
+  if (tokenRealm === undefined || !/^http:/i.test(tokenRealm) || isLoopback(new URL(tokenRealm).hostname))
+    return undefined;
+  return 'is not https: clients will send their passwords to it in the clear';
+}
