@@ -6,6 +6,8 @@ export type Priority = 'on-demand' | 'background';
 /** Takes a slot; resolves with the function that gives it back (calling it again does nothing). */
 export interface Slots {
   take(ticket: Ticket): Promise<() => void>;
+  /** Looks at the queue again after a ticket's priority was raised. */
+  poke(): void;
 }
 
 /** A place in the queue; raising its priority while it waits moves it ahead. */
@@ -19,7 +21,7 @@ interface Waiter {
 }
 
 /** Slots for `total` holders; background holders get half of them at the most, and on-demand ones go first. */
-export function createSlots(total: number): Slots & { poke(): void } {
+export function createSlots(total: number): Slots {
   const backgroundMax = Math.max(1, Math.floor(total / 2));
   const waiting: Waiter[] = [];
   let held = 0;

@@ -1,0 +1,71 @@
+// Pass-through: a blob that the spool does not hold goes from the primary to its client and into the store at once.
+import { Readable, type Writable } from 'node:stream';
+
+// A store that takes nothing for this long (ms) is given up, so that it never holds up the client.
+const STORE_PATIENCE = 10_000;
+
+/** Resolves when `sink` takes more, is gone, or was given up for taking nothing. */
+function untilDrained(sink: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const patience = setTimeout(() => sink.destroy(new Error('the store is too slow')), STORE_PATIENCE);
+    const done = (): void => {
+      clearTimeout(patience);
+      sink.off('drain', done).off('close', done);
+      resolve();
+    };
+    sink.on('drain', done).on('close', done);
+  });
+}
+
+/**
+ * A stream of `source` for one client that writes the same bytes to `store`. When the client leaves, the store still
+ * gets the rest; when the store fails, the client does not notice. An error of the source destroys both.
+ */
+export class PassThroughReader extends Readable {
+  readonly #store: Writable;
+  #more: (() => void) | undefined;
+
+  constructor(source: AsyncIterable<Buffer>, store: Writable) {
+    super({ highWaterMark: 256 * 1024 });
+    this.#store = store;
+    store.on('error', () => undefined);
+    this.#pump(source).then(
+      () => {
+        store.end();
+        this.push(null);
+      },
+      (error: Error) => {
+        store.destroy(error);
+        this.destroy(error);
+      },
+    );
+  }
+
+  override _read(): void {
+    this.#more?.();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#more?.();
+    callback(error);
+  }
+
+  async #pump(source: AsyncIterable<Buffer>): Promise<void> {
+    for await (const chunk of source) {
+      await Promise.all([this.#toClient(chunk), this.#toStore(chunk)]);
+      if (this.destroyed && this.#store.destroyed) return;
+    }
+  }
+
+  async #toClient(chunk: Buffer): Promise<void> {
+    if (this.destroyed || this.push(chunk)) return;
+    await new Promise<void>((resolve) => {
+      this.#more = resolve;
+    });
+  }
+
+  async #toStore(chunk: Buffer): Promise<void> {
+    if (this.#store.destroyed || this.#store.write(chunk)) return;
+    await untilDrained(this.#store);
+  }
+}

@@ -1,0 +1,180 @@
+// The spool: files on disk that hold a blob while it comes in, until it is stored. Only files of our own are touched.
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { algorithmOf, hexOf, parseDigest, type Digest } from '../oci/digest.ts';
+import { isName } from '../oci/reference.ts';
+
+/** A whole blob that an earlier run left: checked by its digest before it is used. */
+export interface Leftover {
+  readonly digest: Digest;
+  readonly size: number;
+  /** Repositories that it belongs to. */
+  readonly names: readonly string[];
+  readonly file: SpoolFile;
+}
+
+interface Note {
+  readonly digest: Digest;
+  readonly names: readonly string[];
+}
+
+// <algorithm>-<hex>.<uuid>.part while it comes in, .blob when its digest was right, .json: whose it is.
+const OURS = /^sha(?:256|512)-[0-9a-f]{64,128}\.[0-9a-f-]{36}\.(?:part|blob|json)$/;
+
+function parseNote(text: string): Note | undefined {
+  try {
+    const { digest, names } = JSON.parse(text) as { digest?: unknown; names?: unknown };
+    const parsed = parseDigest(digest);
+    if (!parsed || !Array.isArray(names)) return undefined;
+    return { digest: parsed, names: names.filter((name): name is string => typeof name === 'string' && isName(name)) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** One file of the spool: written once from the front, read anywhere, gone when disposed of. */
+export class SpoolFile {
+  readonly #handle: FileHandle;
+  readonly #base: string;
+  readonly #free: (bytes: number) => void;
+  #reserved: number;
+  #name: string;
+  #disposed = false;
+
+  constructor(
+    handle: FileHandle,
+    base: string,
+    suffix: 'part' | 'blob',
+    reserved: number,
+    free: (bytes: number) => void,
+  ) {
+    this.#handle = handle;
+    this.#base = base;
+    this.#name = `${base}.${suffix}`;
+    this.#reserved = reserved;
+    this.#free = free;
+  }
+
+  /** Notes that more of the spool's space is this file's. */
+  grew(bytes: number): void {
+    this.#reserved += bytes;
+  }
+
+  /** Writes all of `chunk` at `position`. @throws what the file system says (ENOSPC …). */
+  async write(chunk: Uint8Array, position: number): Promise<void> {
+    let written = 0;
+    while (written < chunk.length) {
+      const { bytesWritten } = await this.#handle.write(chunk, written, chunk.length - written, position + written);
+      written += bytesWritten;
+    }
+  }
+
+  /** Reads up to `length` bytes at `position`; at least one where there is one. */
+  async read(position: number, length: number): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafe(length);
+    const { bytesRead } = await this.#handle.read(buffer, 0, length, position);
+    return buffer.subarray(0, bytesRead);
+  }
+
+  /** Makes the file one that the next run takes up: its digest was right, and it belongs to `names`. */
+  async keep(digest: Digest, names: readonly string[]): Promise<void> {
+    await writeFile(`${this.#base}.json`, JSON.stringify({ digest, names } satisfies Note), { mode: 0o600 });
+    const name = `${this.#base}.blob`;
+    if (this.#name === name) return;
+    await rename(this.#name, name);
+    this.#name = name;
+  }
+
+  /** Removes and closes the file; its space is free then. */
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    await Promise.all([rm(this.#name, { force: true }), rm(`${this.#base}.json`, { force: true })]);
+    await this.#handle.close();
+    this.#free(this.#reserved);
+  }
+
+  /** Closes the file and leaves it for the next run. */
+  async leave(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    await this.#handle.close();
+  }
+}
+
+/** The spool's folder and how much of `max` bytes is in use. */
+export class Spool {
+  readonly #dir: string;
+  readonly #max: number;
+  #used = 0;
+
+  constructor(dir: string, max: number) {
+    this.#dir = dir;
+    this.#max = max;
+  }
+
+  /** Bytes in use, unlinked but open files counted. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** Whether `bytes` could be had if nothing else were in the spool. */
+  couldHold(bytes: number): boolean {
+    return bytes <= this.#max;
+  }
+
+  /** Whether `bytes` are free now. */
+  fits(bytes: number): boolean {
+    return this.#used + bytes <= this.#max;
+  }
+
+  /** Takes `bytes` of the space; false where they are not there. */
+  reserve(bytes: number): boolean {
+    if (!this.fits(bytes)) return false;
+    this.#used += bytes;
+    return true;
+  }
+
+  readonly #release = (bytes: number): void => {
+    this.#used -= bytes;
+  };
+
+  /** A new file for a blob; `reserved` bytes were reserved for it and are given back when it is disposed of. */
+  async create(digest: Digest, reserved: number): Promise<SpoolFile> {
+    const base = join(this.#dir, `${algorithmOf(digest)}-${hexOf(digest)}.${randomUUID()}`);
+    try {
+      const handle = await open(`${base}.part`, 'wx+', 0o600);
+      return new SpoolFile(handle, base, 'part', reserved, this.#release);
+    } catch (error) {
+      this.#release(reserved);
+      throw error;
+    }
+  }
+
+  /** Opens what an earlier run finished and did not store, and removes what it did not finish. */
+  async recover(): Promise<Leftover[]> {
+    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    const ours = (await readdir(this.#dir)).filter((name) => OURS.test(name));
+    const leftovers = await Promise.all(
+      ours.filter((name) => name.endsWith('.blob')).map((name) => this.#takeUp(name)),
+    );
+    const taken = new Set(leftovers.filter((left) => left !== undefined).map((left) => left.base));
+    const rest = ours.map((name) => join(this.#dir, name)).filter((path) => !taken.has(path.replace(/\.\w+$/, '')));
+    await Promise.all(rest.map((path) => rm(path, { force: true })));
+    return leftovers.filter((left) => left !== undefined);
+  }
+
+  async #takeUp(name: string): Promise<(Leftover & { base: string }) | undefined> {
+    const base = join(this.#dir, name.slice(0, -'.blob'.length));
+    const note = parseNote(await readFile(`${base}.json`, 'utf8').catch(() => ''));
+    if (!note || note.names.length === 0) return undefined;
+    const handle = await open(`${base}.blob`, 'r').catch(() => undefined);
+    if (!handle) return undefined;
+    const { size } = await handle.stat();
+    // Beyond the limit it may be, if the limit was lowered: it goes as soon as it is stored.
+    this.#used += size;
+    const file = new SpoolFile(handle, base, 'blob', size, this.#release);
+    return { digest: note.digest, size, names: note.names, file, base };
+  }
+}

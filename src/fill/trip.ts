@@ -1,0 +1,150 @@
+// A trip: a flight and what it is for, the repositories that have the blob, and its uploads into the secondary.
+import type { Log } from '../lib/log.ts';
+import type { Meter } from '../lib/meter.ts';
+import { createSingleFlight } from '../lib/single-flight.ts';
+import type { Ticket } from '../lib/slots.ts';
+import { found, type Answer } from '../registry/answer.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Flight } from './flight.ts';
+import { FlightReader } from './reader.ts';
+import type { Store } from './store.ts';
+
+/** What every trip needs. */
+export interface TripDeps {
+  readonly primary: Registry;
+  readonly store: Store;
+  readonly log: Log;
+  readonly meter: Meter;
+  /** Whether blobs of this repository are stored in the secondary. */
+  readonly isStored: (name: string) => boolean;
+  /** Whether uploads may still begin. */
+  readonly isOpen: () => boolean;
+  /** Told once the blob is whole and in the secondary wherever it belongs. */
+  readonly onSettled: (trip: Trip) => void;
+}
+
+// How long (ms) a whole blob may take to be stored before its file is made one that survives a crash.
+const KEEP_AFTER = 1_000;
+
+/** One flight's trip. */
+export class Trip {
+  readonly flight: Flight;
+  readonly ticket: Ticket;
+  readonly #deps: TripDeps;
+  /** Repositories for which the primary has confirmed the blob. */
+  readonly #members = new Set<string>();
+  readonly #stores = new Map<string, Promise<Answer<undefined>>>();
+  #isSettled = false;
+  readonly #joining = createSingleFlight<Answer<unknown>>();
+
+  constructor(deps: TripDeps, flight: Flight, ticket: Ticket, members: Iterable<string>) {
+    this.#deps = deps;
+    this.flight = flight;
+    this.ticket = ticket;
+    for (const name of members) this.#members.add(name);
+    void flight.ended.then(() => this.#land());
+  }
+
+  /** Resolves when the flight and the uploads that were begun have ended. */
+  async ended(): Promise<void> {
+    await this.flight.ended;
+    await Promise.allSettled(this.#stores.values());
+  }
+
+  /** Lets go of the flight; a whole blob that is not stored everywhere is left for the next run. */
+  async close(): Promise<void> {
+    if (this.flight.state !== 'whole' || this.#isSettled) return this.flight.release();
+    await this.#keep();
+    await this.flight.leave();
+  }
+
+  /** Proves with the primary that the blob belongs to this repository, too. */
+  async join(name: string, timeout: number): Promise<Answer<unknown>> {
+    if (this.#members.has(name)) return found(undefined);
+    const { digest } = this.flight;
+    const answer = await this.#joining(name, () => this.#deps.primary.blobs.head(name, digest, timeout));
+    if (answer.kind !== 'found') return answer;
+    this.#members.add(name);
+    this.#isSettled = false;
+    if (this.flight.state !== 'spilled') void this.storeIn(name);
+    return answer;
+  }
+
+  /** Stores the blob in a repository: streaming while it comes in, or linked from one that has it by then. */
+  storeIn(name: string): Promise<Answer<undefined>> {
+    if (!this.#deps.isStored(name)) return Promise.resolve({ kind: 'unsupported' });
+    const under = this.#stores.get(name);
+    if (under) return under;
+    const first = this.#stores.entries().next().value;
+    const storing = this.#holding(() => (first ? this.#link(name, ...first) : this.#upload(name)));
+    this.#stores.set(name, storing);
+    void storing.then((answer) => this.#afterStore(name, answer));
+    return storing;
+  }
+
+  async #holding<T>(work: () => Promise<T>): Promise<T> {
+    this.flight.hold();
+    try {
+      return await work();
+    } finally {
+      this.flight.release();
+    }
+  }
+
+  #upload(name: string): Promise<Answer<undefined>> {
+    const { flight } = this;
+    return this.#deps.store.uploadAgain(
+      name,
+      flight.digest,
+      () => new FlightReader(flight),
+      () => flight.size,
+      () => this.#deps.isOpen() && (flight.state === 'flying' || flight.state === 'whole'),
+    );
+  }
+
+  async #link(name: string, from: string, stored: Promise<Answer<undefined>>): Promise<Answer<undefined>> {
+    const { flight } = this;
+    const answer = await stored;
+    await flight.ended;
+    if (flight.state !== 'whole') return { kind: 'unavailable', reason: 'the blob did not arrive' };
+    if (answer.kind !== 'found') return this.#upload(name);
+    return this.#deps.store.link(name, flight.digest, from, () => new FlightReader(flight), flight.size ?? 0);
+  }
+
+  async #afterStore(name: string, answer: Answer<undefined>): Promise<void> {
+    const { log, meter } = this.#deps;
+    const { digest } = this.flight;
+    meter('stores_total', { result: answer.kind === 'found' ? 'stored' : 'failed' });
+    if (answer.kind === 'found') return this.#settle();
+    // A failed one is forgotten, so that it can be tried again.
+    this.#stores.delete(name);
+    await this.flight.ended;
+    if (this.flight.state !== 'whole') return;
+    const reason = answer.kind === 'unavailable' ? answer.reason : answer.kind;
+    log.warn({ repository: name, digest, reason }, 'blob not stored; its file is kept for now');
+    await this.#keep();
+  }
+
+  /** The transfer has ended: a blob that takes a while to be stored survives a crash meanwhile. */
+  async #land(): Promise<void> {
+    if (this.flight.state !== 'whole') return;
+    await this.#settle();
+    if (!this.#isSettled) setTimeout(() => void (this.#isSettled || this.#keep()), KEEP_AFTER).unref();
+  }
+
+  async #keep(): Promise<void> {
+    await this.flight.keep([...this.#members].filter(this.#deps.isStored)).catch(() => undefined);
+  }
+
+  /** Tells when nothing is left to do: whole, and every repository that wants it has it. */
+  async #settle(): Promise<void> {
+    await this.flight.ended;
+    if (this.flight.state !== 'whole') return;
+    const stores = [...this.#members].filter(this.#deps.isStored).map((name) => this.#stores.get(name));
+    if (stores.includes(undefined)) return;
+    const answers = await Promise.all(stores);
+    if (this.#isSettled || !answers.every((answer) => answer?.kind === 'found')) return;
+    this.#isSettled = true;
+    this.#deps.onSettled(this);
+  }
+}
