@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+'use strict';
+// Plain ES5, so that a Node that is too old can read this file far enough to say so.
+var fs = require('fs');
+var path = require('path');
+
+var version = process.versions.node;
+
+if (parseInt(version, 10) < 24) {
+  console.error('geo-registry-proxy needs Node.js 24 or newer; this is ' + version);
+  process.exit(1);
+}
+
+// A checkout runs its sources, which Node reads as they are: a dist/ of an earlier build beside them would be a trap.
+// What is shipped holds dist/ alone; and below node_modules Node refuses to strip types, whatever lies there.
+var root = path.join(__dirname, '..');
+var source = path.join(root, 'src', 'cli.ts');
+var isInstalled = root.split(path.sep).indexOf('node_modules') >= 0;
+var cli = !isInstalled && fs.existsSync(source) ? source : path.join(root, 'dist', 'cli.js');
+
+require(cli).runCli(process.argv.slice(2));

@@ -1,0 +1,114 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { configurationHelp } from '../../src/config/table.ts';
+import { environment, temporaryDirectory } from '../config/environment.ts';
+import { run } from './process.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+test.each([[], ['--help'], ['help']])('help tells of commands and variables: %s', async (...args) => {
+  const { code, stdout, stderr } = await run(args);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toContain(configurationHelp());
+  for (const command of ['serve', 'config', 'token']) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
+});
+
+test.each([
+  ['serve', '--env-file'],
+  ['config', '--check'],
+  ['token', '--repository'],
+])('%s --help tells of %s', async (command, option) => {
+  const { code, stdout } = await run([command, '--help']);
+  expect(code).toBe(0);
+  expect(stdout).toContain(option);
+  expect(stdout).toContain('--env-file');
+});
+
+test('--version is that of the package', async () => {
+  expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+});
+
+test.each([
+  [['sevre'], "geo-registry-proxy: unknown command 'sevre'\n(Did you mean serve?)\n"],
+  [['config', '--jsno'], "geo-registry-proxy: unknown option '--jsno'\n(Did you mean --json?)\n"],
+  [['config', '--json', '--check'], "geo-registry-proxy: option '--check' cannot be used with option '--json'\n"],
+  [['serve', 'now'], "geo-registry-proxy: too many arguments for 'serve'. Expected 0 arguments but got 1: now.\n"],
+  [['token'], "geo-registry-proxy: required option '--repository <name>' not specified\n"],
+])('wrong usage is told and exits 2: %s', async (args, stderr) => {
+  expect(await run(args)).toEqual({ code: 2, stdout: '', stderr });
+});
+
+test.each([['serve'], ['config'], ['config', '--check'], ['token', '--repository', 'a/b']])(
+  'a wrong configuration is told line by line and exits 1: %s %s',
+  async (...args) => {
+    const env = { ...environment(), GEO_TAG_TTL: '5', GEO_STORE: 'yes', GEO_TAG_TLL: '5s' };
+    expect(await run(args, env)).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: [
+        'geo-registry-proxy: warning: GEO_TAG_TLL: unknown (did you mean GEO_TAG_TTL?), ignored',
+        'geo-registry-proxy: GEO_TAG_TTL: "5" is not a duration; allowed: a whole number with ms, s, m or h, such as 500ms, 30s, 5m or 1h, or 0, at most 596h',
+        'geo-registry-proxy: GEO_STORE: "yes" is not known; allowed: on or off',
+        '',
+      ].join('\n'),
+    });
+  },
+);
+
+test('config --check says that a right configuration is ok', async () => {
+  expect(await run(['config', '--check'], environment())).toEqual({
+    code: 0,
+    stdout: 'configuration is ok\n',
+    stderr: '',
+  });
+});
+
+test('config prints each value and where it comes from, without secrets', async () => {
+  const { code, stdout } = await run(['config'], { ...environment(), GEO_ADMIN_TOKEN: 's3cret', GEO_TAG_TTL: '1m' });
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^GEO_TAG_TTL +1m +environment$/m);
+  expect(stdout).toMatch(/^GEO_SPOOL_MAX +20GiB +default$/m);
+  expect(stdout).toMatch(/^GEO_CA_FILE +- +default$/m);
+  expect(stdout).toMatch(/^GEO_ADMIN_TOKEN +\(secret\) +environment$/m);
+  expect(stdout).not.toContain('s3cret');
+});
+
+test('config --json prints an object of texts', async () => {
+  const env = environment();
+  const { stdout } = await run(['config', '--json'], { ...env, GEO_ADMIN_TOKEN: 's3cret' });
+  expect(JSON.parse(stdout)).toMatchObject({
+    ...env,
+    GEO_LISTEN: '127.0.0.1:5080',
+    GEO_ADMIN_TOKEN: '(secret)',
+    GEO_CA_FILE: null,
+  });
+});
+
+test('config tells its warnings on standard error', async () => {
+  const { code, stdout, stderr } = await run(['config', '--check'], { ...environment(), GEO_CLIENT_AUTH: 'none' });
+  expect({ code, stdout }).toEqual({ code: 0, stdout: 'configuration is ok\n' });
+  expect(stderr).toMatch(/^geo-registry-proxy: warning: GEO_CLIENT_AUTH: none: .*\n$/);
+});
+
+test.each([
+  ['before', (path: string) => ['--env-file', path, 'config', '--json']],
+  ['after', (path: string) => ['config', '--json', '--env-file', path]],
+])('--env-file is read, %s the command, and the environment wins', async (_, args) => {
+  const path = join(temporaryDirectory(), 'geo.env');
+  const { GEO_TOKEN_REALM, ...env } = environment();
+  writeFileSync(path, `# the site\nGEO_TOKEN_REALM="${GEO_TOKEN_REALM}"\nGEO_TAG_TTL=1m\nGEO_SPOOL_MAX=1GiB\n`);
+  const { stdout } = await run(args(path), { ...env, GEO_SPOOL_MAX: '2GiB' });
+  expect(JSON.parse(stdout)).toMatchObject({ GEO_TOKEN_REALM, GEO_TAG_TTL: '1m', GEO_SPOOL_MAX: '2GiB' });
+});
+
+test('an --env-file that cannot be read is told in a line', async () => {
+  expect(await run(['config', '--env-file', '/nowhere/geo.env'], environment())).toEqual({
+    code: 1,
+    stdout: '',
+    stderr:
+      'geo-registry-proxy: --env-file: "/nowhere/geo.env" cannot be read: ENOENT: no such file or directory, open \'/nowhere/geo.env\'\n',
+  });
+});
