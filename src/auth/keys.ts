@@ -65,7 +65,7 @@ export function readPrivateKey(text: string): KeyObject {
     const labels = blocks.map(({ label }) => label.toLowerCase()).join(', ');
     throw new Error(labels ? `no private key: holds ${labels}` : 'no private key: not a PEM file');
   }
-  if (block.label.startsWith('ENCRYPTED') || block.pem.includes('ENCRYPTED')) {
+  if (block.label.startsWith('ENCRYPTED') || block.pem.includes('Proc-Type: 4,ENCRYPTED')) {
     throw new Error('the private key is encrypted: one without a passphrase is needed');
   }
   return usable(parsed('the private key', () => createPrivateKey(block.pem)));

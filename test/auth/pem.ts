@@ -1,7 +1,7 @@
 // Keys and certificates for the tests, made by openssl as operators make them.
 import { execFileSync } from 'node:child_process';
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -49,20 +49,10 @@ export function certificateChainIn(directory: { path(name: string): string }): {
     openssl('req', '-new', '-key', at(`${name}.key`), '-subj', `/CN=${name}`, '-out', at(`${name}.csr`));
     const signer =
       name === issuer ? ['-signkey', at(`${name}.key`)] : ['-CA', at(`${issuer}.crt`), '-CAkey', at(`${issuer}.key`)];
-    openssl(
-      'x509',
-      '-req',
-      '-in',
-      at(`${name}.csr`),
-      ...signer,
-      '-set_serial',
-      '1',
-      '-days',
-      '30',
-      '-out',
-      at(`${name}.crt`),
-    );
+    const what = ['-set_serial', '1', '-days', '30', '-extfile', at('ca.ext'), '-out', at(`${name}.crt`)];
+    openssl('x509', '-req', '-in', at(`${name}.csr`), ...signer, ...what);
   };
+  writeFileSync(at('ca.ext'), 'basicConstraints=critical,CA:TRUE\n');
   issue('root', 'root');
   issue('intermediate', 'root');
   issue('leaf', 'intermediate');
