@@ -73,9 +73,9 @@ function listenFailure(error: unknown, config: Pick<Config, 'listen' | 'adminLis
     { name: 'GEO_LISTEN', ...config.listen },
     { name: 'GEO_ADMIN_LISTEN', ...config.adminListen },
   ];
-  // Both may have one port on different addresses, and `localhost` is bound by its address.
+  // Both may have one port on different addresses, `localhost` is bound by its address, and port 0 is left out.
   const listener =
-    listeners.find((wanted) => wanted.port === port && wanted.host === address) ??
-    listeners.find((wanted) => wanted.port === port || wanted.host === hostname);
+    listeners.find(({ host, port: wanted }) => host === address && wanted === (port ?? wanted)) ??
+    listeners.find(({ host, port: wanted }) => host === hostname || wanted === port);
   return listener && new Error(`${listener.name}: cannot listen`, { cause: error });
 }

@@ -56,16 +56,16 @@ export function inspectConfig(
     if (reading.value !== undefined) Object.assign(known, { [property]: reading.value });
     readings.push(reading);
   }
-  const problems = readings.flatMap((reading) => problemOf(reading, known) ?? []);
+  const problems = readings.flatMap((reading) => problemOf(reading, known, env) ?? []);
   const warnings = [...readings.flatMap(({ variable }) => warningOf(variable, known) ?? []), ...unknownVariables(env)];
   if (problems.length > 0) throw new ConfigError(problems, warnings);
   // Without problems every certain property has its value, of the type that its parser gives.
   return { config: { ...known, warnings } as Config, settings: readings.map(settingOf) };
 }
 
-function problemOf(reading: Reading, known: Known): string | undefined {
+function problemOf(reading: Reading, known: Known, env: NodeJS.ProcessEnv): string | undefined {
   if (reading.problem !== undefined) return reading.problem;
-  return reading.value === undefined ? missing(reading.variable, known) : conflict(reading, known);
+  return reading.value === undefined ? missing(reading.variable, known, env) : conflict(reading, known);
 }
 
 function warningOf({ name, warn }: Variable, known: Known): string | undefined {

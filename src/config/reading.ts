@@ -26,8 +26,12 @@ export function readVariable(variable: Variable, env: NodeJS.ProcessEnv, known: 
 }
 
 /** The line for a variable that has no value though this configuration needs one. */
-export function missing({ name, required, requiredWhen, value }: Variable, known: Known): string | undefined {
-  const reason = requiredWhen?.(known);
+export function missing(
+  { name, required, requiredWhen, value }: Variable,
+  known: Known,
+  env: NodeJS.ProcessEnv,
+): string | undefined {
+  const reason = requiredWhen?.(known, env);
   if (!required && reason === undefined) return undefined;
   return `${name}: not set${reason === undefined ? '' : `, and required because ${reason}`}; allowed: ${value.allowed}`;
 }

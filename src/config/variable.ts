@@ -56,8 +56,8 @@ export interface Variable {
   /** A default that depends on the machine or on variables declared before. */
   readonly derived?: (known: Known, effects: Effects) => string | undefined;
   readonly required?: true;
-  /** The reason why it is required in this configuration, if there is one. */
-  readonly requiredWhen?: (known: Known) => string | undefined;
+  /** The reason why it is required in this configuration, if there is one; the environment tells wrong from not set. */
+  readonly requiredWhen?: (known: Known, env: NodeJS.ProcessEnv) => string | undefined;
   /** What the default column shows in the place of `default`. */
   readonly shown?: string;
   /** Its value is never shown, and it may be given as `<name>_FILE`. */

@@ -244,12 +244,13 @@ function sameRegistry({ primaryUrl, secondaryUrl }: Known): string | undefined {
     : undefined;
 }
 
-function keyIsNeeded({ primaryAuth, secondaryAuth, clientAuth, certFile }: Known): string | undefined {
+function keyIsNeeded(
+  { primaryAuth, secondaryAuth, clientAuth }: Known,
+  { GEO_CERT_FILE }: NodeJS.ProcessEnv,
+): string | undefined {
   if (primaryAuth === 'key') return 'GEO_PRIMARY_AUTH is key';
   if (secondaryAuth === 'key') return 'GEO_SECONDARY_AUTH is key';
-  return clientAuth === 'token' && certFile === undefined
-    ? 'GEO_CLIENT_AUTH is token without GEO_CERT_FILE'
-    : undefined;
+  return clientAuth === 'token' && !GEO_CERT_FILE ? 'GEO_CLIENT_AUTH is token without GEO_CERT_FILE' : undefined;
 }
 
 function noCertificateOfKey({ tokenKeyId, keyFile, certFile }: Known): string | undefined {

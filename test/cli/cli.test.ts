@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { configurationHelp } from '../../src/config/table.ts';
 import { environment, temporaryDirectory } from '../config/environment.ts';
-import { run } from './process.ts';
+import { entry, run, start } from './process.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -29,6 +29,16 @@ test.each([
 
 test('--version is that of the package', async () => {
   expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+});
+
+test.each(['--help', '--version'])("%s does without the server's libraries", async (option) => {
+  const hooks = join(temporaryDirectory(), 'hooks.mjs');
+  const resolve = '(name, context, next) => (console.error(name), next(name, context))';
+  writeFileSync(hooks, `import { registerHooks } from 'node:module'; registerHooks({ resolve: ${resolve} });`);
+  const { stderr } = await start(['--import', hooks, entry, option]).ended;
+  const resolved = stderr.split('\n');
+  expect(resolved).toContain('commander');
+  expect(resolved.filter((name) => /^(fastify|undici|pino|jose|@fastify.*|\.\/main\.ts)$/.test(name))).toEqual([]);
 });
 
 test.each([

@@ -92,8 +92,23 @@ test('the one of two addresses with one port is named that is taken', async () =
   expect(stderr).toMatch(/^geo-registry-proxy: GEO_ADMIN_LISTEN: cannot listen: listen EADDRINUSE/);
 });
 
-test('a host name that does not exist names its variable', async () => {
-  const { code, stderr } = await serving([], { GEO_LISTEN: 'nowhere.invalid:0' }).ended;
-  expect(code).toBe(1);
-  expect(stderr).toMatch(/^geo-registry-proxy: GEO_LISTEN: cannot listen: getaddrinfo \w+ nowhere\.invalid\n$/);
+test('an address of another machine names its variable', async () => {
+  expect(await serving([], { GEO_LISTEN: '192.0.2.1:0' }).ended).toMatchObject({
+    code: 1,
+    stderr: 'geo-registry-proxy: GEO_LISTEN: cannot listen: listen EADDRNOTAVAIL: address not available 192.0.2.1\n',
+  });
+});
+
+test('a port that is taken on localhost names its variable', async () => {
+  const { stderr } = await serving([], { GEO_ADMIN_LISTEN: `localhost:${await takenPort('localhost')}` }).ended;
+  expect(stderr).toMatch(/^geo-registry-proxy: GEO_ADMIN_LISTEN: cannot listen: listen EADDRINUSE/);
+});
+
+test('a host name that cannot be looked up names its variable', async () => {
+  // A label over 63 characters: the resolver refuses it without asking any server.
+  const host = 'x'.repeat(64);
+  expect(await serving([], { GEO_LISTEN: `${host}:0` }).ended).toMatchObject({
+    code: 1,
+    stderr: `geo-registry-proxy: GEO_LISTEN: cannot listen: getaddrinfo ENOTFOUND ${host}\n`,
+  });
 });

@@ -216,6 +216,12 @@ test('neither key nor realm is required where nobody needs them', () => {
   expect(problems({ GEO_PRIMARY_URL, GEO_SECONDARY_URL, GEO_DATA_DIR, ...open })).toEqual([]);
 });
 
+test('a wrong certificate file is not one that is not set', () => {
+  const { GEO_KEY_FILE: _, ...env } = environment();
+  const changes = { GEO_PRIMARY_AUTH: 'none', GEO_SECONDARY_AUTH: 'none', GEO_CERT_FILE: '/nowhere/certificate' };
+  expect(problems({ ...env, ...changes })).toEqual([expect.stringMatching(/^GEO_CERT_FILE: /)]);
+});
+
 test('every wrong variable has its line, in the order of the table', () => {
   const env = { ...environment(), GEO_LOG_LEVEL: 'x', GEO_STORE: 'x', GEO_LISTEN: 'x', GEO_SECONDARY_URL: undefined };
   const names = problems(env).map((line) => line.split(':')[0]);
