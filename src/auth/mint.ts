@@ -61,13 +61,15 @@ async function headerFor({ key, chain }: SigningKey, tokenKeyId: TokenKeyId): Pr
 export function createMinter(deps: MinterDeps, options: { ttl?: number; cacheSize?: number } = {}): Minter {
   const { keys, issuer, service, tokenKeyId, clock = Date.now } = deps;
   const cache = new LRUCache<string, Minted>({ max: options.cacheSize ?? 10_000 });
+  let { version } = keys.current();
   let signing = signingKey(keys.current(), tokenKeyId);
   let header = headerFor(signing, tokenKeyId);
 
   function useCurrentKey(): void {
-    const current = signingKey(keys.current(), tokenKeyId);
-    if (current === signing) return;
-    signing = current;
+    const current = keys.current();
+    if (current.version === version) return;
+    signing = signingKey(current, tokenKeyId);
+    ({ version } = current);
     header = headerFor(signing, tokenKeyId);
     cache.clear();
   }

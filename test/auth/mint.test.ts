@@ -147,9 +147,9 @@ describe("a minter's memory", () => {
     const { minter, state } = minterOf();
     const working = state.keys;
     // jose refuses to sign with it.
-    state.keys = { ...working, signing: { key: createSecretKey(Buffer.alloc(32)), chain: [] } };
+    state.keys = { ...working, version: 2, signing: { key: createSecretKey(Buffer.alloc(32)), chain: [] } };
     await expect(minter.mint([pullAccess('a')])).rejects.toThrow();
-    state.keys = working;
+    state.keys = { ...working, version: 3 };
     await expect(minter.mint([pullAccess('a')])).resolves.toMatch(/^ey/);
   });
 });
