@@ -1,4 +1,5 @@
 // How the proxy itself is let in by a registry: where a request's Authorization header comes from.
+import type { Minter } from '../auth/mint.ts';
 import type { Access } from '../auth/scope.ts';
 
 /** Gives requests to one registry their Authorization header. */
@@ -17,5 +18,16 @@ export function noAuthorizer(): Authorizer {
   return {
     header: () => Promise.resolve(undefined),
     renew: () => Promise.resolve(false),
+  };
+}
+
+/** For a registry that trusts the sites' key: tokens of our own. */
+export function keyAuthorizer(minter: Minter): Authorizer {
+  return {
+    header: async (access) => `Bearer ${await minter.mint(access)}`,
+    async renew(access) {
+      await minter.mint(access, { fresh: true });
+      return true;
+    },
   };
 }
