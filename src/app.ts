@@ -1,0 +1,93 @@
+// The Fastify instances: the pull API with its health check, and the admin listener. Here, and in routes, Fastify ends.
+import replyFrom from '@fastify/reply-from';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import type { Dispatcher } from 'undici';
+import { OciError } from './oci/error.ts';
+import type { ProxyDeps, ProxyOptions } from './proxy/deps.ts';
+import { sendError } from './proxy/error-reply.ts';
+import { addPullRoutes, isV2 } from './proxy/routes.ts';
+import { addHealthRoute, addStatusRoutes, type StatusDeps } from './status/routes.ts';
+
+/** What the instances are made of. */
+export interface AppDeps {
+  readonly logger: Logger;
+  readonly proxy: ProxyDeps;
+  readonly proxyOptions: ProxyOptions;
+  /** The local registry and our own agent for it. */
+  readonly secondary: { readonly origin: string; readonly dispatcher: Dispatcher };
+  readonly trustedProxies: readonly string[];
+}
+
+// Tokens for many repositories are long; Node's own limit of 16 KiB cuts them off.
+const HEADERS_MAX = 64 * 1024;
+// Longer than the idle time of nginx (60 s) and of load balancers: they, not we, close an idle connection.
+const KEEP_ALIVE = 75_000;
+
+/** Request fields that are worth a line: never headers, which carry tokens. */
+function facts(request: FastifyRequest): object {
+  return {
+    method: request.method,
+    path: request.raw.url?.slice(0, 512),
+    client: request.ip,
+    agent: request.headers['user-agent']?.slice(0, 128),
+  };
+}
+
+function createInstance(logger: Logger, trustedProxies: readonly string[]): FastifyInstance {
+  const app = Fastify({
+    loggerInstance: logger as FastifyBaseLogger,
+    disableRequestLogging: true,
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
+    http: { maxHeaderSize: HEADERS_MAX },
+    keepAliveTimeout: KEEP_ALIVE,
+    routerOptions: { maxParamLength: 1_024 },
+    exposeHeadRoutes: true,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    // A path that the router cannot decode never reaches a route.
+    frameworkErrors: (error, request, reply) => void sendError(error, request, reply),
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.info(
+      {
+        ...facts(request),
+        status: reply.statusCode,
+        from: request.answeredFrom,
+        ms: Math.round(reply.elapsedTime),
+      },
+      'answered',
+    );
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const isOci = isV2(request.raw.url ?? '');
+    if (isOci) return sendError(new OciError('UNSUPPORTED', 'no such endpoint', { status: 404 }), request, reply);
+    return reply.code(404).type('text/plain; charset=utf-8').send('not found\n');
+  });
+  app.setErrorHandler((error, request, reply) => sendError(error, request, reply));
+  return app;
+}
+
+/** The instance for `GEO_LISTEN`. */
+export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
+  const app = createInstance(deps.logger, deps.trustedProxies);
+  // A push is refused before its body comes: nobody is told to go on sending.
+  app.server.on('checkContinue', (request, response) => void app.server.emit('request', request, response));
+  await app.register(replyFrom, {
+    base: deps.secondary.origin,
+    undici: deps.secondary.dispatcher as never,
+    disableCache: true,
+    disableRequestLogging: true,
+  });
+  addPullRoutes(app, deps.proxy, deps.proxyOptions);
+  addHealthRoute(app);
+  return app;
+}
+
+/** The instance for `GEO_ADMIN_LISTEN`. */
+export function createAdminApp(logger: Logger, deps: StatusDeps): FastifyInstance {
+  const app = createInstance(logger, []);
+  app.decorateRequest('answeredFrom', undefined);
+  addStatusRoutes(app, deps);
+  return app;
+}

@@ -1,0 +1,255 @@
+// The composition root: from the configuration to two listeners, top to bottom, and an ordered stop.
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { pino, type Logger } from 'pino';
+import { createAdminApp, createApp } from './app.ts';
+import { createGate } from './auth/authorize.ts';
+import { createKeyRing, type KeyRing } from './auth/key-ring.ts';
+import { createMinter } from './auth/mint.ts';
+import { createVerifier } from './auth/verify.ts';
+import type { Config } from './config/config.ts';
+import { matchesRepository } from './config/glob.ts';
+import { createFiller } from './fill/filler.ts';
+import { Spool } from './fill/spool.ts';
+import { createStore } from './fill/store.ts';
+import { createSlots } from './lib/slots.ts';
+import type { ProxyDeps } from './proxy/deps.ts';
+import { createMemory } from './proxy/memory.ts';
+import { createTagLookup } from './proxy/tag-lookup.ts';
+import { noAuthorizer, keyAuthorizer, type Authorizer } from './registry/authorizer.ts';
+import { dockerConfigAuthorizer } from './registry/authorizer-docker-config.ts';
+import { createClient } from './registry/client.ts';
+import { createRegistry, type Registry } from './registry/registry.ts';
+import { Transport } from './registry/transport.ts';
+import { createCopy } from './replication/copy.ts';
+import { createCopyQueue } from './replication/queue.ts';
+import { createCheckReadiness, type Phase } from './status/health.ts';
+import { createMetrics } from './status/metrics.ts';
+
+/** A proxy that listens. */
+export interface Proxy {
+  readonly url: string;
+  readonly adminUrl: string;
+  /** Lets open transfers finish for `GEO_SHUTDOWN_TIMEOUT` at the most, and stops. */
+  close(): Promise<void>;
+  /** Reads keys, certificates and certificate authorities again. */
+  reload(): void;
+}
+
+/** Knobs that no operator needs: times in milliseconds. */
+export interface ProxyKnobs {
+  readonly readerTimeout?: number;
+  readonly linger?: number;
+  readonly logger?: Logger;
+}
+
+const SECONDARY_TIMEOUT = 2_000;
+const BODY_TIMEOUT = 30_000;
+const SECONDARY_CONNECTIONS = 256;
+// Connections that flights leave to look-ups: a tag's HEAD must not wait for a layer.
+const LOOKUP_CONNECTIONS = 2;
+// How often (ms) the certificate authorities are looked at.
+const CA_LOOK = 5_000;
+
+/** JSON lines, or readable ones when a person looks; headers are never logged, and tokens are cut out all the same. */
+function createLogger(config: Config): Logger {
+  return pino({
+    level: config.logLevel,
+    base: { site: config.siteName },
+    redact: ['*.authorization', '*.headers.authorization', '*.token'],
+    ...(process.stdout.isTTY ? { transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname,site' } } } : {}),
+  });
+}
+
+function createRegistryOf(
+  kind: 'primary' | 'secondary',
+  config: Config,
+  keys: KeyRing,
+  log: Logger,
+): { registry: Registry; transport: Transport } {
+  const isPrimary = kind === 'primary';
+  const origin = isPrimary ? config.primaryUrl : config.secondaryUrl;
+  const transport = new Transport({
+    connections: isPrimary ? config.fetchConnections + LOOKUP_CONNECTIONS : SECONDARY_CONNECTIONS,
+    connectTimeout: isPrimary ? config.primaryTimeout : SECONDARY_TIMEOUT,
+    bodyTimeout: BODY_TIMEOUT,
+    caFile: config.caFile,
+    useProxy: isPrimary,
+  });
+  const client = createClient({
+    registry: kind,
+    origin,
+    dispatcher: transport,
+    authorizer: createAuthorizer(
+      isPrimary ? config.primaryAuth : config.secondaryAuth,
+      origin,
+      config,
+      keys,
+      transport,
+    ),
+    via: viaOf(config),
+    onBreaker: (open) =>
+      log[open ? 'error' : 'info']({ registry: kind }, open ? 'registry is down' : 'registry is back'),
+  });
+  return { registry: createRegistry(client), transport };
+}
+
+function createAuthorizer(
+  auth: Config['primaryAuth'],
+  registry: URL,
+  config: Config,
+  keys: KeyRing,
+  dispatcher: Transport,
+): Authorizer {
+  if (auth === 'none') return noAuthorizer();
+  if (auth === 'docker-config') {
+    return dockerConfigAuthorizer({
+      registry,
+      dispatcher,
+      trustedRealms: config.tokenRealm ? [config.tokenRealm] : [],
+    });
+  }
+  const { tokenIssuer: issuer, tokenService: service, tokenKeyId } = config;
+  return keyAuthorizer(createMinter({ keys, issuer, service, tokenKeyId }));
+}
+
+function viaOf(config: Config): string {
+  return `1.1 geo-registry-proxy-${config.siteName}`;
+}
+
+function createGateOf(config: Config, keys: KeyRing): ReturnType<typeof createGate> {
+  const { tokenRealm: realm = '', tokenService: service, tokenIssuer: issuer } = config;
+  const verifier = config.clientAuth === 'token' ? createVerifier({ keys, issuer, audience: service }) : undefined;
+  return createGate({ verifier, realm, service });
+}
+
+/** Calls `changed` when a file's time or size is another than before. */
+function watchFile(path: string | undefined, every: number, changed: () => void): () => void {
+  if (path === undefined) return () => undefined;
+  const look = (): string => {
+    const { mtimeMs, size } = statSync(path, { throwIfNoEntry: false }) ?? {};
+    return `${mtimeMs}/${size}`;
+  };
+  let last = look();
+  const timer = setInterval(() => {
+    const now = look();
+    if (now !== last) changed();
+    last = now;
+  }, every);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+/**
+ * Starts everything and resolves when both listeners take connections.
+ * @throws what listening, the spool or the key files say; nothing is left running then.
+ */
+export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promise<Proxy> {
+  const log = knobs.logger ?? createLogger(config);
+  for (const warning of config.warnings) log.warn(warning);
+  const metrics = createMetrics(config.siteName);
+  const { meter } = metrics;
+  let phase: Phase = 'starting';
+
+  const keys = createKeyRing({
+    keyFile: config.keyFile,
+    certFile: config.certFile,
+    onError: (message) => log.error({ reason: message }, 'keeping the old keys'),
+  });
+  const { registry: primary, transport: primaryTransport } = createRegistryOf('primary', config, keys, log);
+  const { registry: secondary, transport: secondaryTransport } = createRegistryOf('secondary', config, keys, log);
+
+  const { replicationInclude: include, replicationExclude: exclude } = config;
+  const isStored = (name: string): boolean =>
+    config.store && (include.length === 0 || matchesRepository(include, name)) && !matchesRepository(exclude, name);
+
+  const spool = new Spool(join(config.dataDir, 'spool'), config.spoolMax);
+  const store = createStore(secondary);
+  const filler = createFiller(
+    { primary, store, spool, slots: createSlots(config.fetchConnections), log, meter, isStored },
+    { timeout: config.primaryTimeout, ...(knobs.linger === undefined ? {} : { linger: knobs.linger }) },
+  );
+  const queue = createCopyQueue({ copy: createCopy({ primary, secondary, filler, store }), log, meter });
+  metrics.watch({
+    spoolBytes: () => spool.used,
+    breakersOpen: () => ({ primary: primary.client.breaker.isOpen, secondary: secondary.client.breaker.isOpen }),
+  });
+
+  const proxy: ProxyDeps = {
+    primary,
+    secondary,
+    filler,
+    gate: createGateOf(config, keys),
+    memory: createMemory(config.memoryCache),
+    tags: createTagLookup((name, tag) => primary.manifests.head(name, { tag }, config.primaryTimeout), {
+      ttl: config.tagTtl,
+    }),
+    meter,
+    enqueue: queue.enqueue,
+    isStored,
+  };
+  const app = await createApp({
+    logger: log,
+    proxy,
+    proxyOptions: {
+      pushHost: config.pushHost,
+      via: viaOf(config),
+      primaryTimeout: config.primaryTimeout,
+      secondaryTimeout: SECONDARY_TIMEOUT,
+      ...(knobs.readerTimeout === undefined ? {} : { readerTimeout: knobs.readerTimeout }),
+    },
+    secondary: { origin: config.secondaryUrl.origin, dispatcher: secondaryTransport },
+    trustedProxies: config.trustedProxies,
+  });
+  const checkReadiness = createCheckReadiness({ registries: [primary, secondary], phase: () => phase });
+  const admin = createAdminApp(log, { checkReadiness, metrics, adminToken: config.adminToken });
+
+  const reload = (): void => {
+    if (keys.reload()) log.info({}, 'other keys are in use');
+    try {
+      primaryTransport.reload();
+      secondaryTransport.reload();
+    } catch (error) {
+      log.error({ reason: (error as Error).message }, 'keeping the old certificate authorities');
+    }
+  };
+  const unwatch = watchFile(config.caFile, CA_LOOK, reload);
+
+  async function stop(): Promise<void> {
+    unwatch();
+    primary.client.breaker.stop();
+    secondary.client.breaker.stop();
+    await Promise.all([primaryTransport.destroy(), secondaryTransport.destroy()]);
+  }
+
+  async function close(): Promise<void> {
+    if (phase === 'draining') return;
+    phase = 'draining';
+    log.info({ grace: config.shutdownTimeout }, 'stopping: open transfers may finish');
+    const deadline = Date.now() + config.shutdownTimeout;
+    const left = (): number => Math.max(0, deadline - Date.now());
+    const cut = setTimeout(() => app.server.closeAllConnections(), config.shutdownTimeout);
+    await app.close();
+    clearTimeout(cut);
+    await queue.close(left());
+    await filler.close(left());
+    await admin.close();
+    await stop();
+    log.info({}, 'stopped');
+  }
+
+  try {
+    const [leftovers, url, adminUrl] = [
+      filler.recover(),
+      await app.listen(config.listen),
+      await admin.listen(config.adminListen),
+    ];
+    leftovers.catch((error: unknown) => log.error({ err: error }, 'cannot take up the spool of an earlier run'));
+    phase = 'serving';
+    log.info({ url, adminUrl }, 'listening');
+    return { url, adminUrl, close, reload };
+  } catch (error) {
+    await Promise.allSettled([app.close(), admin.close(), stop()]);
+    throw error;
+  }
+}

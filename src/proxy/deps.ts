@@ -1,0 +1,69 @@
+// What the pull API is made of, put together once by the composition root.
+import type { Gate } from '../auth/authorize.ts';
+import type { Filler } from '../fill/filler.ts';
+import type { Meter } from '../lib/meter.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Reference } from '../oci/reference.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Memory } from './memory.ts';
+import type { TagLookup } from './tag-lookup.ts';
+
+/** A wish that an image be stored in the secondary, with all that it points at. */
+export interface CopyWish {
+  readonly name: string;
+  readonly reference: Reference;
+}
+
+/** @see CopyWish */
+export type Enqueue = (wish: CopyWish) => void;
+
+/** The parts of the pull API. */
+export interface ProxyDeps {
+  readonly primary: Registry;
+  readonly secondary: Registry;
+  readonly filler: Filler;
+  readonly gate: Gate;
+  readonly memory: Memory;
+  readonly tags: TagLookup;
+  readonly meter: Meter;
+  readonly enqueue: Enqueue;
+  /** Whether content of this repository is stored in the secondary. */
+  readonly isStored: (name: string) => boolean;
+}
+
+/** Knobs of the pull API; times in milliseconds. */
+export interface ProxyOptions {
+  /** Where a refused push sends people. */
+  readonly pushHost: string;
+  /** Our name in `Via`: a request that carries it is a loop. */
+  readonly via: string;
+  /** To the headers of the primary's answer. */
+  readonly primaryTimeout: number;
+  /** To the headers of the secondary's answer. */
+  readonly secondaryTimeout?: number;
+  /** A client that takes no byte for this long is dropped. */
+  readonly readerTimeout?: number;
+}
+
+/** Where an answer came from, for the log and the metrics. */
+export type Origin = 'memory' | 'secondary' | 'primary' | 'fill' | 'stale';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    answeredFrom: Origin | undefined;
+  }
+}
+
+/** What was decided about one manifest or list. */
+export interface Found<T> {
+  readonly value: T;
+  readonly origin: Origin;
+  /** Set where the primary could not be asked: the answer is the local copy. */
+  readonly stale?: string;
+}
+
+/** A digest together with its repository. */
+export interface Place {
+  readonly name: string;
+  readonly digest: Digest;
+}

@@ -1,0 +1,39 @@
+// Every error under /v2/ leaves here, as OCI error JSON.
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { DigestMismatch } from '../fill/flight.ts';
+import { SourceFailed } from '../fill/source.ts';
+import { ERROR_MEDIA_TYPE, errorBody, OciError } from '../oci/error.ts';
+import { API_VERSION } from './headers.ts';
+
+function asOciError(error: unknown): OciError {
+  if (error instanceof OciError) return error;
+  if (error instanceof DigestMismatch) {
+    return new OciError('UNKNOWN', 'the primary registry gave wrong bytes', { status: 502, cause: error });
+  }
+  if (error instanceof SourceFailed) {
+    return new OciError('UNAVAILABLE', 'the primary registry broke off', {
+      headers: { 'retry-after': '5' },
+      cause: error,
+    });
+  }
+  const { statusCode } = error as Partial<FastifyError>;
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new OciError('UNSUPPORTED', 'bad request', { status: statusCode, cause: error });
+  }
+  return new OciError('UNKNOWN', 'internal error', { cause: error });
+}
+
+/** Sends an error: its status, its headers, its body; what is behind it goes to the log only. */
+export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const oci = asOciError(error);
+  if (oci.status >= 500) {
+    const log = oci.code === 'UNKNOWN' ? 'error' : 'warn';
+    request.log[log]({ status: oci.status, err: oci.cause ?? oci }, oci.message);
+  }
+  // Whatever the handler had set for a success (lengths, digests) is not this answer's.
+  for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
+  return reply
+    .code(oci.status)
+    .headers({ ...API_VERSION, ...oci.headers, 'content-type': ERROR_MEDIA_TYPE, 'x-content-type-options': 'nosniff' })
+    .send(errorBody(oci.code, oci.message, oci.detail));
+}

@@ -1,0 +1,42 @@
+// From a registry's failure to the client's answer: "not known" is never reported as "does not exist".
+import type { Corrupt } from '../fill/filler.ts';
+import { OciError } from '../oci/error.ts';
+import type { Failure } from '../registry/answer.ts';
+
+/** Seconds after which a client may ask again. */
+const RETRY_AFTER = '5';
+
+/** How each code of a missing thing reads. */
+const MISSING = {
+  MANIFEST_UNKNOWN: 'manifest unknown',
+  BLOB_UNKNOWN: 'blob unknown to registry',
+  NAME_UNKNOWN: 'repository name not known to registry',
+} as const;
+
+/** The error that a client gets where nothing local can stand in (429 and 503 with Retry-After). */
+export function failureError(failure: Failure | Corrupt): OciError {
+  const later = { headers: { 'retry-after': RETRY_AFTER } };
+  switch (failure.kind) {
+    case 'missing':
+      return new OciError(failure.code, MISSING[failure.code]);
+    case 'refused':
+      return new OciError('DENIED', 'the primary registry refuses this repository to this site');
+    case 'busy':
+      return new OciError('TOOMANYREQUESTS', 'the primary registry asks to slow down', {
+        headers: { 'retry-after': failure.retryAfter ?? RETRY_AFTER },
+      });
+    case 'unsupported':
+      return new OciError('UNSUPPORTED', 'the registry does not have this endpoint', { status: 404 });
+    case 'unsatisfiable':
+      return new OciError('RANGE_INVALID', 'the range is not in the blob');
+    case 'corrupt':
+      return new OciError('UNKNOWN', 'the primary registry gave wrong bytes for this blob', { status: 502 });
+    case 'locked-out':
+      return new OciError('UNAVAILABLE', 'the primary registry does not accept this site’s key', later);
+    case 'unavailable':
+      return new OciError('UNAVAILABLE', 'not here, and the primary registry cannot be asked now', {
+        ...later,
+        cause: new Error(failure.reason),
+      });
+  }
+}

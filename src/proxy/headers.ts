@@ -1,0 +1,42 @@
+// Response headers: what every answer carries, and the few of a registry's that pass.
+import type { FastifyReply } from 'fastify';
+import type { Digest } from '../oci/digest.ts';
+
+/** The header by which registries and clients know each other's API (Distribution's, and asked for by old clients). */
+export const API_VERSION = { 'docker-distribution-api-version': 'registry/2.0' } as const;
+
+/** No shared cache in front of us may keep what was given to one token. */
+export const PRIVATE = { 'cache-control': 'private' } as const;
+
+/** Headers of a content answer, all ours: nothing that a registry says about caching, cookies or files passes. */
+export function contentHeaders(digest: Digest, mediaType: string): Record<string, string> {
+  return {
+    ...API_VERSION,
+    ...PRIVATE,
+    'content-type': mediaType,
+    'docker-content-digest': digest,
+    etag: `"${digest}"`,
+  };
+}
+
+/** Whether `If-None-Match` names this content (RFC 9110 section 13.1.2; Distribution takes the digest unquoted, too). */
+export function noneMatch(header: string | undefined, digest: Digest): boolean {
+  if (header === undefined) return false;
+  return header.split(',').some((entry) => {
+    const tag = entry.trim().replace(/^W\//, '');
+    return tag === '*' || tag === `"${digest}"` || tag === digest;
+  });
+}
+
+/** Answers 304 (RFC 9110 section 15.4.5). */
+export function sendNotModified(reply: FastifyReply, digest: Digest): FastifyReply {
+  return reply
+    .code(304)
+    .headers({ ...API_VERSION, ...PRIVATE, 'docker-content-digest': digest, etag: `"${digest}"` })
+    .send();
+}
+
+/** Says that an answer is the local copy, because the primary could not be asked (distribution-spec #warnings). */
+export function warnStale(reply: FastifyReply, why: string): void {
+  reply.header('warning', `299 - "the primary registry could not be asked (${why}); this is the local copy"`);
+}

@@ -1,0 +1,62 @@
+// Tags, referrers and the catalog: the primary's, or the local list where the primary cannot be asked.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { found, type Answer } from '../registry/answer.ts';
+import { listPath, type ListPath, type Page } from '../registry/list.ts';
+import { OciError } from '../oci/error.ts';
+import type { Found, ProxyDeps, ProxyOptions } from './deps.ts';
+import { failureError } from './failure.ts';
+import { API_VERSION, PRIVATE, warnStale } from './headers.ts';
+
+/** Serves one list request. */
+export type ServeList = (request: FastifyRequest, reply: FastifyReply, list: ListPath) => Promise<FastifyReply>;
+
+// The parameters that a list has (distribution-spec #listing-tags, #listing-referrers); others end here.
+const PARAMETERS = ['n', 'last', 'artifactType'] as const;
+const PARAMETER_MAX = 1_024;
+
+function queryOf(url: string): URLSearchParams {
+  const start = url.indexOf('?');
+  const asked = new URLSearchParams(start < 0 ? '' : url.slice(start + 1));
+  const passed = new URLSearchParams();
+  for (const name of PARAMETERS) {
+    const value = asked.get(name);
+    if (value === null) continue;
+    if (name === 'n' && !/^\d{1,9}$/.test(value)) {
+      throw new OciError('PAGINATION_NUMBER_INVALID', 'n must be a whole number');
+    }
+    if (value.length > PARAMETER_MAX) throw new OciError('UNSUPPORTED', `${name} is too long`, { status: 400 });
+    passed.set(name, value);
+  }
+  return passed;
+}
+
+/** @see ServeList */
+export function createServeList(deps: ProxyDeps, options: ProxyOptions): ServeList {
+  const { primary, secondary, meter } = deps;
+
+  async function page(list: ListPath, query: URLSearchParams): Promise<Answer<Found<Page>>> {
+    const answer = await primary.lists.page(list, query, options.primaryTimeout);
+    if (answer.kind === 'found') return found({ value: answer.value, origin: 'primary' as const });
+    if (answer.kind === 'missing') return answer;
+    // A primary without a catalog: the local one says at least what is here.
+    if (answer.kind === 'unsupported' && list.kind !== 'catalog') return answer;
+    const local = await secondary.lists.page(list, query, options.secondaryTimeout ?? 2_000);
+    if (local.kind !== 'found') return answer;
+    meter('stale_answers_total', { reason: answer.kind });
+    return found({ value: local.value, origin: 'stale' as const, stale: answer.kind });
+  }
+
+  return async (request, reply, list) => {
+    const answer = await page(list, queryOf(request.raw.url ?? ''));
+    meter('pulls_total', { kind: list.kind, origin: answer.kind === 'found' ? answer.value.origin : answer.kind });
+    if (answer.kind !== 'found') throw failureError(answer);
+    const { value, origin, stale } = answer.value;
+    request.answeredFrom = origin;
+    if (stale !== undefined) warnStale(reply, stale);
+    reply.code(200).headers({ ...API_VERSION, ...PRIVATE, 'content-type': value.mediaType });
+    // Relative, so that the next page is asked of us and not of the registry behind us.
+    if (value.next !== undefined) reply.header('link', `<${listPath(list)}?${value.next}>; rel="next"`);
+    if (value.filtersApplied !== undefined) reply.header('oci-filters-applied', value.filtersApplied);
+    return reply.send(value.bytes);
+  };
+}

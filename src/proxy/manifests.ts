@@ -1,0 +1,98 @@
+// GET and HEAD of manifests: what the resolver decided, as far as the client's Accept allows it.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Grant } from '../auth/authorize.ts';
+import { OciError } from '../oci/error.ts';
+import { defaultPlatformChild, type Manifest } from '../oci/manifest.ts';
+import { accepts, essence, isIndex, MANIFEST } from '../oci/media-types.ts';
+import type { Reference } from '../oci/reference.ts';
+import { isForeign } from '../oci/descriptor.ts';
+import type { ProxyDeps, ProxyOptions } from './deps.ts';
+import { failureError } from './failure.ts';
+import { contentHeaders, noneMatch, sendNotModified, warnStale } from './headers.ts';
+import type { Remembered } from './memory.ts';
+import { createResolver } from './resolve.ts';
+
+/** Serves one manifest request. */
+export type ServeManifest = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  path: { readonly name: string; readonly reference: Reference },
+  grant: Grant,
+) => Promise<FastifyReply>;
+
+/** Blobs that are started ahead of a client when its manifest was a miss. */
+const AHEAD_MAX = 8;
+
+const OCI_TYPES = new Set<string>([MANIFEST.ociManifest, MANIFEST.ociIndex, MANIFEST.ociArtifact]);
+
+/** Docker's types go out by digest whatever is accepted, as registries do; OCI's are refused as registries do. */
+function refusal(manifest: Manifest): OciError {
+  const message = `the manifest is of type ${manifest.mediaType}, which the Accept header does not allow`;
+  return new OciError('MANIFEST_UNKNOWN', message);
+}
+
+/** @see ServeManifest */
+export function createServeManifest(deps: ProxyDeps, options: ProxyOptions): ServeManifest {
+  const { primary, secondary, filler, meter, isStored } = deps;
+  const { secondaryTimeout = 2_000 } = options;
+  const resolver = createResolver(deps, options);
+
+  /** Starts the blobs of a manifest that was a miss before the client asks for them. */
+  function startAhead(name: string, remembered: Remembered): void {
+    if (!remembered.isCold || !isStored(name)) return;
+    remembered.isCold = false;
+    const blobs = remembered.links.blobs.filter((blob) => !isForeign(blob)).slice(0, AHEAD_MAX);
+    for (const { digest } of blobs) {
+      void secondary.blobs.head(name, digest, secondaryTimeout).then((here) => {
+        return here.kind === 'missing' ? filler.fill(name, digest, 'on-demand') : undefined;
+      });
+    }
+  }
+
+  /** The manifest that the client's Accept allows: the one that was asked, or a list's child for clients of old. */
+  async function allowed(name: string, reference: Reference, asked: Remembered, accept?: string): Promise<Remembered> {
+    const { manifest } = asked;
+    if (accepts(accept, manifest.mediaType)) return asked;
+    if (OCI_TYPES.has(essence(manifest.mediaType))) throw refusal(manifest);
+    if (!('tag' in reference) || !isIndex(manifest.mediaType)) return asked;
+    const child = defaultPlatformChild(manifest);
+    if (!child) throw refusal(manifest);
+    const answer = await resolver.byDigest(name, child);
+    if (answer.kind !== 'found') throw failureError(answer);
+    return answer.value.value;
+  }
+
+  /** What a pusher is told: the primary's word only, or it would skip an upload because of our copy. */
+  async function headForPusher(reply: FastifyReply, name: string, reference: Reference): Promise<FastifyReply> {
+    const answer = await primary.manifests.head(name, reference, options.primaryTimeout);
+    if (answer.kind !== 'found') throw failureError(answer);
+    const { digest, mediaType, size } = answer.value;
+    reply.code(200).headers(contentHeaders(digest, mediaType));
+    if (size !== undefined) reply.header('content-length', size);
+    return reply.send();
+  }
+
+  return async (request, reply, { name, reference }, grant) => {
+    const isHead = request.method === 'HEAD';
+    if (isHead && grant.canPush) return headForPusher(reply, name, reference);
+    const answer = await ('tag' in reference
+      ? resolver.byTag(name, reference.tag)
+      : resolver.byDigest(name, reference.digest));
+    if (answer.kind !== 'found') {
+      meter('pulls_total', { kind: 'manifest', origin: answer.kind });
+      throw failureError(answer);
+    }
+    const { value: asked, origin, stale } = answer.value;
+    const served = await allowed(name, reference, asked, request.headers.accept);
+    const { manifest } = served;
+    meter('pulls_total', { kind: 'manifest', origin });
+    request.answeredFrom = origin;
+    if (stale !== undefined) warnStale(reply, stale);
+    if (noneMatch(request.headers['if-none-match'], manifest.digest)) return sendNotModified(reply, manifest.digest);
+    reply.code(200).headers(contentHeaders(manifest.digest, manifest.mediaType));
+    reply.header('content-length', manifest.bytes.length);
+    if (isHead) return reply.send();
+    startAhead(name, served);
+    return reply.send(manifest.bytes);
+  };
+}

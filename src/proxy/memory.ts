@@ -1,0 +1,66 @@
+// What the proxy remembers between requests: manifests by repository, sizes of blobs, and local blobs not to be trusted.
+import { LRUCache } from 'lru-cache';
+import type { Digest } from '../oci/digest.ts';
+import { linksOf, type Links, type Manifest } from '../oci/manifest.ts';
+
+/** A manifest in memory. */
+export interface Remembered {
+  readonly manifest: Manifest;
+  readonly links: Links;
+  /** Whether it came from the primary and its blobs were not yet started ahead of the client. */
+  isCold: boolean;
+}
+
+/** Bounded memory; manifests are kept per repository, since a digest says nothing about who may read it. */
+export interface Memory {
+  manifest(name: string, digest: Digest): Remembered | undefined;
+  /** Remembers a manifest, and the sizes that it gives for its blobs. */
+  remember(name: string, manifest: Manifest, isCold: boolean): Remembered;
+  /** Drops a manifest that was removed. */
+  forget(name: string, digest: Digest): void;
+  /** The size of a blob as a manifest or the primary gave it. */
+  sizeOf(digest: Digest): number | undefined;
+  learnSize(digest: Digest, size: number): void;
+  /** Whether the local copy of a blob was found short or wrong. */
+  isDamaged(digest: Digest): boolean;
+  markDamaged(digest: Digest): void;
+}
+
+// Longer than this (ms) a manifest is not believed without asking the secondary.
+const BELIEF = 60_000;
+const OVERHEAD = 1_024;
+/** Manifests over this are not kept (bytes): registries take none. */
+const KEPT_MAX = 4 * 1024 * 1024;
+const SIZES_MAX = 200_000;
+const DAMAGED_MAX = 100_000;
+
+function key(name: string, digest: Digest): string {
+  return `${name}@${digest}`;
+}
+
+/** A memory of at most `bytes` for manifests. */
+export function createMemory(bytes: number): Memory {
+  const manifests = new LRUCache<string, Remembered>({
+    maxSize: Math.max(1, bytes),
+    sizeCalculation: ({ manifest }) => manifest.bytes.length + OVERHEAD,
+    ttl: BELIEF,
+  });
+  const sizes = new LRUCache<Digest, number>({ max: SIZES_MAX });
+  const damaged = new LRUCache<Digest, true>({ max: DAMAGED_MAX });
+
+  return {
+    manifest: (name, digest) => manifests.get(key(name, digest)),
+    remember(name, manifest, isCold) {
+      const links = linksOf(manifest);
+      for (const { digest, size } of links.blobs) if (size !== undefined) sizes.set(digest, size);
+      const remembered: Remembered = { manifest, links, isCold };
+      if (manifest.bytes.length <= KEPT_MAX) manifests.set(key(name, manifest.digest), remembered);
+      return remembered;
+    },
+    forget: (name, digest) => void manifests.delete(key(name, digest)),
+    sizeOf: (digest) => sizes.get(digest),
+    learnSize: (digest, size) => void sizes.set(digest, size),
+    isDamaged: (digest) => damaged.has(digest),
+    markDamaged: (digest) => void damaged.set(digest, true),
+  };
+}

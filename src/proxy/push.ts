@@ -1,0 +1,45 @@
+// Pushes are refused before anything else is looked at, and so that every client prints why.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ERROR_MEDIA_TYPE, errorBody } from '../oci/error.ts';
+import { API_VERSION } from './headers.ts';
+
+// A client that is still sending reads its answer late: the connection is closed only when it is done, or after this
+// long (ms). A reset would take the answer away from it.
+const LINGER = 5_000;
+
+/** Whether a method under /v2/ is a push: all but GET and HEAD. */
+export function isPush(method: string): boolean {
+  return method !== 'GET' && method !== 'HEAD';
+}
+
+function hasBody({ headers }: FastifyRequest): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
+}
+
+/**
+ * Answers a push with 405 (distribution-spec #error-codes, UNSUPPORTED), naming the host to push to; docker, skopeo
+ * and podman print that message and do not try again. The body is never used: what a client has sent by then is
+ * thrown away, and the connection is closed.
+ */
+export function refusePush(request: FastifyRequest, reply: FastifyReply, pushHost: string): void {
+  const body = errorBody('UNSUPPORTED', `this registry is a read-only copy; push to ${pushHost} instead`);
+  const headers = {
+    ...API_VERSION,
+    allow: 'GET, HEAD',
+    'content-type': ERROR_MEDIA_TYPE,
+    'content-length': Buffer.byteLength(body),
+  };
+  if (!hasBody(request)) {
+    reply.code(405).headers(headers).send(body);
+    return;
+  }
+  reply.hijack();
+  const { raw } = reply;
+  raw.writeHead(405, { ...headers, connection: 'close' });
+  // The whole answer is out now; only the end of the connection waits.
+  raw.write(body);
+  const end = (): void => void raw.end();
+  const limit = setTimeout(end, LINGER);
+  raw.once('close', () => clearTimeout(limit));
+  request.raw.once('end', end).once('error', end).resume();
+}

@@ -1,0 +1,85 @@
+// Manifests: a digest names its bytes for ever, so the local copy is the answer; a tag moves, so the primary decides.
+import { createSingleFlight } from '../lib/single-flight.ts';
+import type { Digest } from '../oci/digest.ts';
+import { found, type Answer, type Failure } from '../registry/answer.ts';
+import type { ManifestHead } from '../registry/manifest.ts';
+import type { Found, ProxyDeps, ProxyOptions } from './deps.ts';
+import type { Remembered } from './memory.ts';
+
+/** A manifest and where it came from, or why there is none. */
+export type Resolved = Answer<Found<Remembered>>;
+
+/** Decides which manifest a client gets. */
+export interface Resolver {
+  byDigest(name: string, digest: Digest): Promise<Resolved>;
+  byTag(name: string, tag: string): Promise<Resolved>;
+}
+
+/** @see Resolver */
+export function createResolver(deps: ProxyDeps, options: ProxyOptions): Resolver {
+  const { primary, secondary, memory, tags, meter, enqueue, isStored } = deps;
+  const { primaryTimeout, secondaryTimeout = 2_000 } = options;
+  const resolving = createSingleFlight<Resolved>();
+
+  async function local(name: string, digest: Digest): Promise<Answer<Found<Remembered>>> {
+    const answer = await secondary.manifests.get(name, { digest }, secondaryTimeout);
+    if (answer.kind !== 'found') return answer;
+    return found({ value: memory.remember(name, answer.value, false), origin: 'secondary' as const });
+  }
+
+  async function remote(name: string, digest: Digest): Promise<Resolved> {
+    const answer = await primary.manifests.get(name, { digest }, primaryTimeout);
+    if (answer.kind !== 'found') return answer;
+    if (isStored(name)) enqueue({ name, reference: { digest } });
+    return found({ value: memory.remember(name, answer.value, true), origin: 'primary' as const });
+  }
+
+  async function byDigest(name: string, digest: Digest): Promise<Resolved> {
+    const known = memory.manifest(name, digest);
+    if (known) return found({ value: known, origin: 'memory' as const });
+    return resolving(`${name}@${digest}`, async () => {
+      const here = await local(name, digest);
+      return here.kind === 'found' ? here : remote(name, digest);
+    });
+  }
+
+  /** The local copy of a tag, because the primary could not be asked. */
+  async function stale(name: string, tag: string, failure: Failure): Promise<Resolved> {
+    const answer = await secondary.manifests.get(name, { tag }, secondaryTimeout);
+    if (answer.kind !== 'found') return failure;
+    meter('stale_answers_total', { reason: failure.kind });
+    const value = memory.remember(name, answer.value, false);
+    return found({ value, origin: 'stale' as const, stale: failure.kind });
+  }
+
+  /** Sees to it that the tag means the same here as at the primary; nobody waits for it. */
+  async function keepTag(name: string, tag: string, head: ManifestHead): Promise<void> {
+    if (!isStored(name)) return;
+    const here = await secondary.manifests.head(name, { tag }, secondaryTimeout);
+    if (here.kind === 'unavailable') return;
+    if (here.kind !== 'found' || here.value.digest !== head.digest) enqueue({ name, reference: { tag } });
+  }
+
+  async function byTag(name: string, tag: string, again = true): Promise<Resolved> {
+    const looked = await tags.find(name, tag);
+    if (looked.kind === 'missing') {
+      // What is gone there is to go here, too: whoever takes the wish reads the primary again.
+      if (isStored(name)) enqueue({ name, reference: { tag } });
+      return looked;
+    }
+    if (looked.kind !== 'found') return stale(name, tag, looked);
+    const answer = await byDigest(name, looked.value.digest);
+    if (answer.kind === 'found') {
+      void keepTag(name, tag, looked.value);
+      return answer;
+    }
+    // The tag moved between the look-up and now, and what it meant is gone.
+    if (answer.kind === 'missing' && again) {
+      tags.forget(name, tag);
+      return byTag(name, tag, false);
+    }
+    return answer.kind === 'missing' ? answer : stale(name, tag, answer);
+  }
+
+  return { byDigest, byTag: (name, tag) => byTag(name, tag) };
+}

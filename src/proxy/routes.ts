@@ -1,0 +1,69 @@
+// The pull API's door: pushes refused, loops ended, paths parsed, tokens checked, and only then the nouns.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { OciError } from '../oci/error.ts';
+import { parsePath } from '../oci/path.ts';
+import { createServeBlob } from './blobs.ts';
+import type { ProxyDeps, ProxyOptions } from './deps.ts';
+import { sendError } from './error-reply.ts';
+import { API_VERSION, PRIVATE } from './headers.ts';
+import { createServeList } from './lists.ts';
+import { createServeManifest } from './manifests.ts';
+import { isPush, refusePush } from './push.ts';
+
+/** Whether a URL belongs to the pull API. */
+export function isV2(url: string): boolean {
+  return /^\/v2(?:[/?]|$)/.test(url);
+}
+
+function checkLoop(request: FastifyRequest, via: string): void {
+  const received = request.headers.via;
+  if (received === undefined || !received.split(',').some((hop) => hop.trim().toLowerCase() === via.toLowerCase()))
+    return;
+  throw new OciError('UNSUPPORTED', 'this request came from this proxy: primary or secondary URL leads back to it', {
+    status: 508,
+  });
+}
+
+/** Adds the pull API to an instance on which reply-from is registered. */
+export function addPullRoutes(app: FastifyInstance, deps: ProxyDeps, options: ProxyOptions): void {
+  const serveManifest = createServeManifest(deps, options);
+  const serveBlob = createServeBlob(deps, options);
+  const serveList = createServeList(deps, options);
+
+  async function serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    checkLoop(request, options.via);
+    const path = parsePath(request.raw.url ?? '');
+    const grant = await deps.gate.authorize(request.headers.authorization, path);
+    switch (path.kind) {
+      case 'base':
+        return reply
+          .code(200)
+          .headers({ ...API_VERSION, ...PRIVATE })
+          .send({});
+      case 'manifest':
+        return serveManifest(request, reply, path, grant);
+      case 'blob':
+        return serveBlob(request, reply, path, grant);
+      case 'tags':
+      case 'referrers':
+      case 'catalog':
+        return serveList(request, reply, path);
+    }
+  }
+
+  app.decorateRequest('answeredFrom', undefined);
+  app.addHook('onRequest', async (request, reply) => {
+    if (!isV2(request.raw.url ?? '') || !isPush(request.method)) return;
+    deps.meter('pushes_refused_total');
+    refusePush(request, reply, options.pushHost);
+    return reply;
+  });
+  for (const url of ['/v2', '/v2/*']) {
+    app.route({
+      method: ['GET', 'HEAD'],
+      url,
+      handler: serve,
+      errorHandler: (error, request, reply) => void sendError(error, request, reply),
+    });
+  }
+}

@@ -1,0 +1,89 @@
+// Which manifest a tag means now: the primary decides, and many pulls of one tag ask it little.
+import { LRUCache } from 'lru-cache';
+import type { Answer } from '../registry/answer.ts';
+import type { ManifestHead } from '../registry/manifest.ts';
+
+/** Looks a tag up at the primary. */
+export interface TagLookup {
+  find(name: string, tag: string): Promise<Answer<ManifestHead>>;
+  /** Ends the belief in what was found, since an event says that the tag has moved. */
+  forget(name: string, tag: string): void;
+}
+
+/** Times in milliseconds. */
+export interface TagLookupOptions {
+  /** How long a found tag is believed; 0: every pull asks. */
+  readonly ttl: number;
+  /** How long a pull waits for a look-up that began before it, before it begins its own. */
+  readonly patience?: number;
+  /** Look-ups of one tag at once. */
+  readonly parallel?: number;
+}
+
+interface Lookup {
+  readonly startedAt: number;
+  readonly answer: Promise<Answer<ManifestHead>>;
+}
+
+/** Resolves after `time` ms, or when `work` ends. */
+function atMost(time: number, work: Promise<unknown>): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise((resolve) => {
+    timer = setTimeout(resolve, time);
+  });
+  return Promise.race([work, limit]).finally(() => clearTimeout(timer));
+}
+
+/**
+ * A pull joins only a look-up that started after the pull arrived: one that was under way may already have passed the
+ * moment of the push that the client knows of. So read-your-writes holds, at two look-ups for any number of pulls.
+ */
+export function createTagLookup(
+  head: (name: string, tag: string) => Promise<Answer<ManifestHead>>,
+  { ttl, patience = 250, parallel = 4 }: TagLookupOptions,
+): TagLookup {
+  const believed = ttl > 0 ? new LRUCache<string, Answer<ManifestHead>>({ max: 100_000, ttl }) : undefined;
+  const under = new Map<string, Lookup[]>();
+  // An arrival's number, not the clock: two things in one millisecond still have an order.
+  let arrivals = 0;
+
+  function begin(key: string, name: string, tag: string): Promise<Answer<ManifestHead>> {
+    const lookups = under.get(key) ?? [];
+    under.set(key, lookups);
+    const answer = head(name, tag).finally(() => {
+      lookups.splice(lookups.indexOf(lookup), 1);
+      if (lookups.length === 0 && under.get(key) === lookups) under.delete(key);
+    });
+    const lookup: Lookup = { startedAt: (arrivals += 1), answer };
+    lookups.push(lookup);
+    return answer;
+  }
+
+  async function fresh(key: string, name: string, tag: string): Promise<Answer<ManifestHead>> {
+    const arrivedAt = (arrivals += 1);
+    const joinable = (): Lookup | undefined => under.get(key)?.find(({ startedAt }) => startedAt > arrivedAt);
+    const older = under.get(key)?.at(-1);
+    if (older) await atMost(patience, older.answer);
+    for (;;) {
+      const younger = joinable();
+      if (younger) return younger.answer;
+      const lookups = under.get(key) ?? [];
+      if (lookups.length < parallel) return begin(key, name, tag);
+      await Promise.race(lookups.map(({ answer }) => answer));
+    }
+  }
+
+  return {
+    async find(name, tag) {
+      const key = `${name}:${tag}`;
+      const known = believed?.get(key);
+      if (known) return known;
+      const answer = await fresh(key, name, tag);
+      if (answer.kind === 'found') believed?.set(key, answer);
+      return answer;
+    },
+    forget(name, tag) {
+      believed?.delete(`${name}:${tag}`);
+    },
+  };
+}

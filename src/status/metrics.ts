@@ -1,0 +1,63 @@
+// Metrics for Prometheus: every counter of lib/meter.ts, and what is read at the moment of the scrape.
+import { collectDefaultMetrics, Counter, Gauge, Registry as Prometheus } from 'prom-client';
+import { COUNTERS, type CounterName, type Meter } from '../lib/meter.ts';
+
+/** Values that are read when Prometheus asks. */
+export interface Gauges {
+  readonly spoolBytes: () => number;
+  readonly breakersOpen: () => Record<string, boolean>;
+}
+
+/** The meter that rooms report to, and the text that Prometheus reads. */
+export interface Metrics {
+  readonly meter: Meter;
+  watch(gauges: Gauges): void;
+  /** The exposition and its content type. */
+  expose(): Promise<{ contentType: string; body: string }>;
+}
+
+const PREFIX = 'geo_registry_';
+
+const LABELS: Partial<Record<CounterName, string[]>> = {
+  pulls_total: ['kind', 'origin'],
+  stale_answers_total: ['reason'],
+  flights_total: ['result'],
+  digest_mismatches_total: ['registry'],
+  stores_total: ['result'],
+  copies_total: ['result'],
+};
+
+/** Metrics of one site, named `geo_registry_*` and labelled with it. */
+export function createMetrics(site: string): Metrics {
+  const registry = new Prometheus();
+  registry.setDefaultLabels({ site });
+  collectDefaultMetrics({ register: registry });
+  const counters = new Map(
+    Object.entries(COUNTERS).map(([name, help]) => [
+      name,
+      new Counter({ name: PREFIX + name, help, labelNames: LABELS[name as CounterName] ?? [], registers: [registry] }),
+    ]),
+  );
+  return {
+    meter: (name, labels = {}, by = 1) => counters.get(name)?.inc(labels, by),
+    watch({ spoolBytes, breakersOpen }) {
+      const registers = [registry];
+      const spool: Gauge = new Gauge({
+        name: `${PREFIX}spool_bytes`,
+        help: 'Bytes that fills hold on disk',
+        registers,
+        collect: (): void => spool.set(spoolBytes()),
+      });
+      const breakers: Gauge<'registry'> = new Gauge({
+        name: `${PREFIX}breaker_open`,
+        help: 'Whether the circuit breaker before a registry is open',
+        labelNames: ['registry'],
+        registers,
+        collect(): void {
+          for (const [name, open] of Object.entries(breakersOpen())) breakers.set({ registry: name }, open ? 1 : 0);
+        },
+      });
+    },
+    expose: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+  };
+}
