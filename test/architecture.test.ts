@@ -1,0 +1,66 @@
+// The arrows between the rooms of src, and no others (docs/architecture.md).
+import { readFileSync, readdirSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { expect, test } from 'vitest';
+
+const src = resolve(import.meta.dirname, '../src');
+
+const arrows: Record<string, readonly string[]> = {
+  main: ['app', 'auth', 'cli', 'config', 'fill', 'lib', 'oci', 'proxy', 'registry', 'replication', 'status'],
+  // `serve` starts the composition root; `token` mints.
+  cli: ['auth', 'config', 'main', 'oci', 'replication', 'status'],
+  app: ['oci', 'proxy', 'replication', 'status'],
+  // A hit, a tag's look-up and a list are questions to a registry, not fills.
+  proxy: ['auth', 'fill', 'lib', 'oci', 'registry'],
+  fill: ['lib', 'oci', 'registry'],
+  replication: ['fill', 'lib', 'oci', 'registry'],
+  status: ['lib', 'registry'],
+  registry: ['auth', 'lib', 'oci'],
+  auth: ['oci'],
+  config: [],
+  lib: [],
+  oci: [],
+};
+
+function roomOf(file: string): string {
+  const [first = ''] = relative(src, file).split('/');
+  return first.replace(/\.ts$/, '');
+}
+
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => join(src, name));
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(file, 'utf8');
+  const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) => match[1]!);
+  return specifiers.map((specifier) => resolve(dirname(file), specifier));
+}
+
+test('every file belongs to a room that has its arrows declared', () => {
+  expect(files.length).toBeGreaterThan(40);
+  expect([...new Set(files.map(roomOf))].filter((room) => !(room in arrows))).toEqual([]);
+});
+
+test.each(Object.keys(arrows))('%s imports only the rooms it may', (room) => {
+  const wrong = files
+    .filter((file) => roomOf(file) === room)
+    .flatMap((file) => importsOf(file).map((target) => ({ file, target })))
+    .filter(({ target }) => roomOf(target) !== room && !arrows[room]!.includes(roomOf(target)))
+    .map(({ file, target }) => `${relative(src, file)} -> ${relative(src, target)}`);
+  expect(wrong).toEqual([]);
+});
+
+test('auth/mint and auth/keys are the only files that touch the private key', () => {
+  const users = files
+    .filter((file) => /createPrivateKey|\.signing\b/.test(readFileSync(file, 'utf8')))
+    .map((file) => relative(src, file))
+    .filter((file) => !file.startsWith('config/'));
+  expect(users.sort()).toEqual(['auth/keys.ts', 'auth/mint.ts']);
+});
+
+test('Fastify appears only at the rim', () => {
+  const rim = new Set(['app', 'proxy', 'status']);
+  const users = files.filter((file) => /from '(?:@fastify\/|fastify')/.test(readFileSync(file, 'utf8'))).map(roomOf);
+  expect([...new Set(users)].filter((room) => !rim.has(room))).toEqual([]);
+});
