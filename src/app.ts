@@ -1,6 +1,6 @@
 // The Fastify instances: the pull API with its health check, and the admin listener. Here, and in routes, Fastify ends.
 import replyFrom from '@fastify/reply-from';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { Dispatcher } from 'undici';
 import { OciError } from './oci/error.ts';
@@ -37,7 +37,7 @@ function facts(request: FastifyRequest): object {
 function createInstance(logger: Logger, trustedProxies: readonly string[]): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     http: { maxHeaderSize: HEADERS_MAX },
     keepAliveTimeout: KEEP_ALIVE,

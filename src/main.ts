@@ -17,6 +17,7 @@ import type { ProxyDeps } from './proxy/deps.ts';
 import { createMemory } from './proxy/memory.ts';
 import { createTagLookup } from './proxy/tag-lookup.ts';
 import { noAuthorizer, keyAuthorizer, type Authorizer } from './registry/authorizer.ts';
+import { createCredentialReader, credentialFiles } from './registry/authorizer-credentials.ts';
 import { dockerConfigAuthorizer } from './registry/authorizer-docker-config.ts';
 import { createClient } from './registry/client.ts';
 import { createRegistry, type Registry } from './registry/registry.ts';

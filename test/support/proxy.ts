@@ -1,0 +1,109 @@
+// The proxy itself, in the test's process, before two real sites; and plain HTTP requests to it.
+import { pino } from 'pino';
+import { Agent, request, type Dispatcher } from 'undici';
+import { loadConfig } from '../../src/config/config.ts';
+import { startProxy, type Proxy, type ProxyKnobs } from '../../src/main.ts';
+import { startSites, type Sites, type SitesOptions } from './sites.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly body: Buffer;
+  /** The code of the first error of an OCI error body. */
+  readonly code: string | undefined;
+}
+
+export interface Asking {
+  readonly method?: Dispatcher.HttpMethod;
+  readonly token?: string | undefined;
+  readonly headers?: Record<string, string>;
+}
+
+export interface ProxySite extends Sites {
+  readonly proxy: Proxy;
+  /** Lines of the log, parsed. */
+  readonly log: Record<string, unknown>[];
+  /** Asks the proxy; `path` after `/v2/`; with a pull token of the path's repository unless another is given. */
+  ask(path: string, asking?: Asking): Promise<Answer>;
+  /** As `ask`, but the body is left to the caller. */
+  open(path: string, asking?: Asking): Promise<Dispatcher.ResponseData>;
+  /** The value of a metric, summed over the labels that are not given. */
+  metric(name: string, labels?: Record<string, string>): Promise<number>;
+  /** Starts the proxy again with the same data and other settings. */
+  restart(env?: Record<string, string>): Promise<void>;
+}
+
+export interface ProxySiteOptions extends SitesOptions {
+  readonly env?: Record<string, string>;
+  readonly knobs?: ProxyKnobs;
+}
+
+function flat(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value ?? ''].flat().join(', ')]));
+}
+
+function codeOf(body: Buffer): string | undefined {
+  try {
+    return (JSON.parse(body.toString()) as { errors?: { code?: string }[] }).errors?.[0]?.code;
+  } catch {
+    return undefined;
+  }
+}
+
+function repositoryOf(path: string): string {
+  return path.replace(/\/(?:manifests|blobs|tags|referrers)\/.*$/, '');
+}
+
+/** Two sites and a proxy in front of the secondary one; its log is collected, not printed. */
+export async function startProxySite(options: ProxySiteOptions = {}): Promise<ProxySite> {
+  const sites = await startSites(options);
+  const log: Record<string, unknown>[] = [];
+  const logger = pino(
+    { level: 'debug' },
+    { write: (line) => void log.push(JSON.parse(line) as Record<string, unknown>) },
+  );
+  const start = (env: Record<string, string> = {}): Promise<Proxy> =>
+    startProxy(loadConfig({ ...sites.env(), ...options.env, ...env }), { logger, ...options.knobs });
+  let proxy = await start();
+  const agent = new Agent({ connections: null });
+
+  const open: ProxySite['open'] = (path, { method = 'GET', token, headers } = {}) => {
+    const bearer = token ?? sites.pullToken(repositoryOf(path.replace(/\?.*$/, '')));
+    return request(`${proxy.url}/v2/${path}`, {
+      method,
+      dispatcher: agent,
+      headers: { ...(bearer === '' ? {} : { authorization: `Bearer ${bearer}` }), ...headers },
+    });
+  };
+
+  return {
+    ...sites,
+    get proxy() {
+      return proxy;
+    },
+    log,
+    open,
+    async ask(path, asking) {
+      const response = await open(path, asking);
+      const body = Buffer.from(await response.body.arrayBuffer());
+      return { status: response.statusCode, headers: flat(response.headers), body, code: codeOf(body) };
+    },
+    async metric(name, labels = {}) {
+      const response = await request(`${proxy.adminUrl}/metrics`, { dispatcher: agent });
+      const lines = (await response.body.text()).split('\n').filter((line) => line.startsWith(`geo_registry_${name}{`));
+      const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+      return lines
+        .filter((line) => wanted.every((label) => line.includes(label)))
+        .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+    },
+    async restart(env) {
+      await proxy.close();
+      proxy = await start(env);
+    },
+    async close() {
+      await agent.destroy();
+      await proxy.close();
+      await sites.close();
+    },
+  };
+}
