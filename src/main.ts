@@ -104,11 +104,10 @@ function createAuthorizer(
 ): Authorizer {
   if (auth === 'none') return noAuthorizer();
   if (auth === 'docker-config') {
-    return dockerConfigAuthorizer({
-      registry,
-      dispatcher,
-      trustedRealms: config.tokenRealm ? [config.tokenRealm] : [],
-    });
+    const readCredentials = createCredentialReader({ files: credentialFiles(process.env), env: process.env });
+    // The realm that clients are sent to is the operator's own choice: credentials may go there, too.
+    const trustedRealms = config.tokenRealm === undefined ? [] : [new URL(config.tokenRealm).host];
+    return dockerConfigAuthorizer({ registry, readCredentials, dispatcher }, { trustedRealms });
   }
   const { tokenIssuer: issuer, tokenService: service, tokenKeyId } = config;
   return keyAuthorizer(createMinter({ keys, issuer, service, tokenKeyId }));
