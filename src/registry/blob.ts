@@ -39,6 +39,8 @@ function lengthOf(response: RegistryResponse): number | undefined {
 
 function bodyOf(response: RegistryResponse): BlobBody | undefined {
   const { body, statusCode } = response;
+  // Whoever destroys a body that nobody reads yet must not bring the process down by its error event.
+  body.on('error', () => undefined);
   if (statusCode === 200) {
     const size = lengthOf(response);
     return { body, start: 0, ...(size === undefined ? {} : { size, end: size - 1 }) };
@@ -102,7 +104,7 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
     await response.body.dump();
     const first = await open(name, digest, timeout, { start: 0, end: 0 });
     if (first.kind !== 'found') return first;
-    first.value.body.on('error', () => undefined).destroy();
+    first.value.body.destroy();
     return found(first.value.size === undefined ? {} : { size: first.value.size });
   }
 
