@@ -31,6 +31,8 @@ function endOf(child: ChildProcess): Promise<number | NodeJS.Signals> {
 export function startProcess(command: string, args: readonly string[], options: ProcessOptions = {}): ServerProcess {
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], {
     ...options,
+    // A session of its own: a Ctrl-C at the terminal reaches us alone, and servers stop in our order.
+    detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

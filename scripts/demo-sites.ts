@@ -1,0 +1,65 @@
+// The stage of the demo: two sites on free ports of this machine, the proxy between them, and a client.
+import { join, resolve } from 'node:path';
+import { createClientHome, type ClientHome } from '../test/support/client-home.ts';
+import { startProcess, waitUntilReady, type ServerProcess } from '../test/support/process.ts';
+import { startSites, type Sites } from '../test/support/sites.ts';
+import { freePort, tempDir } from '../test/support/tool.ts';
+import { expectThat } from './demo-report.ts';
+
+export const user = 'demo';
+export const password = 'demo-password';
+export const repository = 'demo/busybox';
+
+export interface Stage {
+  readonly sites: Sites;
+  readonly proxy: ServerProcess;
+  /** `host:port` of each, as image names begin. */
+  readonly proxyHost: string;
+  readonly adminHost: string;
+  readonly primaryHost: string;
+  readonly client: ClientHome;
+  /** A scratch directory for images. */
+  readonly scratch: string;
+}
+
+const clone = resolve(import.meta.dirname, '..');
+
+/** The user's environment without settings of the proxy that may be in it, and with these. */
+function proxyEnvironment(settings: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('GEO_'));
+  return { ...Object.fromEntries(inherited), ...settings };
+}
+
+function startProxy(settings: Readonly<Record<string, string>>): ServerProcess {
+  const program = join(clone, 'bin/geo-registry-proxy.cjs');
+  return startProcess(process.execPath, [program, 'serve'], { env: proxyEnvironment(settings), cwd: clone });
+}
+
+async function stopProxy(proxy: ServerProcess): Promise<void> {
+  const ended = await proxy.stop();
+  expectThat(ended === 0, `the proxy was told to stop, and ended with ${ended} instead of 0`);
+}
+
+/** Starts everything; what was started is handed to `stack`, to be stopped in reverse order. */
+export async function setTheStage(stack: AsyncDisposableStack): Promise<Stage> {
+  const { path: scratch } = stack.use(await tempDir());
+  const client = stack.adopt(await createClientHome(), (home) => home.remove());
+  const users = { [user]: password };
+  const projects = { [user]: { 'demo/**': ['pull', 'push'] } };
+  const sites = stack.adopt(await startSites({ users, projects }), (started) => started.close());
+  const [proxyHost, adminHost] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+  const primaryHost = `127.0.0.1:${sites.primary.port}`;
+  const settings = {
+    ...sites.env(),
+    GEO_SITE_NAME: 'demo',
+    GEO_LISTEN: proxyHost,
+    GEO_ADMIN_LISTEN: adminHost,
+    GEO_SECONDARY_URL: sites.secondary.url,
+    // The proxy reaches the primary through a relay, which counts; people push to the registry itself.
+    GEO_PUSH_HOST: primaryHost,
+  };
+  const proxy = stack.adopt(startProxy(settings), stopProxy);
+  const isHealthy = async (): Promise<boolean> => (await fetch(`http://${proxyHost}/healthz`)).ok;
+  await waitUntilReady(proxy, isHealthy, `the proxy at ${proxyHost}`);
+  return { sites, proxy, proxyHost, adminHost, primaryHost, client, scratch };
+}
