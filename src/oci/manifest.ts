@@ -43,8 +43,10 @@ function schema1Blobs(body: Record<string, unknown>): Descriptor[] {
 export function linksOf(manifest: Pick<Manifest, 'mediaType' | 'bytes'>): Links {
   const body = parseJson(manifest.bytes);
   if (!body) return NOTHING;
-  if (isSchema1(manifest.mediaType) || Array.isArray(body['fsLayers']))
+  // Schema 1 is told by its fsLayers only where the type says nothing (`application/json`).
+  if (isSchema1(manifest.mediaType) || (!isManifestType(manifest.mediaType) && Array.isArray(body['fsLayers']))) {
     return { ...NOTHING, blobs: schema1Blobs(body) };
+  }
   const entries = parseDescriptors(body['manifests']);
   const config = parseDescriptor(body['config']);
   const subject = parseDescriptor(body['subject']);

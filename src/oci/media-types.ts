@@ -49,25 +49,23 @@ export function isIndex(mediaType: string): boolean {
   return type === MANIFEST.ociIndex || type === MANIFEST.dockerList;
 }
 
-function ranges(accept: string): Set<string> {
-  const refused = /;\s*q=0(?:\.0+)?\s*(?:;|$)/i;
-  return new Set(
-    accept
-      .split(',')
-      .filter((entry) => !refused.test(entry))
-      .map(essence)
-      .filter((type) => type !== ''),
-  );
+const REFUSED = /;\s*q=0(?:\.0*)?\s*(?:;|$)/i;
+
+/** The types of an Accept header by whether they are wanted: with a quality of 0 they are not (RFC 9110 section 12.4.2). */
+function ranges(accept: string): Map<string, boolean> {
+  const entries = accept.split(',').map((entry) => [essence(entry), !REFUSED.test(entry)] as const);
+  return new Map(entries.filter(([type]) => type !== ''));
 }
 
 /**
- * Whether a client that sent this Accept takes this type. No header, or a wildcard, takes all; the two schema 1 types
- * stand for each other, as registries answer either with the signed form.
+ * Whether a client that sent this Accept takes this type. No header, or a wildcard, takes all that it does not refuse;
+ * the two schema 1 types stand for each other, as registries answer either with the signed form.
  */
 export function accepts(accept: string | undefined, mediaType: string): boolean {
   if (accept === undefined || accept.trim() === '') return true;
   const wanted = ranges(accept);
-  if (wanted.has('*/*') || wanted.has('application/*')) return true;
-  if (isSchema1(mediaType)) return wanted.has(MANIFEST.dockerSchema1) || wanted.has(MANIFEST.dockerSchema1Signed);
-  return wanted.has(essence(mediaType));
+  const types = isSchema1(mediaType) ? [MANIFEST.dockerSchema1Signed, MANIFEST.dockerSchema1] : [essence(mediaType)];
+  const named = types.map((type) => wanted.get(type)).filter((value) => value !== undefined);
+  if (named.length > 0) return named.includes(true);
+  return wanted.get('application/*') ?? wanted.get('*/*') ?? false;
 }

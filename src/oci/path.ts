@@ -49,6 +49,7 @@ export function parsePath(url: string): DistributionPath {
   const query = url.indexOf('?');
   const path = decode(query < 0 ? url : url.slice(0, query));
   if (path === '/v2' || path === '/v2/') return { kind: 'base' };
+  if (!path.startsWith('/v2/')) throw new OciError('UNSUPPORTED', 'no such endpoint', { status: 404 });
   const rest = path.slice('/v2/'.length);
   if (rest === '_catalog') return { kind: 'catalog' };
   const tags = TAGS.exec(rest)?.groups;

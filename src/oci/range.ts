@@ -41,12 +41,15 @@ export function rangeHeader(range: ByteRange): string {
   return 'suffix' in range ? `bytes=-${range.suffix}` : `bytes=${range.start}-${range.end ?? ''}`;
 }
 
-/** Parses `Content-Range` of a 206; the size is undefined where the registry does not say it. */
+/**
+ * Parses `Content-Range` of a 206; the size is undefined where the registry does not say it. Undefined for a value that
+ * contradicts itself (RFC 9110 section 14.4).
+ */
 export function parseContentRange(header: string | undefined): (Span & { readonly size?: number }) | undefined {
   const match = header === undefined ? null : CONTENT_RANGE.exec(header.trim());
   if (!match) return undefined;
-  const start = Number(match[1]);
-  const end = Number(match[2]);
-  if (end < start) return undefined;
-  return match[3] === undefined ? { start, end } : { start, end, size: Number(match[3]) };
+  const [start, end] = [Number(match[1]), Number(match[2])];
+  const size = match[3] === undefined ? undefined : Number(match[3]);
+  if (end < start || (size !== undefined && end >= size)) return undefined;
+  return size === undefined ? { start, end } : { start, end, size };
 }
