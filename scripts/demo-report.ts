@@ -35,15 +35,15 @@ export function readableBytes(bytes: number): string {
 }
 
 function kindOf({ method, path }: RelayRequest): string {
-  const noun = /\/(manifests|blobs)\//.exec(path)?.[1] ?? path;
+  const noun = /\/(manifest|blob)s\//.exec(path)?.[1] ?? path;
   return `${method} ${noun}`;
 }
 
-/** What crossed to the primary, in one line: `5 requests crossed to the primary (1 HEAD manifests, …), 1.10 MB`. */
+/** What crossed to the primary, in one line: `5 requests crossed to the primary (1 × HEAD manifest, …), 1.10 MB`. */
 export function readableTraffic(requests: readonly RelayRequest[]): string {
   const counts = new Map<string, number>();
   for (const request of requests) counts.set(kindOf(request), (counts.get(kindOf(request)) ?? 0) + 1);
-  const kinds = [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ');
+  const kinds = [...counts].map(([kind, count]) => `${count} × ${kind}`).join(', ');
   const bytes = requests.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
   const noun = requests.length === 1 ? 'request' : 'requests';
   if (requests.length === 0) return 'nothing crossed to the primary';
