@@ -192,6 +192,13 @@ describe('a token', () => {
     expect(endpoint.seen).toHaveLength(2);
   });
 
+  it('is got anew at once when the registry asks for more than it was got for', async () => {
+    const authorizer = await challenged();
+    expect(await authorizer.renew(access, bearer(undefined, ',scope="repository:group/project:more"'))).toBe(true);
+    expect(endpoint.seen.at(-1)!.query.getAll('scope')).toEqual([scope, 'repository:group/project:more']);
+    expect(await authorizer.header(access)).toBe('Bearer token-2');
+  });
+
   it('is got with the credentials of now', async () => {
     const authorizer = await challenged();
     writeFileSync(file, JSON.stringify({ auths: { [endpoint.url.host]: bob } }));

@@ -98,6 +98,17 @@ describe('a good token', () => {
   });
 });
 
+describe('the time', () => {
+  it('is the clock that it was given, in both directions', async () => {
+    const { verifier, state } = verifierOf();
+    const past = claims({ exp: seconds(-3_000), nbf: seconds(-3_600) });
+    await expect(verifier.verify(past)).rejects.toMatchObject({ reason: 'expired' });
+    state.now -= 3_300_000;
+    await expect(verifier.verify(past)).resolves.toBeDefined();
+    await expect(verifier.verify(token())).rejects.toMatchObject({ reason: 'not valid yet' });
+  });
+});
+
 describe('a bad token', () => {
   it.each([
     ['over 16 KiB', () => claims({ pad: 'x'.repeat(16_000) }), 'too large'],
@@ -161,6 +172,19 @@ describe("a verifier's memory", () => {
     const good = token();
     await Promise.all(Array.from({ length: 20 }, () => verifier.verify(good)));
     expect(state.tried).toBe(1);
+  });
+
+  it('is of the whole token: another head or other claims under a known signature are another token', async () => {
+    const { verifier } = verifierOf();
+    const good = token();
+    const [header, payload, signature] = good.split('.');
+    await verifier.verify(good);
+    const others = [
+      [encode('{"alg":"RS256"}'), payload, signature],
+      [header, encode(JSON.stringify({ iss: site.issuer, aud: site.service, exp: seconds(300) })), signature],
+      [header, payload, `${signature}AAAA`],
+    ];
+    for (const other of others) await expect(verifier.verify(other.join('.'))).rejects.toBeInstanceOf(InvalidToken);
   });
 
   it('does not outlive exp and its leeway', async () => {
