@@ -1,7 +1,7 @@
 // The composition root: from the configuration to two listeners, top to bottom, and an ordered stop.
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { pino, type Logger } from 'pino';
+import type { Logger } from 'pino';
 import { createAdminApp, createApp } from './app.ts';
 import { createGate } from './auth/authorize.ts';
 import { createKeyRing, type KeyRing } from './auth/key-ring.ts';
@@ -12,6 +12,7 @@ import { matchesRepository } from './config/glob.ts';
 import { createFiller } from './fill/filler.ts';
 import { Spool } from './fill/spool.ts';
 import { createStore } from './fill/store.ts';
+import { createLogSink } from './lib/logger.ts';
 import { createSlots } from './lib/slots.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
 import { createMemory } from './proxy/memory.ts';
@@ -51,16 +52,6 @@ const SECONDARY_CONNECTIONS = 256;
 const LOOKUP_CONNECTIONS = 2;
 // How often (ms) the certificate authorities are looked at.
 const CA_LOOK = 5_000;
-
-/** JSON lines, or readable ones when a person looks; headers are never logged, and tokens are cut out all the same. */
-function createLogger(config: Config): Logger {
-  return pino({
-    level: config.logLevel,
-    base: { site: config.siteName },
-    redact: ['*.authorization', '*.headers.authorization', '*.token'],
-    ...(process.stdout.isTTY ? { transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname,site' } } } : {}),
-  });
-}
 
 function createRegistryOf(
   kind: 'primary' | 'secondary',
@@ -145,17 +136,21 @@ function watchFile(path: string | undefined, every: number, changed: () => void)
  * @throws what listening, the spool or the key files say; nothing is left running then.
  */
 export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promise<Proxy> {
-  const log = knobs.logger ?? createLogger(config);
+  const sink = knobs.logger ? undefined : createLogSink(config.logLevel, config.siteName);
+  const log = knobs.logger ?? sink!.logger;
   for (const warning of config.warnings) log.warn(warning);
   const metrics = createMetrics(config.siteName);
   const { meter } = metrics;
   let phase: Phase = 'starting';
 
-  const keys = createKeyRing({
-    keyFile: config.keyFile,
-    certFile: config.certFile,
-    onError: (message) => log.error({ reason: message }, 'keeping the old keys'),
-  });
+  const keys = createKeyRing(
+    {
+      keyFile: config.keyFile,
+      certFile: config.certFile,
+      onError: (message) => log.error({ reason: message }, 'keeping the old keys'),
+    },
+    { needsCertificate: config.tokenKeyId === 'x5c' },
+  );
   const { registry: primary, transport: primaryTransport } = createRegistryOf('primary', config, keys, log);
   const { registry: secondary, transport: secondaryTransport } = createRegistryOf('secondary', config, keys, log);
 
@@ -236,6 +231,7 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
     await admin.close();
     await stop();
     log.info({}, 'stopped');
+    await sink?.close();
   }
 
   try {

@@ -1,0 +1,46 @@
+// The log: JSON lines, or readable ones when a person looks. A log that nobody reads never stops the program.
+import { pino, type Logger } from 'pino';
+
+/** A logger and its orderly end. */
+export interface LogSink {
+  readonly logger: Logger;
+  /** Writes what is left, as far as it is taken within a moment. */
+  close(): Promise<void>;
+}
+
+// Bytes of lines that wait for a slow reader; beyond it lines are dropped.
+const BUFFER_MAX = 4 * 1024 * 1024;
+const CLOSE_PATIENCE = 500;
+
+/** Headers are never logged by us; should one slip into an error's fields, tokens are cut out all the same. */
+const REDACTED = [
+  'authorization',
+  'headers.authorization',
+  '*.authorization',
+  '*.headers.authorization',
+  'token',
+  '*.token',
+];
+
+/** Logs to standard output. pino's own default writes there blocking: a stalled reader would stall every pull. */
+export function createLogSink(level: string, site: string): LogSink {
+  const options = { level, base: { site }, redact: REDACTED };
+  if (process.stdout.isTTY) {
+    const logger = pino({ ...options, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname,site' } } });
+    return { logger, close: () => Promise.resolve() };
+  }
+  let isClosing = false;
+  const destination = pino.destination({ dest: 1, sync: false, maxLength: BUFFER_MAX, retryEAGAIN: () => !isClosing });
+  // A reader that is gone (EPIPE) takes the log with it, not the service.
+  destination.on('error', () => undefined);
+  return {
+    logger: pino(options, destination),
+    async close() {
+      await new Promise<void>((resolve) => {
+        setTimeout(resolve, CLOSE_PATIENCE).unref();
+        destination.flush(() => resolve());
+      });
+      isClosing = true;
+    },
+  };
+}
