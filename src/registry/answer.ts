@@ -31,9 +31,13 @@ export function found<T>(value: T): { readonly kind: 'found'; readonly value: T 
 
 /** A registry could not be asked: connection, time-out, 502, 503, 504, or an open circuit breaker. */
 export class RegistryOutage extends Error {
-  constructor(registry: string, reason: string, cause?: unknown) {
+  /** Whether it says something about the registry's health: what we ourselves were short of does not. */
+  readonly counts: boolean;
+
+  constructor(registry: string, reason: string, cause?: unknown, { counts = true }: { counts?: boolean } = {}) {
     super(`${registry}: ${reason}`, cause === undefined ? undefined : { cause });
     this.name = 'RegistryOutage';
+    this.counts = counts;
   }
 }
 
