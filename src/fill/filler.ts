@@ -2,14 +2,15 @@
 import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
+import { unlessAborted } from '../lib/abort.ts';
 import type { Priority, Slots, Ticket } from '../lib/slots.ts';
-import { hasherFor, type Digest } from '../oci/digest.ts';
-import { found, type Answer } from '../registry/answer.ts';
+import type { Digest } from '../oci/digest.ts';
+import { found, type Answer, type Failure } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
-import { DigestMismatch, Flight, verified, type FlightDeps } from './flight.ts';
+import { Flight, type FlightDeps } from './flight.ts';
 import { PassThroughReader } from './pass-through.ts';
 import { FlightReader, type ReaderOptions } from './reader.ts';
-import { readSource } from './source.ts';
+import { SourceFailed } from './source.ts';
 import type { Leftover, Spool } from './spool.ts';
 import { Trip, type TripDeps } from './trip.ts';
 
@@ -19,7 +20,7 @@ export interface Corrupt {
 }
 
 /** What a filler is made of. */
-export interface FillerDeps extends Omit<TripDeps, 'isOpen' | 'onSettled'> {
+export interface FillerDeps extends Omit<TripDeps, 'isOpen' | 'onSettled' | 'storeAgainAfter'> {
   readonly spool: Spool;
   readonly slots: Slots;
 }
@@ -33,9 +34,13 @@ export interface FillerOptions {
   readonly linger?: number;
   /** How long a blob whose digest was wrong twice is not asked for again. */
   readonly corruptFor?: number;
+  /** How long a transfer that broke off is tried again without a byte in between. */
+  readonly patience?: number | undefined;
+  /** When a blob that could not be stored is tried again; the pause doubles. */
+  readonly storeAgainAfter?: number;
 }
 
-/** Brings blobs from the primary. */
+/** Brings blobs from the primary. None of its promises rejects for what a registry or the file system does. */
 export interface Filler {
   /**
    * Joins or starts the flight of a blob, once the primary has confirmed the blob in this repository. The flight is
@@ -52,91 +57,152 @@ export interface Filler {
   close(grace: number): Promise<void>;
 }
 
+/** A trip that is about to begin; others wait for it. */
+interface Starting {
+  /** The repository that the primary is asked for; undefined for a file of an earlier run. */
+  readonly name: string | undefined;
+  readonly ticket: Ticket;
+  readonly trip: Promise<Answer<Trip>>;
+}
+
 const WRONG_MAX = 2;
 
-/** The primary's bytes, checked, for a blob that the spool does not hold. */
-function passing(flight: Flight, body: BlobBody | undefined): AsyncGenerator<Buffer> {
-  const source = readSource(body, (position) => flight.open(position), { from: 0, until: flight.size });
-  return verified(source, hasherFor(flight.digest), flight.digest);
+const SHUTTING_DOWN: Failure = { kind: 'unavailable', reason: 'shutting down' };
+
+function discard(late: Answer<BlobBody>): void {
+  if (late.kind === 'found') late.value.body.destroy();
+}
+
+function whenClosed(body: Readable, act: () => void): void {
+  if (body.closed) act();
+  else body.once('close', act);
+}
+
+/** The primary's bytes, checked, for somebody who has nothing of a spilled flight yet. */
+function passing(flight: Flight, first: BlobBody | undefined): AsyncGenerator<Buffer> {
+  return flight.rest({ from: 0, until: flight.size, isChecked: true, first });
 }
 
 /** @see Filler */
 export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Filler {
   const { primary, store, spool, slots, log, meter, isStored } = deps;
   const { timeout = 5_000, backgroundTimeout = 30_000, linger = 10_000, corruptFor = 600_000 } = options;
+  const { patience, storeAgainAfter = 30_000 } = options;
   const trips = new Map<Digest, Trip>();
-  const starting = new Map<Digest, { name: string; ticket: Ticket; trip: Promise<Answer<Trip>> }>();
+  const starting = new Map<Digest, Starting>();
   const wrong = new LRUCache<Digest, number>({ max: 10_000, ttl: corruptFor });
-  let closed = false;
+  const closing = new AbortController();
+  const isOpen = (): boolean => !closing.signal.aborted;
 
-  const tripDeps: TripDeps = { ...deps, isOpen: () => !closed, onSettled: dropLater };
+  const tripDeps: TripDeps = { ...deps, isOpen, onSettled: dropLater, storeAgainAfter };
 
   function flightDeps(name: string, digest: Digest, ticket: Ticket): FlightDeps {
-    const patience = (): number => (ticket.priority === 'on-demand' ? timeout : backgroundTimeout);
+    const facts = { repository: name, digest };
+    const open: FlightDeps['open'] = (position) => {
+      const limit = ticket.priority === 'on-demand' ? timeout : backgroundTimeout;
+      return primary.blobs.open(name, digest, limit, position > 0 ? { start: position } : undefined);
+    };
     return {
       digest,
       spool,
-      open: (position) => primary.blobs.open(name, digest, patience(), position > 0 ? { start: position } : undefined),
+      reserve,
+      open,
+      openBeside: (position) => inSlot(ticket, () => open(position)),
+      patience,
       onBytes: (count) => meter('primary_body_bytes_total', {}, count),
       onResume: (position, cause) => {
         meter('flight_resumes_total');
-        log.warn({ repository: name, digest, position, cause: String(cause) }, 'blob transfer broke off, resuming');
+        log.warn({ ...facts, position, cause: String(cause) }, 'blob transfer broke off, resuming');
+      },
+      onVerdict: (isRight) => {
+        if (isRight) return void wrong.delete(digest);
+        meter('digest_mismatches_total', { registry: 'primary' });
+        wrong.set(digest, (wrong.get(digest) ?? 0) + 1);
+        log.error(facts, 'the primary gave wrong bytes for this blob');
       },
     };
   }
 
-  async function start(name: string, digest: Digest, ticket: Ticket): Promise<Answer<Trip>> {
+  /** Opens a body that keeps its slot until it is closed. */
+  async function inSlot(ticket: Ticket, open: () => Promise<Answer<BlobBody>>): Promise<Answer<BlobBody>> {
     const giveBack = await slots.take(ticket);
-    const parts = flightDeps(name, digest, ticket);
-    const answer = await parts.open(0);
-    if (answer.kind !== 'found') {
-      giveBack();
+    let answer: Answer<BlobBody> | undefined;
+    try {
+      answer = await open();
       return answer;
+    } finally {
+      if (answer?.kind === 'found') whenClosed(answer.value.body, giveBack);
+      else giveBack();
     }
-    makeRoom(answer.value.size ?? 0);
-    const flight = await Flight.start(parts, answer.value);
-    const trip = new Trip(tripDeps, flight, ticket, [name]);
-    trips.set(digest, trip);
-    if (flight.state === 'flying') void trip.storeIn(name);
-    void flight.ended.then(() => {
+  }
+
+  async function start(name: string, digest: Digest, ticket: Ticket): Promise<Answer<Trip>> {
+    const { signal } = closing;
+    const giveBack = await unlessAborted(slots.take(ticket), signal, (late) => late());
+    try {
+      const parts = flightDeps(name, digest, ticket);
+      const answer = await unlessAborted(parts.open(0), signal, discard);
+      if (answer.kind !== 'found') {
+        giveBack();
+        return answer;
+      }
+      const flight = await Flight.start(parts, answer.value);
+      const trip = new Trip(tripDeps, flight, ticket, [name]);
+      trips.set(digest, trip);
+      // What goes past the spool keeps the connection for longer than its flight.
+      if (flight.state === 'spilled') whenClosed(answer.value.body, giveBack);
+      else {
+        void trip.storeIn(name);
+        void flight.ended.then(giveBack);
+      }
+      void flight.ended.then(() => landed(name, trip));
+      return found(trip);
+    } catch (error) {
       giveBack();
-      landed(name, trip);
-    });
-    return found(trip);
+      throw error;
+    }
   }
 
   /** What a flight's end means for those who come after. */
   function landed(name: string, trip: Trip): void {
     const { digest, state, error } = trip.flight;
     meter('flights_total', { result: state });
-    if (state === 'whole') return void wrong.delete(digest);
-    if (error instanceof DigestMismatch) {
-      meter('digest_mismatches_total', { registry: 'primary' });
-      wrong.set(digest, (wrong.get(digest) ?? 0) + 1);
-    }
-    if (state === 'spilled') log.warn({ repository: name, digest }, 'no room in the spool: blob passed through');
-    else log.error({ repository: name, digest, cause: String(error) }, 'blob transfer failed');
+    if (state === 'whole') return;
+    const facts = { repository: name, digest, ...(error ? { cause: String(error) } : {}) };
+    if (state === 'spilled') log.warn(facts, 'no room in the spool: blob passed through');
+    else log.error(facts, 'blob transfer failed');
     // Whoever asked for the flight in this very turn still gets it.
     setImmediate(drop, trip);
   }
 
-  function drop(trip: Trip): void {
+  /** Lets go of a trip; resolves when the space of its file is free, if nobody else holds it. */
+  async function drop(trip: Trip): Promise<void> {
     if (trips.get(trip.flight.digest) !== trip) return;
     trips.delete(trip.flight.digest);
-    trip.flight.release();
+    // A body that nobody claimed by now would only hold its connection.
+    trip.flight.claim()?.body.destroy();
+    await trip.flight.release();
   }
 
   function dropLater(trip: Trip): void {
-    setTimeout(drop, linger, trip).unref();
+    setTimeout(() => {
+      // Somebody may have joined it from a repository that does not have it yet.
+      if (trip.isSettled) void drop(trip);
+    }, linger).unref();
   }
 
-  /** Gives up files that are whole and that nobody reads, oldest first, until `bytes` fit. */
-  function makeRoom(bytes: number): void {
-    if (!spool.couldHold(bytes)) return;
-    for (const trip of trips.values()) {
-      if (spool.fits(bytes)) return;
-      if (trip.flight.state === 'whole' && !trip.flight.isHeld) drop(trip);
+  /** Takes space of the spool; gives up whole files that nobody reads for it, first those that are stored. */
+  async function reserve(bytes: number): Promise<boolean> {
+    if (spool.reserve(bytes)) return true;
+    if (!spool.couldHold(bytes)) return false;
+    for (const isSettled of [true, false]) {
+      for (const trip of trips.values()) {
+        if (trip.flight.state !== 'whole' || trip.flight.isHeld || trip.isSettled !== isSettled) continue;
+        await drop(trip);
+        if (spool.reserve(bytes)) return true;
+      }
     }
+    return false;
   }
 
   /** Whoever waits for a client goes first, also where somebody in the background asked before. */
@@ -146,33 +212,55 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     slots.poke();
   }
 
-  function launch(name: string, digest: Digest, priority: Priority): Promise<Answer<Trip>> {
-    const ticket: Ticket = { priority };
-    const trip = start(name, digest, ticket).finally(() => starting.delete(digest));
+  function begin(
+    digest: Digest,
+    name: string | undefined,
+    ticket: Ticket,
+    work: Promise<Answer<Trip>>,
+  ): Promise<Answer<Trip>> {
+    const trip = work
+      .catch((error: unknown): Failure => {
+        if (!isOpen()) return SHUTTING_DOWN;
+        log.error({ repository: name, digest, err: error }, 'blob transfer could not begin');
+        return { kind: 'unavailable', reason: String(error) };
+      })
+      .finally(() => starting.delete(digest));
     starting.set(digest, { name, ticket, trip });
     return trip;
+  }
+
+  function launch(name: string, digest: Digest, priority: Priority): Promise<Answer<Trip>> {
+    const ticket: Ticket = { priority };
+    return begin(digest, name, ticket, start(name, digest, ticket));
+  }
+
+  /** Whether an answer to one repository is one to another, too: that the primary cannot be asked is. */
+  function isForAll(under: Starting, { kind }: Answer<Trip>): boolean {
+    return under.name !== undefined && (kind === 'unavailable' || kind === 'busy' || kind === 'locked-out');
   }
 
   /** The trip of a blob, its flight held for the caller. */
   async function tripFor(name: string, digest: Digest, priority: Priority): Promise<Answer<Trip> | Corrupt> {
     for (;;) {
-      if (closed) return { kind: 'unavailable', reason: 'shutting down' };
+      if (!isOpen()) return SHUTTING_DOWN;
       if ((wrong.get(digest) ?? 0) >= WRONG_MAX) return { kind: 'corrupt' };
       const flying = trips.get(digest);
-      const usable = flying !== undefined && flying.flight.state !== 'failed';
+      const isUsable = flying !== undefined && flying.flight.state !== 'failed';
       const under = starting.get(digest);
       if (under) promote(under.ticket, priority);
-      const answer = usable ? found(flying) : await (under?.trip ?? launch(name, digest, priority));
+      const answer = isUsable ? found(flying) : await (under?.trip ?? launch(name, digest, priority));
       if (answer.kind !== 'found') {
-        // What was said to another repository says nothing about this one.
-        if (under && under.name !== name) continue;
+        // What was said of another repository says nothing about this one.
+        if (under && under.name !== name && !isForAll(under, answer)) continue;
         return answer;
       }
       const trip = answer.value;
+      if (!trip.flight.hold()) continue;
       promote(trip.ticket, priority);
       const member = await trip.join(name, timeout);
-      if (member.kind !== 'found') return member;
-      if (trip.flight.hold()) return answer;
+      if (member.kind === 'found') return answer;
+      await trip.flight.release();
+      return member;
     }
   }
 
@@ -191,38 +279,60 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     void store
       .upload(name, flight.digest, () => upload, flight.size)
       .then((answer) => {
+        // Whoever does not take it must not hold up the client.
+        upload.destroy();
         meter('stores_total', { result: answer.kind === 'found' ? 'stored' : 'failed' });
       });
     return new PassThroughReader(passing(flight, body), upload);
   }
 
   async function fill(name: string, digest: Digest, priority: Priority): Promise<Answer<undefined> | Corrupt> {
+    if (!isStored(name)) return { kind: 'unsupported' };
     const answer = await tripFor(name, digest, priority);
     if (answer.kind !== 'found') return answer;
-    const { flight } = answer.value;
-    const body = (): Readable => Readable.from(passing(flight, flight.claim()), { objectMode: false });
+    const trip = answer.value;
+    const { flight } = trip;
     try {
-      if (flight.state === 'spilled') return await store.upload(name, digest, body, flight.size);
-      return await answer.value.storeIn(name);
+      if (flight.state !== 'spilled' || flight.edge > 0) {
+        const stored = await trip.storeIn(name);
+        if (stored.kind === 'found' || flight.state !== 'spilled') return stored;
+      }
+      const body = (): Readable => Readable.from(passing(flight, flight.claim()), { objectMode: false });
+      return await store.upload(name, digest, body, flight.size);
     } finally {
-      flight.release();
+      await flight.release();
     }
   }
 
-  /** A whole file of an earlier run is hashed again, stored in the repositories that were proved then, and gone. */
-  async function takeUp(left: Leftover): Promise<void> {
-    const { digest, size, names, file } = left;
-    const ticket: Ticket = { priority: 'background' };
+  /** A whole file of an earlier run is hashed again, and stored in the repositories that were proved then. */
+  async function takeUp({ digest, size, names, file }: Leftover, ticket: Ticket): Promise<Answer<Trip>> {
     const flight = Flight.landed(flightDeps(names[0]!, digest, ticket), file, size);
-    if (closed || trips.has(digest) || !(await flight.check().catch(() => false))) return flight.release();
+    const isRight = await flight.check(closing.signal).catch(() => false);
+    if (!isOpen()) {
+      await flight.leave();
+      return SHUTTING_DOWN;
+    }
+    if (!isRight) {
+      log.error({ digest, repositories: names }, 'a blob of an earlier run is not what it was: removed');
+      await flight.release();
+      return { kind: 'missing', code: 'BLOB_UNKNOWN' };
+    }
+    log.info({ digest, size, repositories: names }, 'taking up a blob of an earlier run');
     const trip = new Trip(tripDeps, flight, ticket, names);
     trips.set(digest, trip);
-    log.info({ digest, size, repositories: names }, 'taking up a blob of an earlier run');
     for (const name of names) void trip.storeIn(name);
+    return found(trip);
   }
 
   async function recover(): Promise<void> {
-    for (const left of await spool.recover()) await takeUp(left);
+    for (const left of await spool.recover()) {
+      if (!isOpen()) await left.file.leave();
+      else if (trips.has(left.digest) || starting.has(left.digest)) await left.file.dispose();
+      else {
+        const ticket: Ticket = { priority: 'background' };
+        await begin(left.digest, undefined, ticket, takeUp(left, ticket));
+      }
+    }
   }
 
   async function close(grace: number): Promise<void> {
@@ -233,10 +343,12 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
       delay(grace, undefined, { signal: limit.signal, ref: false }).catch(() => undefined),
     ]);
     limit.abort();
-    closed = true;
-    for (const trip of trips.values()) trip.flight.abort(new Error('shutting down'));
-    await Promise.all([...trips.values()].map((trip) => trip.flight.ended.then(() => trip.close())));
+    closing.abort(new SourceFailed('shutting down'));
+    await Promise.all([...starting.values()].map(({ trip }) => trip));
+    const left = [...trips.values()];
     trips.clear();
+    for (const { flight } of left) flight.abort(new SourceFailed('shutting down'));
+    await Promise.all(left.map((trip) => trip.flight.ended.then(() => trip.close())));
   }
 
   return { open, read, fill, recover, close };

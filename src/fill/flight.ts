@@ -1,7 +1,6 @@
 // A flight: one transfer of one blob from the primary into a spool file, which any number of readers follow.
 import type { Hash } from 'node:crypto';
 import { hasherFor, matches, type Digest } from '../oci/digest.ts';
-import type { Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { readSource, type OpenAt } from './source.ts';
 import type { Spool, SpoolFile } from './spool.ts';
@@ -20,29 +19,33 @@ export class DigestMismatch extends Error {
   }
 }
 
-/** Passes chunks on one behind, so that the last goes out only when the digest is right. @throws DigestMismatch */
-export async function* verified(
-  source: AsyncIterable<Buffer>,
-  hash: Hash,
-  digest: Digest,
-): AsyncGenerator<Buffer, void, undefined> {
-  let held: Buffer | undefined;
-  for await (const chunk of source) {
-    hash.update(chunk);
-    if (held) yield held;
-    held = chunk;
-  }
-  if (!matches(digest, hash)) throw new DigestMismatch(digest);
-  if (held) yield held;
-}
-
 /** What a flight is made of. */
 export interface FlightDeps {
   readonly digest: Digest;
-  readonly open: OpenAt;
   readonly spool: Spool;
-  readonly onResume: (position: number, cause: unknown) => void;
+  /** Takes bytes of the spool, making room for them where it can. */
+  readonly reserve: (bytes: number) => Promise<boolean>;
+  readonly open: OpenAt;
+  /** The same for readers of a spilled flight, who are beside the flight's own connection. */
+  readonly openBeside: OpenAt;
   readonly onBytes: (count: number) => void;
+  readonly onResume: (position: number, cause: unknown) => void;
+  /** Told of all bytes that were hashed to their end whether they had the digest. */
+  readonly onVerdict: (isRight: boolean) => void;
+  /** How long (ms) the primary is tried again without a byte in between. */
+  readonly patience?: number | undefined;
+}
+
+/** What a reader of a spilled flight takes from the primary by itself. */
+export interface Rest {
+  readonly from: number;
+  /** The byte after the last; undefined: to the end. */
+  readonly until: number | undefined;
+  /** Whether the reader has had all bytes before, so that the whole can be checked. */
+  readonly isChecked: boolean;
+  /** A body that is open already. */
+  readonly first?: BlobBody | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -51,12 +54,15 @@ export interface FlightDeps {
  */
 const HELD_BACK = 1024;
 
+const CHECK_CHUNK = 1024 * 1024;
+
 /** One transfer. Made by {@link Flight.start}; followed by readers, who hold it while they read. */
 export class Flight {
   readonly digest: Digest;
   /** The blob's size in bytes, where the primary says it; always known when whole. */
   size: number | undefined;
   state: FlightState = 'flying';
+  /** Why the flight failed, or why the spool took no more of it. */
   error: Error | undefined;
   /** Settles when the flight ended, whatever way. */
   readonly ended: Promise<void>;
@@ -82,11 +88,12 @@ export class Flight {
   /** Starts the transfer of an opened body. Where the spool has no room for it the flight begins as `spilled`. */
   static async start(deps: FlightDeps, body: BlobBody): Promise<Flight> {
     const reserved = body.size ?? 0;
-    const file = deps.spool.reserve(reserved)
-      ? await deps.spool.create(deps.digest, reserved).catch(() => undefined)
+    let error: Error | undefined;
+    const file = (await deps.reserve(reserved))
+      ? await deps.spool.create(deps.digest, reserved).catch((cause: Error) => void (error = cause))
       : undefined;
-    const flight = new Flight(deps, file ? body : undefined, file);
-    if (!file) flight.#begin(body);
+    const flight = new Flight(deps, file ? body : undefined, file ?? undefined);
+    if (!file) flight.#begin(body, error);
     return flight;
   }
 
@@ -117,14 +124,20 @@ export class Flight {
     return body;
   }
 
-  /** How the readers of a spilled flight go on: the hash of what is in the spool, to be continued. */
-  hashSoFar(): Hash {
-    return this.#hash.copy();
-  }
-
-  /** Opens the primary's body at a byte, for readers of a spilled flight. */
-  open(position: number): Promise<Answer<BlobBody>> {
-    return this.#deps.open(position);
+  /** The primary's bytes for a reader of a spilled flight. @throws DigestMismatch before the last chunk if checked. */
+  async *rest({ from, until, isChecked, first, signal }: Rest): AsyncGenerator<Buffer, void, undefined> {
+    const { openBeside, onBytes, onResume, patience } = this.#deps;
+    const source = readSource(first, openBeside, { from, until, onBytes, onResume, patience, signal });
+    if (!isChecked) return yield* source;
+    const hash = this.#hash.copy();
+    let held: Buffer | undefined;
+    for await (const chunk of source) {
+      hash.update(chunk);
+      if (held) yield held;
+      held = chunk;
+    }
+    this.#judge(hash);
+    if (held) yield held;
   }
 
   /** Reads bytes that are visible. */
@@ -143,19 +156,24 @@ export class Flight {
     return this.#holders > 1;
   }
 
+  /** Whether the last hold was given back: nothing can be read any more. */
+  get isGone(): boolean {
+    return this.#holders === 0;
+  }
+
   /** Holds the spool file, unless it is gone already; every hold is given back by {@link release}. */
   hold(): boolean {
-    if (this.#holders === 0) return false;
+    if (this.isGone) return false;
     this.#holders += 1;
     return true;
   }
 
-  /** Gives a hold back; the last one removes the file. The filler's own hold is the first. */
-  release(): void {
+  /** Gives a hold back; the last one removes the file, and resolves when its space is free. The filler's is the first. */
+  async release(): Promise<void> {
     this.#holders -= 1;
     if (this.#holders > 0) return;
     this.claim()?.body.destroy();
-    void this.#file?.dispose().catch(() => undefined);
+    await this.#file?.dispose();
   }
 
   /** Marks the file as one that the next run may take up. */
@@ -173,11 +191,12 @@ export class Flight {
     this.#stop.abort(reason);
   }
 
-  /** Hashes a landed file again. */
-  async check(): Promise<boolean> {
+  /** Hashes a landed file again; false when it is not what it was, too. */
+  async check(signal: AbortSignal): Promise<boolean> {
     const hash = hasherFor(this.digest);
     for (let position = 0; position < this.#edge;) {
-      const bytes = await this.read(position, 1024 * 1024);
+      signal.throwIfAborted();
+      const bytes = await this.read(position, Math.min(CHECK_CHUNK, this.#edge - position));
       if (bytes.length === 0) return false;
       hash.update(bytes);
       position += bytes.length;
@@ -185,21 +204,20 @@ export class Flight {
     return matches(this.digest, hash);
   }
 
-  #begin(unclaimed: BlobBody): void {
+  #begin(unclaimed: BlobBody, error: Error | undefined): void {
     this.#unclaimed = unclaimed;
     this.size = unclaimed.size;
+    this.error = error;
     this.state = 'spilled';
   }
 
   async #fly(body: BlobBody): Promise<void> {
-    const { open, onResume, onBytes } = this.#deps;
-    const source = readSource(body, open, { from: 0, until: body.size, onResume, signal: this.#stop.signal });
+    const { open, onBytes, onResume, patience } = this.#deps;
+    const { signal } = this.#stop;
+    const source = readSource(body, open, { from: 0, until: body.size, onBytes, onResume, patience, signal });
     try {
-      for await (const chunk of source) {
-        onBytes(chunk.length);
-        if (!(await this.#take(chunk))) return;
-      }
-      if (!matches(this.digest, this.#hash)) throw new DigestMismatch(this.digest);
+      for await (const chunk of source) if (!(await this.#take(chunk))) return;
+      this.#judge(this.#hash);
       this.size = this.#edge;
       this.state = 'whole';
     } catch (error) {
@@ -208,17 +226,24 @@ export class Flight {
     }
   }
 
+  /** @throws DigestMismatch */
+  #judge(hash: Hash): void {
+    const isRight = matches(this.digest, hash);
+    this.#deps.onVerdict(isRight);
+    if (!isRight) throw new DigestMismatch(this.digest);
+  }
+
   /** Takes a chunk into the spool; false where the spool takes no more: the flight is spilled then. */
   async #take(chunk: Buffer): Promise<boolean> {
-    if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
+    this.#stop.signal.throwIfAborted();
     if (this.size === undefined) {
-      if (!this.#deps.spool.reserve(chunk.length)) return this.#spill();
+      if (!(await this.#deps.reserve(chunk.length))) return this.#spill(undefined);
       this.#file?.grew(chunk.length);
     }
     try {
       await this.#file?.write(chunk, this.#edge);
-    } catch {
-      return this.#spill();
+    } catch (error) {
+      return this.#spill(error as Error);
     }
     this.#hash.update(chunk);
     this.#edge += chunk.length;
@@ -226,7 +251,8 @@ export class Flight {
     return true;
   }
 
-  #spill(): false {
+  #spill(error: Error | undefined): false {
+    this.error = error;
     this.state = 'spilled';
     return false;
   }

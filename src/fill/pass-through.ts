@@ -2,7 +2,7 @@
 import { Readable, type Writable } from 'node:stream';
 
 // A store that takes nothing for this long (ms) is given up, so that it never holds up the client.
-const STORE_PATIENCE = 10_000;
+const STORE_PATIENCE = 5_000;
 
 /** Resolves when `sink` takes more, is gone, or was given up for taking nothing. */
 function untilDrained(sink: Writable): Promise<void> {

@@ -1,7 +1,7 @@
 // A reader of a flight: at its own pace, from any byte, waiting for nothing that is already there.
 import { Readable } from 'node:stream';
-import { verified, type Flight } from './flight.ts';
-import { readSource, SourceFailed } from './source.ts';
+import type { Flight } from './flight.ts';
+import { SourceFailed } from './source.ts';
 
 /** What a reader wants: from `start` to `end` inclusive; without an end, to the blob's. */
 export interface ReaderOptions {
@@ -15,7 +15,10 @@ const CHUNK = 256 * 1024;
 /** A stream of a flight's bytes. It ends only when all of them were given; else it is destroyed with the reason. */
 export class FlightReader extends Readable {
   readonly #flight: Flight;
+  readonly #start: number;
   readonly #end: number | undefined;
+  readonly #left = new AbortController();
+  readonly #isHolding: boolean;
   #position: number;
   #wake: (() => void) | undefined;
   #onward: AsyncGenerator<Buffer> | undefined;
@@ -23,9 +26,11 @@ export class FlightReader extends Readable {
   constructor(flight: Flight, { start = 0, end }: ReaderOptions = {}) {
     super({ highWaterMark: CHUNK });
     this.#flight = flight;
+    this.#start = start;
     this.#position = start;
     this.#end = end;
-    flight.hold();
+    this.#isHolding = flight.hold();
+    if (!this.#isHolding) this.destroy(new SourceFailed('the spool file is gone'));
   }
 
   override _read(): void {
@@ -38,9 +43,9 @@ export class FlightReader extends Readable {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#left.abort(new SourceFailed('the reader left'));
     this.#wake?.();
-    void this.#onward?.return(undefined);
-    this.#flight.release();
+    if (this.#isHolding) void this.#flight.release();
     callback(error);
   }
 
@@ -69,19 +74,20 @@ export class FlightReader extends Readable {
   }
 
   async #fromPrimary(): Promise<Buffer | null> {
-    this.#onward ??= this.#continued();
+    this.#onward ??= this.#rest();
     const { done, value } = await this.#onward.next();
     return done ? null : value;
   }
 
-  /** The rest from the primary: checked with the hash of what the spool had, its last chunk held back until then. */
-  async *#continued(): AsyncGenerator<Buffer, void, undefined> {
-    const flight = this.#flight;
-    const open = (position: number): ReturnType<Flight['open']> => flight.open(position);
-    // A reader of the rest only can't check: its client, who asked for a part, must.
-    const whole = this.#end === undefined && this.#position === flight.edge;
-    const until = this.#end === undefined ? flight.size : this.#end + 1;
-    const source = readSource(undefined, open, { from: this.#position, until });
-    yield* whole ? verified(source, flight.hashSoFar(), flight.digest) : source;
+  /** What the spool did not take. Who reads a part only can't check it: its client, who asked for that part, must. */
+  #rest(): AsyncGenerator<Buffer> {
+    const { size, edge } = this.#flight;
+    const end = this.#end === size! - 1 ? undefined : this.#end;
+    return this.#flight.rest({
+      from: this.#position,
+      until: end === undefined ? size : end + 1,
+      isChecked: this.#start === 0 && end === undefined && this.#position === edge,
+      signal: this.#left.signal,
+    });
   }
 }

@@ -1,5 +1,6 @@
 // The source of a blob: the primary's body, taken up again at the byte reached when the connection breaks.
 import { setTimeout as delay } from 'node:timers/promises';
+import { unlessAborted } from '../lib/abort.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import type { Answer } from '../registry/answer.ts';
 
@@ -12,8 +13,11 @@ export interface SourceOptions {
   readonly from: number;
   /** The byte after the last that is wanted; undefined: to the end, wherever it is. */
   readonly until?: number | undefined;
-  readonly onResume?: (position: number, cause: unknown) => void;
-  readonly signal?: AbortSignal;
+  readonly onBytes?: ((count: number) => void) | undefined;
+  readonly onResume?: ((position: number, cause: unknown) => void) | undefined;
+  /** How long (ms) it is tried again without a byte in between. */
+  readonly patience?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The source could not be read to its end; `cause` says why. */
@@ -24,88 +28,101 @@ export class SourceFailed extends Error {
   }
 }
 
-// Resumes without a byte in between, and the pauses before them: 100 ms, doubling, 5 s at the most.
-const RESUMES_MAX = 6;
+// A registry that is started anew is back within this; a client that gets no byte for longer is better off told.
+const PATIENCE = 30_000;
+// The first try comes at once, then after 100 ms, doubling, 2 s at the most.
 const PAUSE = 100;
-const PAUSE_MAX = 5_000;
+const PAUSE_MAX = 2_000;
 
 function pauseBefore(attempt: number): number {
-  return Math.min(PAUSE_MAX, PAUSE * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
+  return attempt === 0 ? 0 : Math.min(PAUSE_MAX, PAUSE * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
 }
 
-/** Gives the body from byte `position` on, throwing away what comes before it: a registry may ignore a Range. */
-async function* bytesFrom(opened: BlobBody, position: number): AsyncGenerator<Buffer> {
-  if (opened.start > position) throw new SourceFailed(`asked for byte ${position}, got byte ${opened.start}`);
-  let skip = position - opened.start;
-  for await (const chunk of opened.body as AsyncIterable<Buffer>) {
-    if (skip >= chunk.length) {
-      skip -= chunk.length;
-      continue;
-    }
-    yield skip > 0 ? chunk.subarray(skip) : chunk;
-    skip = 0;
-  }
+function discard(late: Answer<BlobBody>): void {
+  if (late.kind === 'found') late.value.body.destroy();
 }
 
-async function reopened(open: OpenAt, position: number): Promise<BlobBody | SourceFailed> {
-  const answer = await open(position);
-  if (answer.kind === 'found') return answer.value;
-  const reason = answer.kind === 'unavailable' ? answer.reason : answer.kind;
-  const passing = answer.kind === 'unavailable' || answer.kind === 'busy';
-  if (passing) return new SourceFailed(reason);
-  throw new SourceFailed(reason);
+/** What passes: the primary is away or busy. What it says of the blob itself is final. */
+function isPassing(answer: Exclude<Answer<BlobBody>, { kind: 'found' }>): boolean {
+  return answer.kind === 'unavailable' || answer.kind === 'busy';
 }
 
 /**
  * The bytes from `from` to `until`, resumed as often as there is progress in between.
- * @throws SourceFailed when it cannot go on: gone, changed in size, or no progress in several tries.
+ * @throws SourceFailed when it cannot go on: gone, changed in size, no progress for too long, or aborted.
  */
 export async function* readSource(
   first: BlobBody | undefined,
   open: OpenAt,
   options: SourceOptions,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const { signal, onResume } = options;
-  let { until } = options;
-  let position = options.from;
-  let body: BlobBody | SourceFailed | undefined = first;
-  for (let tries = 0; ;) {
-    let cause: unknown;
-    body ??= await reopened(open, position);
-    if (body instanceof SourceFailed) cause = body;
-    else {
-      const { size, body: stream } = body;
-      if (until !== undefined && size !== undefined && size < until) throw new SourceFailed('the blob’s size changed');
-      const bytes = bytesFrom(body, position);
-      const stop = (): void => void stream.destroy();
-      signal?.addEventListener('abort', stop);
-      try {
-        for (;;) {
-          const next = await bytes.next().catch((error: unknown) => ({ error }));
-          if ('error' in next) {
-            cause = next.error;
-            break;
-          }
-          if (next.done) break;
-          const chunk = until === undefined ? next.value : next.value.subarray(0, until - position);
-          position += chunk.length;
-          tries = 0;
-          yield chunk;
-          if (position === until) return;
+  const { signal, onBytes, onResume, patience = PATIENCE } = options;
+  let { from: position, until } = options;
+  let brokeAt: number | undefined;
+  let attempts = 0;
+
+  /** Gives one body's bytes from `position` on; returns why it broke, undefined when it came to its own end. */
+  async function* bytesOf({ body, start }: BlobBody): AsyncGenerator<Buffer, unknown, undefined> {
+    const stop = (): void => void body.destroy();
+    signal?.addEventListener('abort', stop);
+    try {
+      if (start > position) return new SourceFailed(`asked for byte ${position}, got byte ${start}`);
+      let at = start;
+      for await (const chunk of body as AsyncIterable<Buffer>) {
+        // A registry may ignore a Range: what comes before it is thrown away.
+        const wanted = chunk.subarray(Math.max(0, position - at), until === undefined ? undefined : until - at);
+        at += chunk.length;
+        if (wanted.length > 0) {
+          position += wanted.length;
+          brokeAt = undefined;
+          attempts = 0;
+          onBytes?.(wanted.length);
+          yield wanted;
         }
-      } finally {
-        signal?.removeEventListener('abort', stop);
-        stream.destroy();
+        if (position === until) break;
       }
-      if (cause instanceof SourceFailed) throw cause;
-      if (cause === undefined && (until === undefined || position === until)) return;
-      until ??= size;
+      return undefined;
+    } catch (error) {
+      return error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      body.destroy();
+    }
+  }
+
+  function check(opened: BlobBody): void {
+    if (until === undefined || opened.size === undefined || opened.size >= until) return;
+    opened.body.destroy();
+    throw new SourceFailed('the blob’s size changed');
+  }
+
+  async function reopen(): Promise<Answer<BlobBody>> {
+    try {
+      return await unlessAborted(open(position), signal, discard);
+    } catch (error) {
+      throw new SourceFailed(signal?.aborted ? 'stopped' : 'cannot be opened', error);
+    }
+  }
+
+  for (let next: Answer<BlobBody> | undefined = first && { kind: 'found', value: first }; ; next = undefined) {
+    const answer = next ?? (await reopen());
+    let cause: unknown;
+    if (answer.kind === 'found') {
+      check(answer.value);
+      cause = yield* bytesOf(answer.value);
+      if (until === undefined ? cause === undefined : position === until) return;
+      until ??= answer.value.size;
+    } else {
+      // Without a size the end shows only by there being nothing behind it.
+      if (answer.kind === 'unsatisfiable' && until === undefined) return;
+      cause = new SourceFailed(answer.kind === 'unavailable' ? answer.reason : answer.kind);
+      if (!isPassing(answer)) throw cause;
     }
     if (signal?.aborted) throw new SourceFailed('stopped', signal.reason);
-    tries += 1;
-    if (tries > RESUMES_MAX) throw new SourceFailed('no progress', cause);
+    brokeAt ??= performance.now();
+    if (performance.now() - brokeAt > patience) throw new SourceFailed('no progress', cause);
     onResume?.(position, cause);
-    await delay(tries === 1 ? 0 : pauseBefore(tries - 1), undefined, signal && { signal }).catch(() => undefined);
-    body = undefined;
+    await delay(pauseBefore(attempts), undefined, signal && { signal }).catch(() => undefined);
+    attempts += 1;
   }
 }

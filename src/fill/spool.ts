@@ -22,6 +22,11 @@ interface Note {
 // <algorithm>-<hex>.<uuid>.part while it comes in, .blob when its digest was right, .json: whose it is.
 const OURS = /^sha(?:256|512)-[0-9a-f]{64,128}\.[0-9a-f-]{36}\.(?:part|blob|json)$/;
 
+/** The path of a file of ours without its suffix: what belongs together has one. */
+function baseOf(dir: string, name: string): string {
+  return join(dir, name.replace(/\.\w+$/, ''));
+}
+
 function parseNote(text: string): Note | undefined {
   try {
     const { digest, names } = JSON.parse(text) as { digest?: unknown; names?: unknown };
@@ -40,7 +45,9 @@ export class SpoolFile {
   readonly #free: (bytes: number) => void;
   #reserved: number;
   #name: string;
-  #disposed = false;
+  #isClosed = false;
+  // A note must not be written behind the back of the removal that is to take it away.
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(
     handle: FileHandle,
@@ -78,28 +85,41 @@ export class SpoolFile {
   }
 
   /** Makes the file one that the next run takes up: its digest was right, and it belongs to `names`. */
-  async keep(digest: Digest, names: readonly string[]): Promise<void> {
-    await writeFile(`${this.#base}.json`, JSON.stringify({ digest, names } satisfies Note), { mode: 0o600 });
-    const name = `${this.#base}.blob`;
-    if (this.#name === name) return;
-    await rename(this.#name, name);
-    this.#name = name;
+  keep(digest: Digest, names: readonly string[]): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#isClosed) return;
+      await writeFile(`${this.#base}.json`, JSON.stringify({ digest, names } satisfies Note), { mode: 0o600 });
+      const name = `${this.#base}.blob`;
+      if (this.#name === name) return;
+      await rename(this.#name, name);
+      this.#name = name;
+    });
   }
 
-  /** Removes and closes the file; its space is free then. */
-  async dispose(): Promise<void> {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    await Promise.all([rm(this.#name, { force: true }), rm(`${this.#base}.json`, { force: true })]);
-    await this.#handle.close();
-    this.#free(this.#reserved);
+  /** Removes and closes the file; its space is free then, also where it could not be removed. */
+  dispose(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#isClosed) return;
+      this.#isClosed = true;
+      await Promise.allSettled([rm(this.#name, { force: true }), rm(`${this.#base}.json`, { force: true })]);
+      await this.#handle.close().catch(() => undefined);
+      this.#free(this.#reserved);
+    });
   }
 
   /** Closes the file and leaves it for the next run. */
-  async leave(): Promise<void> {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    await this.#handle.close();
+  leave(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#isClosed) return;
+      this.#isClosed = true;
+      await this.#handle.close();
+    });
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined);
+    return done;
   }
 }
 
@@ -107,6 +127,8 @@ export class SpoolFile {
 export class Spool {
   readonly #dir: string;
   readonly #max: number;
+  /** Paths without suffix of the files that this run has made. */
+  readonly #ours = new Set<string>();
   #used = 0;
 
   constructor(dir: string, max: number) {
@@ -136,18 +158,35 @@ export class Spool {
     return true;
   }
 
-  readonly #release = (bytes: number): void => {
+  #free(base: string, bytes: number): void {
     this.#used -= bytes;
-  };
+    this.#ours.delete(base);
+  }
 
-  /** A new file for a blob; `reserved` bytes were reserved for it and are given back when it is disposed of. */
+  async #open(path: string): Promise<FileHandle> {
+    const make = (): Promise<FileHandle> => open(path, 'wx+', 0o600);
+    try {
+      return await make();
+    } catch (error) {
+      // The folder may not be there yet, or not any more.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+      return make();
+    }
+  }
+
+  /**
+   * A new file for a blob; `reserved` bytes were reserved for it and are given back when it is disposed of.
+   * @throws what the file system says; the bytes are given back then.
+   */
   async create(digest: Digest, reserved: number): Promise<SpoolFile> {
     const base = join(this.#dir, `${algorithmOf(digest)}-${hexOf(digest)}.${randomUUID()}`);
+    const free = (bytes: number): void => this.#free(base, bytes);
+    this.#ours.add(base);
     try {
-      const handle = await open(`${base}.part`, 'wx+', 0o600);
-      return new SpoolFile(handle, base, 'part', reserved, this.#release);
+      return new SpoolFile(await this.#open(`${base}.part`), base, 'part', reserved, free);
     } catch (error) {
-      this.#release(reserved);
+      free(reserved);
       throw error;
     }
   }
@@ -155,18 +194,20 @@ export class Spool {
   /** Opens what an earlier run finished and did not store, and removes what it did not finish. */
   async recover(): Promise<Leftover[]> {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-    const ours = (await readdir(this.#dir)).filter((name) => OURS.test(name));
+    const ours = (await readdir(this.#dir)).filter(
+      (name) => OURS.test(name) && !this.#ours.has(baseOf(this.#dir, name)),
+    );
     const leftovers = await Promise.all(
       ours.filter((name) => name.endsWith('.blob')).map((name) => this.#takeUp(name)),
     );
     const taken = new Set(leftovers.filter((left) => left !== undefined).map((left) => left.base));
-    const rest = ours.map((name) => join(this.#dir, name)).filter((path) => !taken.has(path.replace(/\.\w+$/, '')));
-    await Promise.all(rest.map((path) => rm(path, { force: true })));
+    const rest = ours.filter((name) => !taken.has(baseOf(this.#dir, name)));
+    await Promise.all(rest.map((name) => rm(join(this.#dir, name), { force: true })));
     return leftovers.filter((left) => left !== undefined);
   }
 
   async #takeUp(name: string): Promise<(Leftover & { base: string }) | undefined> {
-    const base = join(this.#dir, name.slice(0, -'.blob'.length));
+    const base = baseOf(this.#dir, name);
     const note = parseNote(await readFile(`${base}.json`, 'utf8').catch(() => ''));
     if (!note || note.names.length === 0) return undefined;
     const handle = await open(`${base}.blob`, 'r').catch(() => undefined);
@@ -174,7 +215,8 @@ export class Spool {
     const { size } = await handle.stat();
     // Beyond the limit it may be, if the limit was lowered: it goes as soon as it is stored.
     this.#used += size;
-    const file = new SpoolFile(handle, base, 'blob', size, this.#release);
+    this.#ours.add(base);
+    const file = new SpoolFile(handle, base, 'blob', size, (bytes) => this.#free(base, bytes));
     return { digest: note.digest, size, names: note.names, file, base };
   }
 }

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Readable } from 'node:stream';
 import type { Digest } from '../oci/digest.ts';
-import type { Answer, Failure } from '../registry/answer.ts';
+import { found, type Answer, type Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 
 /** Stores blobs in the secondary. Nothing here throws for what a registry does. */
@@ -19,8 +19,8 @@ export interface Store {
   ): Promise<Answer<undefined>>;
   /** Links a blob that the secondary has under `from`, or uploads it where that is not possible. */
   link(name: string, digest: Digest, from: string, body: () => Readable, size: number): Promise<Answer<undefined>>;
-  /** Whether the last byte can be read: HEAD alone may speak of bytes that are gone. */
-  has(name: string, digest: Digest): Promise<boolean>;
+  /** Whether the last byte can be read: HEAD alone may speak of bytes that are gone. A failure: it can't be said. */
+  has(name: string, digest: Digest): Promise<Answer<boolean>>;
 }
 
 /** Times in milliseconds. */
@@ -28,26 +28,47 @@ export interface StoreOptions {
   readonly timeout?: number;
   /** A body of which the secondary takes nothing for this long is ended. */
   readonly idle?: number;
+  /** How long the secondary may take for its answer once it has all of the body. */
+  readonly commit?: number;
   readonly pauses?: readonly number[];
 }
 
-/** Ends a stream that nobody reads for a while. */
-function watchIdle(body: Readable, idle: number): () => void {
-  let seen = -1;
+/**
+ * Calls `giveUp` when the secondary takes nothing of a body although there is something, or does not answer when it has
+ * all. A body that waits for the primary is not the secondary's fault.
+ */
+function watch(
+  body: Readable,
+  { idle, commit }: { idle: number; commit: number },
+  giveUp: (reason: string) => void,
+): () => void {
+  let seen = 0;
   let taken = 0;
+  let endedFor = 0;
   body.on('data', (chunk: Buffer) => (taken += chunk.length));
   body.pause();
   const timer = setInterval(() => {
-    if (taken === seen) body.destroy(new Error('the secondary takes nothing'));
+    if (body.readableEnded) endedFor += idle;
+    if (endedFor >= commit) giveUp('no answer to an upload');
+    if (taken === seen && body.readableLength > 0) giveUp('it takes nothing of an upload');
     seen = taken;
   }, idle);
   timer.unref();
   return () => clearInterval(timer);
 }
 
+async function hasByte(body: Readable): Promise<boolean> {
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) if (chunk.length > 0) return true;
+  } catch {
+    // A body that breaks off has none.
+  }
+  return false;
+}
+
 /** @see Store */
 export function createStore(secondary: Registry, options: StoreOptions = {}): Store {
-  const { timeout = 10_000, idle = 60_000, pauses = [0, 200, 1_000, 5_000] } = options;
+  const { timeout = 10_000, idle = 60_000, commit = 600_000, pauses = [0, 200, 1_000, 5_000] } = options;
 
   async function put(
     name: string,
@@ -56,9 +77,14 @@ export function createStore(secondary: Registry, options: StoreOptions = {}): St
     body: Readable,
     size: number | undefined,
   ): Promise<Answer<undefined>> {
-    const unwatch = watchIdle(body, idle);
+    // Its end, whatever it is, shows in the answer.
+    body.on('error', () => undefined);
+    const givenUp = Promise.withResolvers<Answer<undefined>>();
+    const unwatch = watch(body, { idle, commit }, (reason) =>
+      givenUp.resolve({ kind: 'unavailable', reason: `secondary: ${reason}` }),
+    );
     try {
-      return await secondary.uploads.put(name, session, digest, body, size);
+      return await Promise.race([secondary.uploads.put(name, session, digest, body, size), givenUp.promise]);
     } finally {
       unwatch();
       body.destroy();
@@ -98,27 +124,16 @@ export function createStore(secondary: Registry, options: StoreOptions = {}): St
   ): Promise<Answer<undefined>> {
     const mounted = await secondary.uploads.mount(name, digest, from, timeout);
     if (mounted.kind !== 'found') return upload(name, digest, body, size);
-    return mounted.value === undefined
-      ? { kind: 'found', value: undefined }
-      : put(name, digest, mounted.value, body(), size);
+    return mounted.value === undefined ? found(undefined) : put(name, digest, mounted.value, body(), size);
   }
 
-  async function has(name: string, digest: Digest): Promise<boolean> {
+  async function has(name: string, digest: Digest): Promise<Answer<boolean>> {
     const head = await secondary.blobs.head(name, digest, timeout);
-    if (head.kind !== 'found') return false;
-    if (head.value.size === 0) return true;
+    if (head.kind === 'missing') return found(false);
+    if (head.kind !== 'found') return head;
+    if (head.value.size === 0) return found(true);
     const last = await secondary.blobs.open(name, digest, timeout, { suffix: 1 });
-    if (last.kind !== 'found') return false;
-    let count = 0;
-    try {
-      for await (const chunk of last.value.body as AsyncIterable<Buffer>) {
-        count += chunk.length;
-        if (count > 1) break;
-      }
-    } catch {
-      return false;
-    }
-    return count > 0;
+    return found(last.kind === 'found' && (await hasByte(last.value.body)));
   }
 
   return { upload, uploadAgain, link, has };

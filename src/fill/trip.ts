@@ -19,12 +19,15 @@ export interface TripDeps {
   readonly isStored: (name: string) => boolean;
   /** Whether uploads may still begin. */
   readonly isOpen: () => boolean;
-  /** Told once the blob is whole and in the secondary wherever it belongs. */
+  /** Told whenever the blob is whole and in the secondary wherever it belongs. */
   readonly onSettled: (trip: Trip) => void;
+  /** When (ms) a blob that could not be stored is tried again; the pause doubles. */
+  readonly storeAgainAfter: number;
 }
 
 // How long (ms) a whole blob may take to be stored before its file is made one that survives a crash.
 const KEEP_AFTER = 1_000;
+const STORE_AGAIN_MAX = 600_000;
 
 /** One flight's trip. */
 export class Trip {
@@ -35,6 +38,7 @@ export class Trip {
   readonly #members = new Set<string>();
   readonly #stores = new Map<string, Promise<Answer<undefined>>>();
   #isSettled = false;
+  #failures = 0;
   readonly #joining = createSingleFlight<Answer<unknown>>();
 
   constructor(deps: TripDeps, flight: Flight, ticket: Ticket, members: Iterable<string>) {
@@ -43,6 +47,11 @@ export class Trip {
     this.ticket = ticket;
     for (const name of members) this.#members.add(name);
     void flight.ended.then(() => this.#land());
+  }
+
+  /** Whether the blob is whole and in the secondary wherever it belongs. */
+  get isSettled(): boolean {
+    return this.#isSettled;
   }
 
   /** Resolves when the flight and the uploads that were begun have ended. */
@@ -63,10 +72,11 @@ export class Trip {
     if (this.#members.has(name)) return found(undefined);
     const { digest } = this.flight;
     const answer = await this.#joining(name, () => this.#deps.primary.blobs.head(name, digest, timeout));
-    if (answer.kind !== 'found') return answer;
+    if (answer.kind !== 'found' || this.#members.has(name)) return answer;
     this.#members.add(name);
     this.#isSettled = false;
-    if (this.flight.state !== 'spilled') void this.storeIn(name);
+    if (this.flight.state !== 'spilled' && this.#deps.isStored(name)) void this.storeIn(name);
+    else void this.#settle();
     return answer;
   }
 
@@ -82,12 +92,14 @@ export class Trip {
     return storing;
   }
 
-  async #holding<T>(work: () => Promise<T>): Promise<T> {
-    this.flight.hold();
+  async #holding(work: () => Promise<Answer<undefined>>): Promise<Answer<undefined>> {
+    if (!this.flight.hold()) return { kind: 'unavailable', reason: 'its file is gone' };
     try {
       return await work();
+    } catch (error) {
+      return { kind: 'unavailable', reason: String(error) };
     } finally {
-      this.flight.release();
+      void this.flight.release();
     }
   }
 
@@ -113,23 +125,35 @@ export class Trip {
 
   async #afterStore(name: string, answer: Answer<undefined>): Promise<void> {
     const { log, meter } = this.#deps;
-    const { digest } = this.flight;
+    const { flight } = this;
     meter('stores_total', { result: answer.kind === 'found' ? 'stored' : 'failed' });
     if (answer.kind === 'found') return this.#settle();
     // A failed one is forgotten, so that it can be tried again.
     this.#stores.delete(name);
-    await this.flight.ended;
-    if (this.flight.state !== 'whole') return;
+    await flight.ended;
+    if (flight.state !== 'whole' || flight.isGone) return;
     const reason = answer.kind === 'unavailable' ? answer.reason : answer.kind;
-    log.warn({ repository: name, digest, reason }, 'blob not stored; its file is kept for now');
+    log.warn({ repository: name, digest: flight.digest, reason }, 'blob not stored; its file is kept for now');
     await this.#keep();
+    this.#storeLater(name);
+  }
+
+  /** Tries again while the file is there, which it need not be for long: replication makes up for what is lost. */
+  #storeLater(name: string): void {
+    const { isOpen, storeAgainAfter } = this.#deps;
+    if (!isOpen()) return;
+    const pause = Math.min(STORE_AGAIN_MAX, storeAgainAfter * 2 ** this.#failures);
+    this.#failures += 1;
+    setTimeout(() => {
+      if (isOpen() && !this.flight.isGone) void this.storeIn(name);
+    }, pause).unref();
   }
 
   /** The transfer has ended: a blob that takes a while to be stored survives a crash meanwhile. */
-  async #land(): Promise<void> {
+  #land(): void {
     if (this.flight.state !== 'whole') return;
-    await this.#settle();
-    if (!this.#isSettled) setTimeout(() => void (this.#isSettled || this.#keep()), KEEP_AFTER).unref();
+    void this.#settle();
+    setTimeout(() => void (this.#isSettled || this.#keep()), KEEP_AFTER).unref();
   }
 
   async #keep(): Promise<void> {
@@ -143,7 +167,8 @@ export class Trip {
     const stores = [...this.#members].filter(this.#deps.isStored).map((name) => this.#stores.get(name));
     if (stores.includes(undefined)) return;
     const answers = await Promise.all(stores);
-    if (this.#isSettled || !answers.every((answer) => answer?.kind === 'found')) return;
+    const stillAll = [...this.#members].filter(this.#deps.isStored).length === stores.length;
+    if (this.#isSettled || !stillAll || !answers.every((answer) => answer?.kind === 'found')) return;
     this.#isSettled = true;
     this.#deps.onSettled(this);
   }

@@ -8,8 +8,11 @@ import type { Store } from '../fill/store.ts';
 import type { Answer } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 
-/** How a copy ended: `gone` when the primary does not have it (any more). */
-export type CopyResult = 'synced' | 'gone';
+/**
+ * How a copy ended: `gone` when the primary does not have it (any more), `unsupported` when no secondary can hold it:
+ * too large a manifest, or too deep or wide a tree of them.
+ */
+export type CopyResult = 'synced' | 'gone' | 'unsupported';
 
 /** An image could not be copied now; `reason` in plain words. */
 export class CopyFailed extends Error {
@@ -30,14 +33,6 @@ export interface CopyDeps {
 /** Copies what a reference names. @throws CopyFailed */
 export type Copy = (name: string, reference: Reference) => Promise<CopyResult>;
 
-// Deeper or wider than this is no image: subjects and indexes may point at each other.
-const DEPTH_MAX = 8;
-const NODES_MAX = 10_000;
-
-function reasonOf(answer: Exclude<Answer<unknown>, { kind: 'found' }> | { kind: 'corrupt' }): string {
-  return answer.kind === 'unavailable' ? answer.reason : answer.kind;
-}
-
 /** Times in milliseconds. */
 export interface CopyOptions {
   readonly timeout?: number;
@@ -45,13 +40,34 @@ export interface CopyOptions {
   readonly parallel?: number;
 }
 
+// Deeper or wider than this is no image: subjects and indexes may point at each other.
+const DEPTH_MAX = 8;
+const NODES_MAX = 10_000;
+// Registries take no larger manifests (bytes).
+const MANIFEST_MAX = 4 * 1024 * 1024;
+// How often a copy begins again because its tag moved meanwhile.
+const MOVES_MAX = 3;
+
+class Unsupported extends Error {}
+
+function failed(what: string, answer: Exclude<Answer<unknown>, { kind: 'found' }> | { kind: 'corrupt' }): CopyFailed {
+  return new CopyFailed(what, answer.kind === 'unavailable' ? answer.reason : answer.kind);
+}
+
+/** Works on `width` items at once; the first failure ends it, when what was begun has ended. */
 async function inParallel<T>(items: readonly T[], width: number, work: (item: T) => Promise<void>): Promise<void> {
-  const rest = items.values();
-  await Promise.all(
-    Array.from({ length: width }, async () => {
-      for (const item of rest) await work(item);
+  const rest = [...items];
+  const worker = async (): Promise<void> => {
+    for (let item = rest.shift(); item !== undefined; item = rest.shift()) await work(item);
+  };
+  const workers = Array.from({ length: width }, () =>
+    worker().catch((error: unknown) => {
+      rest.length = 0;
+      throw error;
     }),
   );
+  const failure = (await Promise.allSettled(workers)).find((result) => result.status === 'rejected');
+  if (failure) throw failure.reason;
 }
 
 /** @see Copy */
@@ -59,9 +75,12 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
   const { primary, secondary, filler, store } = deps;
 
   async function copyBlob(name: string, digest: Digest): Promise<void> {
-    if (await store.has(name, digest)) return;
+    const here = await store.has(name, digest);
+    // Where that can't be said it can't be stored either: nothing is fetched in vain.
+    if (here.kind !== 'found') throw failed(`blob ${digest}`, here);
+    if (here.value) return;
     const answer = await filler.fill(name, digest, 'background');
-    if (answer.kind !== 'found') throw new CopyFailed(`blob ${digest}`, reasonOf(answer));
+    if (answer.kind !== 'found') throw failed(`blob ${digest}`, answer);
   }
 
   async function isHere(name: string, reference: Reference, digest: Digest): Promise<boolean> {
@@ -70,28 +89,29 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
   }
 
   async function put(name: string, reference: Reference, manifest: Manifest): Promise<void> {
+    if (await isHere(name, reference, manifest.digest)) return;
     const answer = await secondary.manifests.put(name, reference, manifest, timeout);
-    if (answer.kind !== 'found') throw new CopyFailed(`manifest ${manifest.digest}`, reasonOf(answer));
+    if (answer.kind !== 'found') throw failed(`manifest ${manifest.digest}`, answer);
     // Synced means that the secondary was asked and answered with the primary's digest.
     if (await isHere(name, reference, manifest.digest)) return;
     throw new CopyFailed(`manifest ${manifest.digest}`, 'the secondary does not give it back');
   }
 
-  /** Blobs, children and the subject of a manifest; then, unless it goes out under a tag, the manifest. */
+  /** The subject, the children and the blobs of a manifest, which is given back; undefined where it is gone. */
   async function copyTree(
     name: string,
     digest: Digest,
     seen: Set<Digest>,
     depth: number,
   ): Promise<Manifest | undefined> {
-    if (depth > DEPTH_MAX || seen.size > NODES_MAX) throw new CopyFailed(`manifest ${digest}`, 'nested too deep');
+    if (depth > DEPTH_MAX || seen.size >= NODES_MAX) throw new Unsupported();
     seen.add(digest);
     const answer = await primary.manifests.get(name, { digest }, timeout);
     if (answer.kind === 'missing') return undefined;
-    if (answer.kind !== 'found') throw new CopyFailed(`manifest ${digest}`, reasonOf(answer));
+    if (answer.kind !== 'found') throw failed(`manifest ${digest}`, answer);
+    if (answer.value.bytes.length > MANIFEST_MAX) throw new Unsupported();
     const links = linksOf(answer.value);
-    const inner = links.subject ? [links.subject, ...links.manifests] : links.manifests;
-    for (const child of inner) {
+    for (const child of links.subject ? [links.subject, ...links.manifests] : links.manifests) {
       if (!seen.has(child.digest)) await copyChild(name, child.digest, seen, depth + 1);
     }
     const blobs = new Set(links.blobs.filter((blob) => !isForeign(blob)).map((blob) => blob.digest));
@@ -102,33 +122,41 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
   async function copyChild(name: string, digest: Digest, seen: Set<Digest>, depth: number): Promise<void> {
     const manifest = await copyTree(name, digest, seen, depth);
     // A subject may be missing, and a registry that minds will say so.
-    if (manifest && !(await isHere(name, { digest }, digest))) await put(name, { digest }, manifest);
+    if (manifest) await put(name, { digest }, manifest);
   }
 
-  async function copyTag(name: string, tag: string, tries = 3): Promise<CopyResult> {
-    const before = await primary.manifests.head(name, { tag }, timeout);
+  async function copyTag(name: string, tag: string, moves = 0): Promise<CopyResult> {
+    const look = (): ReturnType<typeof primary.manifests.head> => primary.manifests.head(name, { tag }, timeout);
+    const before = await look();
     if (before.kind === 'missing') return 'gone';
-    if (before.kind !== 'found') throw new CopyFailed(`tag ${tag}`, reasonOf(before));
+    if (before.kind !== 'found') throw failed(`tag ${tag}`, before);
     const { digest } = before.value;
     const manifest = await copyTree(name, digest, new Set(), 0);
-    const now = await primary.manifests.head(name, { tag }, timeout);
-    const isCurrent = now.kind === 'found' && now.value.digest === digest;
-    if (manifest && isCurrent) {
-      if (!(await isHere(name, { tag }, digest))) await put(name, { tag }, manifest);
-      const after = await primary.manifests.head(name, { tag }, timeout);
-      if (after.kind !== 'found' || after.value.digest === digest) return 'synced';
+    const now = await look();
+    if (manifest && now.kind === 'found' && now.value.digest === digest) {
+      await put(name, { tag }, manifest);
+      const after = await look();
+      if (after.kind === 'found' && after.value.digest === digest) return 'synced';
+      if (after.kind !== 'found' && after.kind !== 'missing') throw failed(`tag ${tag}`, after);
     }
     // The tag moved meanwhile: what it means now is what has to be here.
-    if (tries === 0) throw new CopyFailed(`tag ${tag}`, 'it keeps moving');
-    return copyTag(name, tag, tries - 1);
+    if (moves === MOVES_MAX) throw new CopyFailed(`tag ${tag}`, 'it keeps moving');
+    return copyTag(name, tag, moves + 1);
   }
 
   async function copyDigest(name: string, digest: Digest): Promise<CopyResult> {
     const manifest = await copyTree(name, digest, new Set(), 0);
     if (!manifest) return 'gone';
-    if (!(await isHere(name, { digest }, digest))) await put(name, { digest }, manifest);
+    await put(name, { digest }, manifest);
     return 'synced';
   }
 
-  return (name, reference) => ('tag' in reference ? copyTag(name, reference.tag) : copyDigest(name, reference.digest));
+  return async (name, reference) => {
+    try {
+      return await ('tag' in reference ? copyTag(name, reference.tag) : copyDigest(name, reference.digest));
+    } catch (error) {
+      if (error instanceof Unsupported) return 'unsupported';
+      throw error;
+    }
+  };
 }
