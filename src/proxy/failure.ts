@@ -6,11 +6,14 @@ import type { Failure } from '../registry/answer.ts';
 /** Seconds after which a client may ask again. */
 const RETRY_AFTER = '5';
 
-/** How each code of a missing thing reads. */
+/**
+ * How each code of a missing thing reads. Not in Distribution's own words: a code with those and no detail is to Docker
+ * a code alone, and it then leaves out which image it is about.
+ */
 const MISSING = {
-  MANIFEST_UNKNOWN: 'manifest unknown',
-  BLOB_UNKNOWN: 'blob unknown to registry',
-  NAME_UNKNOWN: 'repository name not known to registry',
+  MANIFEST_UNKNOWN: 'no such manifest in this repository',
+  BLOB_UNKNOWN: 'no such blob in this repository',
+  NAME_UNKNOWN: 'no such repository',
 } as const;
 
 /** The error that a client gets where nothing local can stand in (429 and 503 with Retry-After). */
