@@ -42,6 +42,8 @@ export interface Proxy {
 export interface ProxyKnobs {
   readonly readerTimeout?: number;
   readonly linger?: number;
+  readonly patience?: number;
+  readonly storeAgainAfter?: number;
   readonly logger?: Logger;
 }
 
@@ -162,7 +164,7 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
   const store = createStore(secondary);
   const filler = createFiller(
     { primary, store, spool, slots: createSlots(config.fetchConnections), log, meter, isStored },
-    { timeout: config.primaryTimeout, ...(knobs.linger === undefined ? {} : { linger: knobs.linger }) },
+    { ...knobs, timeout: config.primaryTimeout },
   );
   const queue = createCopyQueue({ copy: createCopy({ primary, secondary, filler, store }), log, meter });
   metrics.watch({
