@@ -140,10 +140,10 @@ export class Flight {
     if (held) yield held;
   }
 
-  /** Reads bytes that are visible. */
-  read(position: number, length: number): Promise<Buffer> {
+  /** Reads bytes that are visible into `buffer`; the answer is the part of it that was filled. */
+  read(position: number, buffer: Buffer): Promise<Buffer> {
     if (!this.#file) throw new Error('the spool file is gone');
-    return this.#file.read(position, length);
+    return this.#file.read(position, buffer);
   }
 
   /** Calls `wake` once, when there is more to see or the state has changed. */
@@ -194,9 +194,10 @@ export class Flight {
   /** Hashes a landed file again; false when it is not what it was, too. */
   async check(signal: AbortSignal): Promise<boolean> {
     const hash = hasherFor(this.digest);
+    const buffer = Buffer.allocUnsafe(CHECK_CHUNK);
     for (let position = 0; position < this.#edge;) {
       signal.throwIfAborted();
-      const bytes = await this.read(position, Math.min(CHECK_CHUNK, this.#edge - position));
+      const bytes = await this.read(position, buffer.subarray(0, this.#edge - position));
       if (bytes.length === 0) return false;
       hash.update(bytes);
       position += bytes.length;

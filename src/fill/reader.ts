@@ -1,5 +1,5 @@
 // A reader of a flight: at its own pace, from any byte, waiting for nothing that is already there.
-import { Readable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import type { Flight } from './flight.ts';
 import { SourceFailed } from './source.ts';
 
@@ -10,7 +10,20 @@ export interface ReaderOptions {
 }
 
 // What a reader holds in memory at once, twice at the most: one chunk on its way, one read ahead.
-const CHUNK = 256 * 1024;
+const CHUNK = 128 * 1024;
+
+/** Writes bytes and resolves when they are the kernel's: their buffer may be used again then. */
+function written(destination: Writable, bytes: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const gone = (): void => reject(new SourceFailed('the reader left'));
+    destination.once('close', gone);
+    destination.write(bytes, (error) => {
+      destination.off('close', gone);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
+}
 
 /** A stream of a flight's bytes. It ends only when all of them were given; else it is destroyed with the reason. */
 export class FlightReader extends Readable {
@@ -20,6 +33,7 @@ export class FlightReader extends Readable {
   readonly #left = new AbortController();
   readonly #isHolding: boolean;
   #position: number;
+  #isPumped = false;
   #wake: (() => void) | undefined;
   #onward: AsyncGenerator<Buffer> | undefined;
 
@@ -33,8 +47,25 @@ export class FlightReader extends Readable {
     if (!this.#isHolding) this.destroy(new SourceFailed('the spool file is gone'));
   }
 
+  /**
+   * Writes everything to a client's response through two buffers that are used again and again: with a chunk of its
+   * own for each read, many readers of a large blob keep hundreds of MiB of garbage alive.
+   */
+  override pipe<T extends NodeJS.WritableStream>(destination: T): T {
+    this.#pump(destination as unknown as Writable).then(
+      () => {
+        destination.end();
+        this.push(null);
+        this.resume();
+      },
+      (error: Error) => this.destroy(error),
+    );
+    return destination;
+  }
+
   override _read(): void {
-    this.#next().then(
+    if (this.#isPumped) return;
+    this.#next(Buffer.allocUnsafe(CHUNK)).then(
       (chunk) => {
         if (!this.destroyed) this.push(chunk);
       },
@@ -49,14 +80,28 @@ export class FlightReader extends Readable {
     callback(error);
   }
 
-  async #next(): Promise<Buffer | null> {
+  async #pump(destination: Writable): Promise<void> {
+    this.#isPumped = true;
+    const buffers = [Buffer.allocUnsafeSlow(CHUNK), Buffer.allocUnsafeSlow(CHUNK)];
+    let writing: Promise<void> = Promise.resolve();
+    for (let turn = 0; ; turn = 1 - turn) {
+      const bytes = await this.#next(buffers[turn]!);
+      await writing;
+      if (bytes === null) return;
+      writing = written(destination, bytes);
+      // It is awaited a turn later: until then its failure is nobody's surprise.
+      writing.catch(() => undefined);
+    }
+  }
+
+  async #next(buffer: Buffer): Promise<Buffer | null> {
     const flight = this.#flight;
     for (;;) {
       if (this.destroyed || (this.#end !== undefined && this.#position > this.#end)) return null;
       // First of all: of bytes that turned out wrong nobody gets more, whatever part was asked for.
       if (flight.state === 'failed') throw flight.error ?? new SourceFailed('failed');
       const limit = Math.min(flight.visible, this.#end === undefined ? Infinity : this.#end + 1);
-      if (this.#position < limit) return this.#spooled(limit);
+      if (this.#position < limit) return this.#spooled(buffer, limit);
       if (flight.state === 'whole') return null;
       if (flight.state === 'spilled') return this.#fromPrimary();
       await new Promise<void>((resolve) => {
@@ -66,8 +111,8 @@ export class FlightReader extends Readable {
     }
   }
 
-  async #spooled(limit: number): Promise<Buffer> {
-    const bytes = await this.#flight.read(this.#position, Math.min(CHUNK, limit - this.#position));
+  async #spooled(buffer: Buffer, limit: number): Promise<Buffer> {
+    const bytes = await this.#flight.read(this.#position, buffer.subarray(0, limit - this.#position));
     if (bytes.length === 0) throw new SourceFailed('the spool file is shorter than it was');
     this.#position += bytes.length;
     return bytes;

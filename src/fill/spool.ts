@@ -77,10 +77,9 @@ export class SpoolFile {
     }
   }
 
-  /** Reads up to `length` bytes at `position`; at least one where there is one. */
-  async read(position: number, length: number): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafe(length);
-    const { bytesRead } = await this.#handle.read(buffer, 0, length, position);
+  /** Reads at `position` into `buffer`; the answer is the part that was filled: empty at the end of the file. */
+  async read(position: number, buffer: Buffer): Promise<Buffer> {
+    const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, position);
     return buffer.subarray(0, bytesRead);
   }
 
