@@ -6,6 +6,7 @@ import type { Dispatcher } from 'undici';
 import { OciError } from './oci/error.ts';
 import type { ProxyDeps, ProxyOptions } from './proxy/deps.ts';
 import { sendError } from './proxy/error-reply.ts';
+import { createLocalAgent } from './proxy/local.ts';
 import { addPullRoutes, isV2 } from './proxy/routes.ts';
 import { addHealthRoute, addStatusRoutes, type StatusDeps } from './status/routes.ts';
 
@@ -75,7 +76,7 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   app.server.on('checkContinue', (request, response) => void app.server.emit('request', request, response));
   await app.register(replyFrom, {
     base: deps.secondary.origin,
-    undici: deps.secondary.dispatcher as never,
+    undici: createLocalAgent(deps.secondary.dispatcher) as never,
     disableCache: true,
     disableRequestLogging: true,
   });

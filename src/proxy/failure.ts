@@ -28,6 +28,8 @@ export function failureError(failure: Failure | Corrupt): OciError {
       return new OciError('TOOMANYREQUESTS', 'the primary registry asks to slow down', {
         headers: { 'retry-after': failure.retryAfter ?? RETRY_AFTER },
       });
+    case 'invalid':
+      return new OciError(failure.code, 'the registry does not take this request', { status: 400 });
     case 'unsupported':
       return new OciError('UNSUPPORTED', 'the registry does not have this endpoint', { status: 404 });
     case 'unsatisfiable':

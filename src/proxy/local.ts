@@ -2,9 +2,13 @@
 import type { FastifyReply } from 'fastify';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { Dispatcher } from 'undici';
 import { pullAccess } from '../auth/scope.ts';
+import { OciError } from '../oci/error.ts';
 import { RegistryOutage } from '../registry/answer.ts';
 import type { Client } from '../registry/client.ts';
+import type { Patience } from '../registry/patience.ts';
+import { requestOnce } from '../registry/transport.ts';
 import type { Place } from './deps.ts';
 
 /** The local registry's answer; its body is read or destroyed by whoever gets it. */
@@ -17,31 +21,70 @@ export interface LocalAnswer {
 /** Asks the local registry for a blob. @throws RegistryOutage when it cannot be asked. */
 export type AskLocal = (reply: FastifyReply, place: Place, range: string | undefined) => Promise<LocalAnswer>;
 
-/** The client closed its connection before the local registry answered: nobody's fault, and nobody to tell. */
-export class ClientGone extends Error {}
+/** What reply-from makes requests with. */
+export interface LocalAgent {
+  request(options: Dispatcher.RequestOptions, callback: (error: unknown, response?: object) => void): void;
+}
+
+// reply-from knows neither an end to waiting nor a signal: both travel among the headers, under what is no header's name.
+const PATIENCE = Symbol('patience');
+type LocalHeaders = Record<string, string> & { readonly [PATIENCE]: Patience };
 
 const OUTAGE_STATUS = new Set([502, 503, 504]);
 
+/** The client closed its connection before the local registry answered: nobody's fault, and nobody to tell. */
+function clientGone(): OciError {
+  return new OciError('UNKNOWN', 'the client has left', { status: 499 });
+}
+
+/** Our agent for the local registry in the form that reply-from calls; a request that was given up is never heard of again. */
+export function createLocalAgent(dispatcher: Dispatcher): LocalAgent {
+  return {
+    request(options, callback) {
+      const { [PATIENCE]: patience, ...headers } = options.headers as LocalHeaders;
+      const { signal, onSent } = patience;
+      requestOnce(dispatcher, { ...options, headers, signal, onSent }).then(
+        (response) => {
+          if (!signal.aborted) callback(null, response);
+          else response.body.on('error', () => undefined).destroy();
+        },
+        (error: unknown) => {
+          if (!signal.aborted) callback(error);
+        },
+      );
+    },
+  };
+}
+
 /** An {@link AskLocal}; `timeout` in milliseconds to the headers. */
 export function createAskLocal(client: Client, via: string, timeout: number): AskLocal {
-  const outage = (reason: string, cause?: unknown): RegistryOutage =>
-    new RegistryOutage(client.registry, reason, cause);
+  async function forward(reply: FastifyReply, { name, digest }: Place, range?: string): Promise<LocalAnswer> {
+    if (reply.raw.destroyed) throw clientGone();
+    const patience = client.patience(timeout);
+    const leave = (): void => patience.leave(clientGone());
+    const work = async (): Promise<LocalAnswer> => {
+      const authorization = await client.authorization([pullAccess(name)]);
+      patience.signal.throwIfAborted();
+      return answerOf(reply, `/v2/${name}/blobs/${digest}`, {
+        'user-agent': 'geo-registry-proxy',
+        via,
+        'accept-encoding': 'identity',
+        ...(authorization === undefined ? {} : { authorization }),
+        ...(range === undefined ? {} : { range }),
+        [PATIENCE]: patience,
+      });
+    };
+    reply.raw.once('close', leave);
+    try {
+      return await Promise.race([work(), patience.ended]);
+    } finally {
+      patience.stop();
+      reply.raw.off('close', leave);
+    }
+  }
 
-  function forward(reply: FastifyReply, path: string, headers: Record<string, string>): Promise<LocalAnswer> {
+  function answerOf(reply: FastifyReply, path: string, headers: LocalHeaders): Promise<LocalAnswer> {
     return new Promise((resolve, reject) => {
-      let late = false;
-      const giveUp = (reason: Error): void => {
-        late = true;
-        clearTimeout(timer);
-        reject(reason);
-      };
-      const timer = setTimeout(() => giveUp(outage(`no answer in ${timeout} ms`)), timeout);
-      const gone = (): void => giveUp(new ClientGone());
-      reply.raw.once('close', gone);
-      const settle = (): void => {
-        clearTimeout(timer);
-        reply.raw.off('close', gone);
-      };
       reply.from(path, {
         queryString: () => '',
         rewriteRequestHeaders: () => headers,
@@ -49,34 +92,24 @@ export function createAskLocal(client: Client, via: string, timeout: number): As
         // reply-from asks again up to ten times on 503 unless told.
         retryDelay: () => null,
         onResponse: (_request, _reply, response) => {
-          settle();
           const { statusCode, headers: received, stream } = response as unknown as LocalAnswer;
           stream.on('error', () => undefined);
-          if (late) stream.destroy();
-          else resolve({ statusCode, headers: received, stream });
+          resolve({ statusCode, headers: received, stream });
         },
         onError: (_reply, { error }) => {
-          settle();
           const { code, message } = (error.cause ?? error) as NodeJS.ErrnoException;
-          reject(outage(code ?? message, error));
+          reject(new RegistryOutage(client.registry, code ?? message, error));
         },
       });
     });
   }
 
-  async function ask(reply: FastifyReply, { name, digest }: Place, range: string | undefined): Promise<LocalAnswer> {
-    const authorization = await client.authorizer.header([pullAccess(name)]);
+  function ask(reply: FastifyReply, place: Place, range?: string): Promise<LocalAnswer> {
     return client.breaker.run(async () => {
-      const answer = await forward(reply, `/v2/${name}/blobs/${digest}`, {
-        'user-agent': 'geo-registry-proxy',
-        via,
-        'accept-encoding': 'identity',
-        ...(authorization === undefined ? {} : { authorization }),
-        ...(range === undefined ? {} : { range }),
-      });
+      const answer = await forward(reply, place, range);
       if (!OUTAGE_STATUS.has(answer.statusCode)) return answer;
       answer.stream.destroy();
-      throw outage(`answered ${answer.statusCode}`);
+      throw new RegistryOutage(client.registry, `answered ${answer.statusCode}`);
     });
   }
 
@@ -84,8 +117,7 @@ export function createAskLocal(client: Client, via: string, timeout: number): As
     const answer = await ask(reply, place, range);
     if (answer.statusCode !== 401) return answer;
     answer.stream.destroy();
-    const challenge = [answer.headers['www-authenticate'] ?? []].flat().join(', ');
-    const renewed = await client.authorizer.renew([pullAccess(place.name)], challenge);
+    const renewed = await client.renew([pullAccess(place.name)], answer.headers['www-authenticate']);
     return renewed ? ask(reply, place, range) : answer;
   };
 }

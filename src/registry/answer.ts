@@ -4,6 +4,12 @@ import type { OciErrorCode } from '../oci/error.ts';
 /** Codes by which a registry says that something does not exist. */
 export type MissingCode = Extract<OciErrorCode, 'MANIFEST_UNKNOWN' | 'BLOB_UNKNOWN' | 'NAME_UNKNOWN'>;
 
+/** Codes by which a registry says that the request itself is wrong. */
+export type InvalidCode = Extract<
+  OciErrorCode,
+  'DIGEST_INVALID' | 'NAME_INVALID' | 'PAGINATION_NUMBER_INVALID' | 'TAG_INVALID' | 'UNSUPPORTED'
+>;
+
 /** Every way in which a registry can fail to give what was asked. */
 export type Failure =
   /** It does not exist: said by a registry in the specification's words. */
@@ -14,6 +20,8 @@ export type Failure =
   | { readonly kind: 'locked-out' }
   /** 429, with its Retry-After. */
   | { readonly kind: 'busy'; readonly retryAfter?: string }
+  /** 400: the registry will not take the request as it is, now or later. */
+  | { readonly kind: 'invalid'; readonly code: InvalidCode }
   /** The registry does not have this endpoint (405, or its own 404 for it). */
   | { readonly kind: 'unsupported' }
   /** 416: nothing of the range is there. */

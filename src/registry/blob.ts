@@ -5,7 +5,8 @@ import type { Digest } from '../oci/digest.ts';
 import { parseContentRange, rangeHeader, type ByteRange } from '../oci/range.ts';
 import { answered, found, RegistryOutage, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
-import type { Client, RegistryRequest, RegistryResponse } from './client.ts';
+import type { Client, RegistryRequest } from './client.ts';
+import { discard, isJson, isMarkup, type RegistryResponse } from './response.ts';
 
 /** An open body: from byte `start` on. Whoever gets it reads or destroys it. */
 export interface BlobBody {
@@ -62,28 +63,38 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
   }
 
   /** Follows redirects by hand: storage must not see our token, and its signature must stay as it is. */
-  async function follow(first: RegistryRequest): Promise<RegistryResponse> {
+  async function follow(first: RegistryRequest): Promise<{ response: RegistryResponse; isStorage: boolean }> {
     let url = new URL(first.target, client.origin);
     let request = first;
     for (let hop = 0; hop <= REDIRECTS_MAX; hop += 1) {
       const response = await client.send(request);
-      if (!REDIRECT_STATUS.has(response.statusCode)) return response;
-      await response.body.dump();
+      if (!REDIRECT_STATUS.has(response.statusCode)) return { response, isStorage: hop > 0 };
+      discard(response);
       url = redirected(response, url);
       request = { ...first, target: url, access: url.origin === client.origin.origin ? first.access : undefined };
     }
     throw new RegistryOutage(client.registry, 'too many redirects');
   }
 
+  /** What a storage says is not in a registry's words: none of it means that the blob is missing, or refused to us. */
+  function storageFailure(response: RegistryResponse): Answer<never> {
+    discard(response);
+    const { statusCode } = response;
+    if (statusCode === 416) return { kind: 'unsatisfiable' };
+    return { kind: 'unavailable', reason: `${client.registry}: its storage answered ${statusCode}` };
+  }
+
   async function open(name: string, digest: Digest, timeout: number, range?: ByteRange): Promise<Answer<BlobBody>> {
-    const response = await follow({
+    const { response, isStorage } = await follow({
       method: 'GET',
       target: blobPath(name, digest),
       access: [pullAccess(name)],
       headers: { 'accept-encoding': 'identity', ...(range ? { range: rangeHeader(range) } : {}) },
       timeout,
     });
-    if (response.statusCode !== 200 && response.statusCode !== 206) return classify(response, 'blob');
+    const isContent = response.statusCode === 200 || response.statusCode === 206;
+    if (isStorage && (!isContent || isMarkup(response))) return storageFailure(response);
+    if (!isContent) return classify(response, 'blob');
     const body = bodyOf(response);
     if (body) return found(body);
     response.body.destroy();
@@ -92,17 +103,23 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
 
   async function head(name: string, digest: Digest, timeout: number): Promise<Answer<{ size?: number }>> {
     const target = blobPath(name, digest);
-    const response = await follow({ method: 'HEAD', target, access: [pullAccess(name)], timeout });
+    const response = await client.send({ method: 'HEAD', target, access: [pullAccess(name)], timeout });
     if (response.statusCode === 200) {
-      await response.body.dump();
+      discard(response);
       const size = lengthOf(response);
       return found(size === undefined ? {} : { size });
     }
-    const isStorage = response.headers['docker-distribution-api-version'] === undefined && response.statusCode === 403;
-    if (!isStorage) return classify(response, 'blob', 'HEAD');
-    // A storage's URL is signed for one method: ask for the first byte instead.
-    await response.body.dump();
+    // A storage's URL is signed for one method, and a 404 may be anybody's: the first byte settles it.
+    const isOpen = REDIRECT_STATUS.has(response.statusCode) || (response.statusCode === 404 && !isJson(response));
+    if (!isOpen) return classify(response, 'blob', 'HEAD');
+    discard(response);
+    return settled(name, digest, timeout);
+  }
+
+  async function settled(name: string, digest: Digest, timeout: number): Promise<Answer<{ size?: number }>> {
     const first = await open(name, digest, timeout, { start: 0, end: 0 });
+    // Of an empty blob there is no first byte.
+    if (first.kind === 'unsatisfiable') return found({ size: 0 });
     if (first.kind !== 'found') return first;
     first.value.body.destroy();
     return found(first.value.size === undefined ? {} : { size: first.value.size });

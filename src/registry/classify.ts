@@ -1,8 +1,9 @@
 // From status to meaning: the one place that decides what an answer other than success says.
 import { codesOf } from '../oci/error.ts';
-import type { Failure, MissingCode } from './answer.ts';
-import type { Client, RegistryResponse } from './client.ts';
+import type { Failure, InvalidCode, MissingCode } from './answer.ts';
+import type { Client } from './client.ts';
 import type { Pinger } from './ping.ts';
+import { headerText, isJson, readText, type RegistryResponse } from './response.ts';
 
 /** Reads an answer that is no success, body included, and says what it means. @throws RegistryOutage */
 export type Classify = (response: RegistryResponse, noun: Noun, method?: 'GET' | 'HEAD') => Promise<Failure>;
@@ -10,8 +11,14 @@ export type Classify = (response: RegistryResponse, noun: Noun, method?: 'GET' |
 /** What was asked for: decides the code of a bodiless 404. */
 export type Noun = 'manifest' | 'blob' | 'list' | 'upload';
 
-const ERROR_BODY_MAX = 64 * 1024;
-const MISSING = new Set<string>(['MANIFEST_UNKNOWN', 'BLOB_UNKNOWN', 'NAME_UNKNOWN'] satisfies MissingCode[]);
+const MISSING = ['MANIFEST_UNKNOWN', 'BLOB_UNKNOWN', 'NAME_UNKNOWN'] as const satisfies MissingCode[];
+const INVALID = [
+  'DIGEST_INVALID',
+  'NAME_INVALID',
+  'PAGINATION_NUMBER_INVALID',
+  'TAG_INVALID',
+  'UNSUPPORTED',
+] as const satisfies InvalidCode[];
 const BODILESS = {
   manifest: 'MANIFEST_UNKNOWN',
   blob: 'BLOB_UNKNOWN',
@@ -19,24 +26,14 @@ const BODILESS = {
   upload: 'NAME_UNKNOWN',
 } as const;
 
-/** The first bytes of a body as text; the rest is thrown away. */
-export async function readText(response: RegistryResponse, max = ERROR_BODY_MAX): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of response.body as AsyncIterable<Buffer>) {
-      chunks.push(chunk);
-      size += chunk.length;
-      if (size >= max) break;
-    }
-  } catch {
-    // An error's body that breaks off is still an error.
-  }
-  return Buffer.concat(chunks).toString('utf8').slice(0, max);
+function firstOf<T extends string>(known: readonly T[], body: string): T | undefined {
+  return codesOf(body).find((code): code is T => known.some((one) => one === code));
 }
 
-function headerText(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value;
+/** A Retry-After that may be passed on (RFC 9110 section 10.2.3). */
+function retryAfterOf(response: RegistryResponse): { retryAfter?: string } {
+  const text = headerText(response, 'retry-after')?.trim() ?? '';
+  return /^\d{1,9}$|^[A-Z][a-z]{2}, [\w :]{1,40} GMT$/.test(text) ? { retryAfter: text } : {};
 }
 
 /** @see Classify */
@@ -45,19 +42,25 @@ export function createClassify(client: Client, ping: Pinger): Classify {
 
   async function notFound(response: RegistryResponse, noun: Noun, isHead: boolean, body: string): Promise<Failure> {
     // Any web server says 404: it counts in the specification's own words, from something that is a registry.
-    const bodiless = isHead && !/html/i.test(headerText(response.headers['content-type']) ?? '');
-    const code =
-      codesOf(body).find((name): name is MissingCode => MISSING.has(name)) ?? (bodiless ? BODILESS[noun] : undefined);
+    const bodiless = isHead && isJson(response) ? BODILESS[noun] : undefined;
+    const code = firstOf(MISSING, body) ?? bodiless;
     const isEndpoint404 = noun === 'list' && code === undefined && !/</.test(body.slice(0, 64));
     if (code === undefined && !isEndpoint404) return unavailable('404 that is not a registry’s');
     if (!(await ping()).isRegistry) return unavailable('404, and /v2/ does not answer as a registry');
     return code === undefined ? { kind: 'unsupported' } : { kind: 'missing', code };
   }
 
+  function badRequest(noun: Noun, body: string): Failure {
+    const code = noun === 'upload' ? undefined : firstOf(INVALID, body);
+    return code === undefined ? unavailable('answered 400') : { kind: 'invalid', code };
+  }
+
   return async (response, noun, method = 'GET') => {
     const body = await readText(response);
     const status = response.statusCode;
     switch (status) {
+      case 400:
+        return badRequest(noun, body);
       case 404:
         return notFound(response, noun, method === 'HEAD', body);
       case 401:
@@ -67,10 +70,8 @@ export function createClassify(client: Client, ping: Pinger): Classify {
         return { kind: 'unsupported' };
       case 416:
         return { kind: 'unsatisfiable' };
-      case 429: {
-        const retryAfter = headerText(response.headers['retry-after']);
-        return retryAfter === undefined ? { kind: 'busy' } : { kind: 'busy', retryAfter };
-      }
+      case 429:
+        return { kind: 'busy', ...retryAfterOf(response) };
       default:
         return unavailable(`answered ${status}`);
     }

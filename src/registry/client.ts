@@ -1,11 +1,12 @@
 // One registry over HTTP: authorization, time to headers, the breaker, and the one retry there is.
 import type { Readable } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import type { Access } from '../auth/scope.ts';
 import { RegistryOutage } from './answer.ts';
 import type { Authorizer } from './authorizer.ts';
 import { createBreaker, type Breaker, type BreakerOptions } from './breaker.ts';
-import { diedOnReusedSocket } from './transport.ts';
+import { createPatience, type Patience } from './patience.ts';
+import { discard, type RegistryResponse } from './response.ts';
+import { requestOnce, type Sockets } from './transport.ts';
 
 /** One request to a registry. */
 export interface RegistryRequest {
@@ -18,10 +19,9 @@ export interface RegistryRequest {
   readonly body?: Readable | Buffer;
   /** Milliseconds to the answer's headers; 0 for no limit. */
   readonly timeout: number;
+  /** A large registry takes long for its lists: such a request's time-out is no outage. */
+  readonly isSlow?: boolean;
 }
-
-/** A registry's answer; its body has to be read or dumped. */
-export type RegistryResponse = Dispatcher.ResponseData;
 
 /** The HTTP client of one registry. */
 export interface Client {
@@ -29,16 +29,20 @@ export interface Client {
   readonly origin: URL;
   /** @throws RegistryOutage when the registry could not be asked. */
   send(request: RegistryRequest): Promise<RegistryResponse>;
-  /** A value's path to the same breaker, for requests that another library makes. */
+  /** The same breaker, time to headers (ms) and credentials, for requests that another library makes. */
   readonly breaker: Breaker;
-  readonly authorizer: Authorizer;
+  patience(timeout: number): Patience;
+  /** The Authorization header for a request that needs this access. @throws RegistryOutage where there is none to be had. */
+  authorization(access: readonly Access[]): Promise<string | undefined>;
+  /** As {@link Authorizer.renew}. */
+  renew(access: readonly Access[], challenge: string | readonly string[] | undefined): Promise<boolean>;
 }
 
 /** What a client is made of. */
 export interface ClientDeps {
   readonly registry: string;
   readonly origin: URL;
-  readonly dispatcher: Dispatcher;
+  readonly dispatcher: Sockets;
   readonly authorizer: Authorizer;
   /** Our name in `Via` (RFC 9110 section 7.6.3), by which we find loops. */
   readonly via: string;
@@ -58,82 +62,71 @@ function reasonOf(error: unknown): string {
 export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptions } = {}): Client {
   const { registry, origin, dispatcher, authorizer } = deps;
 
-  async function dispatch(request: RegistryRequest, headers: Record<string, string>): Promise<RegistryResponse> {
-    const url = new URL(request.target, origin);
-    const abort = new AbortController();
-    const timer =
-      request.timeout > 0
-        ? setTimeout(
-            () => abort.abort(new RegistryOutage(registry, `no answer in ${request.timeout} ms`)),
-            request.timeout,
-          )
-        : undefined;
-    try {
-      return await dispatcher.request({
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method: request.method,
-        headers,
-        body: request.body ?? null,
-        signal: abort.signal,
-      });
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  async function once(request: RegistryRequest, headers: Record<string, string>): Promise<RegistryResponse> {
-    const idempotent = request.method === 'GET' || request.method === 'HEAD';
-    try {
-      return await dispatch(request, headers).catch((error: unknown) => {
-        // The only retry: the peer closed an idle socket just as we used it.
-        if (idempotent && diedOnReusedSocket(error)) return dispatch(request, headers);
-        throw error;
-      });
-    } catch (error) {
-      if (error instanceof RegistryOutage) throw error;
-      throw new RegistryOutage(registry, reasonOf(error), error);
-    }
-  }
-
-  async function checked(request: RegistryRequest, headers: Record<string, string>): Promise<RegistryResponse> {
-    const response = await once(request, headers);
-    if (!OUTAGE_STATUS.has(response.statusCode)) return response;
-    await response.body.dump();
-    throw new RegistryOutage(registry, `answered ${response.statusCode}`);
-  }
-
-  function guarded(request: RegistryRequest, headers: Record<string, string>): Promise<RegistryResponse> {
-    const streaming = request.body !== undefined && !Buffer.isBuffer(request.body);
-    // A body that streams can fail by its own source: that says nothing about the registry.
-    return streaming ? checked(request, headers) : breaker.run(() => checked(request, headers));
+  function patience(timeout: number, counts = true): Patience {
+    return createPatience({ registry, timeout, counts, isFull: () => dispatcher.isFull(origin.origin) });
   }
 
   async function headersFor(request: RegistryRequest): Promise<Record<string, string>> {
     const headers: Record<string, string> = { 'user-agent': 'geo-registry-proxy', via: deps.via, ...request.headers };
-    const authorization = request.access && (await credentials(request.access));
-    if (authorization !== undefined) headers['authorization'] = authorization;
+    const credentials = request.access && (await authorization(request.access));
+    if (credentials !== undefined) headers['authorization'] = credentials;
     return headers;
   }
 
-  async function credentials(access: readonly Access[]): Promise<string | undefined> {
+  async function authorization(access: readonly Access[]): Promise<string | undefined> {
     try {
       return await authorizer.header(access);
     } catch (error) {
-      throw new RegistryOutage(registry, `no credentials: ${reasonOf(error)}`, error);
+      // A token service may refuse what a client made us ask for: that is no outage of the registry.
+      throw new RegistryOutage(registry, `no credentials: ${reasonOf(error)}`, error, { counts: false });
     }
   }
 
+  async function dispatch(request: RegistryRequest, { signal, onSent }: Patience): Promise<RegistryResponse> {
+    const headers = await headersFor(request);
+    signal.throwIfAborted();
+    const { origin: host, pathname, search } = new URL(request.target, origin);
+    const { method, body = null } = request;
+    return requestOnce(dispatcher, { origin: host, path: pathname + search, method, headers, body, signal, onSent });
+  }
+
+  async function attempt(request: RegistryRequest): Promise<RegistryResponse> {
+    const limit = patience(request.timeout, !request.isSlow);
+    try {
+      return await Promise.race([dispatch(request, limit), limit.ended]);
+    } catch (error) {
+      if (error instanceof RegistryOutage) throw error;
+      throw new RegistryOutage(registry, reasonOf(error), error);
+    } finally {
+      limit.stop();
+    }
+  }
+
+  async function checked(request: RegistryRequest): Promise<RegistryResponse> {
+    const response = await attempt(request);
+    if (!OUTAGE_STATUS.has(response.statusCode)) return response;
+    discard(response);
+    throw new RegistryOutage(registry, `answered ${response.statusCode}`);
+  }
+
+  function guarded(request: RegistryRequest): Promise<RegistryResponse> {
+    const streaming = request.body !== undefined && !Buffer.isBuffer(request.body);
+    const isElsewhere = new URL(request.target, origin).origin !== origin.origin;
+    // A body that streams can fail by its own source, and a storage is not the registry: neither says anything about it.
+    return streaming || isElsewhere ? checked(request) : breaker.run(() => checked(request));
+  }
+
+  function renew(access: readonly Access[], challenge: string | readonly string[] | undefined): Promise<boolean> {
+    return authorizer.renew(access, typeof challenge === 'object' ? challenge.join(', ') : challenge);
+  }
+
   async function send(request: RegistryRequest): Promise<RegistryResponse> {
-    const response = await guarded(request, await headersFor(request));
+    const response = await guarded(request);
     if (response.statusCode !== 401 || !request.access) return response;
     if (request.body !== undefined && !Buffer.isBuffer(request.body)) return response;
-    const challenge = response.headers['www-authenticate'];
-    if (!(await authorizer.renew(request.access, Array.isArray(challenge) ? challenge.join(', ') : challenge))) {
-      return response;
-    }
-    await response.body.dump();
-    return guarded(request, await headersFor(request));
+    if (!(await renew(request.access, response.headers['www-authenticate']))) return response;
+    discard(response);
+    return guarded(request);
   }
 
   const breaker = createBreaker(
@@ -141,13 +134,11 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
       registry,
       onChange: deps.onBreaker,
       probe: async () => {
-        const request = { method: 'GET', target: '/v2/', access: [], timeout: PROBE_TIMEOUT } as const;
-        const response = await checked(request, await headersFor(request));
-        await response.body.dump();
+        discard(await checked({ method: 'GET', target: '/v2/', access: [], timeout: PROBE_TIMEOUT }));
       },
     },
     options.breaker,
   );
 
-  return { registry, origin, send, breaker, authorizer };
+  return { registry, origin, send, breaker, patience: (timeout) => patience(timeout), authorization, renew };
 }

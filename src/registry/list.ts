@@ -3,7 +3,8 @@ import { catalogAccess, pullAccess } from '../auth/scope.ts';
 import type { Digest } from '../oci/digest.ts';
 import { answered, found, type Answer } from './answer.ts';
 import { type Classify } from './classify.ts';
-import type { Client, RegistryResponse } from './client.ts';
+import type { Client } from './client.ts';
+import { headerText, type RegistryResponse } from './response.ts';
 
 /** Which list is asked for. */
 export type ListPath =
@@ -46,8 +47,19 @@ function nextOf(response: RegistryResponse, asked: URL): string | undefined {
   if (target === undefined || !URL.canParse(target, asked)) return undefined;
   const url = new URL(target, asked);
   // A registry behind a proxy may name itself with another scheme; another host or path is not this list.
-  const same = url.hostname === asked.hostname && decodeURI(url.pathname) === decodeURI(asked.pathname);
-  return same ? url.search.slice(1) : undefined;
+  const same = url.hostname === asked.hostname && url.pathname.replaceAll('%2F', '/') === asked.pathname;
+  // A page that is its own next one has no end.
+  return same && url.search !== '' && url.search !== asked.search ? url.search.slice(1) : undefined;
+}
+
+/** A portal's or a maintenance page's 200 is no list. */
+function isObject(bytes: Buffer): boolean {
+  return /^\s*\{/.test(bytes.subarray(0, 64).toString('latin1'));
+}
+
+function mediaTypeOf(response: RegistryResponse): string {
+  const given = headerText(response, 'content-type') ?? '';
+  return /^[\w.+-]+\/[\w.+-]+(?:; *charset=[\w-]+)?$/.test(given) ? given : 'application/json';
 }
 
 /** @see Lists */
@@ -56,7 +68,7 @@ export function createLists(client: Client, classify: Classify): Lists {
     const search = query.toString();
     const target = listPath(list) + (search === '' ? '' : `?${search}`);
     const access = list.kind === 'catalog' ? [catalogAccess()] : [pullAccess(list.name)];
-    const response = await client.send({ method: 'GET', target, access, timeout });
+    const response = await client.send({ method: 'GET', target, access, timeout, isSlow: true });
     if (response.statusCode !== 200) return classify(response, 'list');
     const chunks: Buffer[] = [];
     let size = 0;
@@ -69,13 +81,15 @@ export function createLists(client: Client, classify: Classify): Lists {
     } catch (error) {
       return { kind: 'unavailable', reason: `${client.registry}: list broke off: ${(error as Error).message}` };
     }
+    const bytes = Buffer.concat(chunks, size);
+    if (!isObject(bytes)) return { kind: 'unavailable', reason: `${client.registry}: a list that is no JSON` };
     const next = nextOf(response, new URL(target, client.origin));
-    const filters = response.headers['oci-filters-applied'];
+    const filters = headerText(response, 'oci-filters-applied');
     return found({
-      mediaType: String(response.headers['content-type'] ?? 'application/json'),
-      bytes: Buffer.concat(chunks, size),
+      mediaType: mediaTypeOf(response),
+      bytes,
       ...(next === undefined ? {} : { next }),
-      ...(typeof filters === 'string' ? { filtersApplied: filters } : {}),
+      ...(filters !== undefined && /^[\w, .-]{1,128}$/.test(filters) ? { filtersApplied: filters } : {}),
     });
   }
 

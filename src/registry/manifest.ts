@@ -6,7 +6,8 @@ import { ACCEPT_ALL, essence } from '../oci/media-types.ts';
 import { referenceText, type Reference } from '../oci/reference.ts';
 import { answered, found, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
-import type { Client, RegistryResponse } from './client.ts';
+import type { Client } from './client.ts';
+import { discard, headerText, isJson, type RegistryResponse } from './response.ts';
 
 /** What HEAD tells of a manifest. */
 export interface ManifestHead {
@@ -18,7 +19,7 @@ export interface ManifestHead {
 /** Manifests by (repository, reference); `timeout` in milliseconds to the headers. */
 export interface Manifests {
   get(name: string, reference: Reference, timeout: number): Promise<Answer<Manifest>>;
-  /** A 200 without a digest header is settled by GET and hash. */
+  /** A 200 without a digest header is settled by GET and hash, a 404 that is no JSON by GET and its body. */
   head(name: string, reference: Reference, timeout: number): Promise<Answer<ManifestHead>>;
   /** Stores bytes under a tag or their digest; the value is the digest that the registry answered. */
   put(name: string, reference: Reference, manifest: Manifest, timeout: number): Promise<Answer<Digest | undefined>>;
@@ -42,13 +43,22 @@ async function readUpTo(response: RegistryResponse, max: number): Promise<Buffer
   return Buffer.concat(chunks, size);
 }
 
-function bodyMediaType(bytes: Buffer): string {
+const TYPE = /^[\w.+-]+\/[\w.+-]+$/;
+
+function parsed(bytes: Buffer): { readonly mediaType?: unknown } | undefined {
   try {
-    const { mediaType } = JSON.parse(bytes.toString('utf8')) as { mediaType?: unknown };
-    return typeof mediaType === 'string' ? mediaType : '';
+    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
   } catch {
-    return '';
+    return undefined;
   }
+}
+
+function mediaTypeOf(response: RegistryResponse, bytes?: Buffer): string {
+  const declared = essence(headerText(response, 'content-type') ?? '');
+  if (TYPE.test(declared)) return declared;
+  const { mediaType } = (bytes && parsed(bytes)) ?? {};
+  return typeof mediaType === 'string' && TYPE.test(mediaType) ? mediaType : 'application/octet-stream';
 }
 
 function digestHeader(response: RegistryResponse): Digest | undefined {
@@ -63,9 +73,10 @@ export function createManifests(client: Client, classify: Classify): Manifests {
   });
 
   function checked(bytes: Buffer, response: RegistryResponse, reference: Reference): Answer<Manifest> {
-    const declared = String(response.headers['content-type'] ?? '');
-    const mediaType = essence(declared) || bodyMediaType(bytes);
+    const mediaType = mediaTypeOf(response, bytes);
     const wanted = 'digest' in reference ? reference.digest : digestHeader(response);
+    // Nothing but its form tells a manifest from a portal's page.
+    if (!wanted && !parsed(bytes)) return unavailable('200 that is no manifest');
     // A tag's sha512 digest, say, is a name as good as any: keep the registry's own when the bytes have it.
     const digest = wanted ?? manifestDigest(bytes, mediaType);
     if (!isManifestOf(digest, bytes, mediaType)) return unavailable('manifest whose digest is wrong');
@@ -98,16 +109,24 @@ export function createManifests(client: Client, classify: Classify): Manifests {
       headers: { accept: ACCEPT_ALL },
       timeout,
     });
-    if (response.statusCode !== 200) return classify(response, 'manifest', 'HEAD');
-    await response.body.dump();
     const digest = digestHeader(response);
-    if (!digest) {
-      const got = await get(name, reference, timeout);
-      return got.kind === 'found' ? found({ ...got.value, size: got.value.bytes.length }) : got;
+    // A 404 that may be anybody's, and a 200 that does not name what it speaks of.
+    const isOpen = response.statusCode === 404 ? !isJson(response) : response.statusCode === 200 && !digest;
+    if (isOpen) {
+      discard(response);
+      return settled(name, reference, timeout);
     }
-    const size = Number(response.headers['content-length'] ?? NaN);
-    const mediaType = essence(String(response.headers['content-type'] ?? ''));
-    return found({ mediaType, digest, ...(Number.isSafeInteger(size) ? { size } : {}) });
+    if (response.statusCode !== 200 || !digest) return classify(response, 'manifest', 'HEAD');
+    discard(response);
+    const size = Number(headerText(response, 'content-length') ?? NaN);
+    return found({ mediaType: mediaTypeOf(response), digest, ...(Number.isSafeInteger(size) ? { size } : {}) });
+  }
+
+  async function settled(name: string, reference: Reference, timeout: number): Promise<Answer<ManifestHead>> {
+    const got = await get(name, reference, timeout);
+    if (got.kind !== 'found') return got;
+    const { mediaType, digest, bytes } = got.value;
+    return found({ mediaType, digest, size: bytes.length });
   }
 
   async function put(
@@ -125,7 +144,7 @@ export function createManifests(client: Client, classify: Classify): Manifests {
       timeout,
     });
     if (response.statusCode !== 201) return classify(response, 'upload');
-    await response.body.dump();
+    discard(response);
     return found(digestHeader(response));
   }
 

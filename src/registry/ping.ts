@@ -2,6 +2,7 @@
 import { createSingleFlight } from '../lib/single-flight.ts';
 import { RegistryOutage } from './answer.ts';
 import type { Client } from './client.ts';
+import { discard, isMarkup } from './response.ts';
 
 /** The answer of `/v2/` (distribution-spec #determining-support). */
 export interface Ping {
@@ -16,10 +17,6 @@ export type Pinger = () => Promise<Ping>;
 
 const PING_TIMEOUT = 5_000;
 
-function isMarkup(contentType: unknown): boolean {
-  return /html|xml/i.test(String(contentType ?? ''));
-}
-
 /** A pinger that remembers a good answer for `ttl` milliseconds; bad ones are asked again. */
 export function createPinger(client: Client, { ttl = 5_000, now = Date.now } = {}): Pinger {
   const flight = createSingleFlight<Ping>();
@@ -27,12 +24,12 @@ export function createPinger(client: Client, { ttl = 5_000, now = Date.now } = {
 
   async function ask(): Promise<Ping> {
     const response = await client.send({ method: 'GET', target: '/v2/', access: [], timeout: PING_TIMEOUT });
-    await response.body.dump();
+    discard(response);
     const { statusCode, headers } = response;
     const speaksV2 = headers['docker-distribution-api-version'] !== undefined;
     const ping = {
       isRegistry:
-        (statusCode === 200 && !isMarkup(headers['content-type'])) ||
+        (statusCode === 200 && !isMarkup(response)) ||
         (statusCode === 401 && headers['www-authenticate'] !== undefined) ||
         (statusCode < 500 && speaksV2),
       acceptsUs: statusCode === 200,

@@ -46,14 +46,37 @@ function createAgent(options: TransportOptions): Dispatcher {
     pipelining: 1,
   };
   if (options.useProxy && PROXY_VARIABLES.some((name) => process.env[name])) {
-    return new EnvHttpProxyAgent({ ...common, connect: tls, requestTls: tls });
+    const connect = { ...tls, timeout: options.connectTimeout };
+    return new EnvHttpProxyAgent({ ...common, connect, requestTls: tls });
   }
   const connect = noteReuse(buildConnector({ ...tls, timeout: options.connectTimeout }));
   return new Agent({ ...common, connect });
 }
 
+/** What a request may say besides undici's own options. */
+export interface SocketOptions {
+  /** Called when the request goes out: until then it waits for a connection. */
+  readonly onSent?: () => void;
+}
+
+/** A dispatcher of one registry that knows how busy it is. */
+export interface Sockets extends Dispatcher {
+  /** Whether every connection that there may be to an origin is in use. */
+  isFull(origin: string): boolean;
+}
+
+/** Tells when undici begins with a request; the handler is this one request's own. */
+function tellSent(handler: Dispatcher.DispatchHandler, onSent: () => void): Dispatcher.DispatchHandler {
+  const begin = handler.onRequestStart;
+  handler.onRequestStart = function (this: Dispatcher.DispatchHandler, ...given) {
+    onSent();
+    begin?.apply(this, given);
+  };
+  return handler;
+}
+
 /** A dispatcher whose agent can be replaced: requests under way end on the old one. */
-export class Transport extends Dispatcher {
+export class Transport extends Dispatcher implements Sockets {
   readonly #options: TransportOptions;
   #agent: Dispatcher;
 
@@ -63,8 +86,14 @@ export class Transport extends Dispatcher {
     this.#agent = createAgent(options);
   }
 
-  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    return this.#agent.dispatch(options, handler);
+  override dispatch(options: Dispatcher.DispatchOptions & SocketOptions, handler: Dispatcher.DispatchHandler): boolean {
+    const { onSent } = options;
+    return this.#agent.dispatch(options, onSent ? tellSent(handler, onSent) : handler);
+  }
+
+  isFull(origin: string): boolean {
+    const running = this.#agent instanceof Agent ? this.#agent.stats[origin]?.running : undefined;
+    return running !== undefined && running >= this.#options.connections;
   }
 
   /** Reads the certificate authorities again. @throws when the file cannot be read: the old agent stays. */
@@ -95,7 +124,21 @@ export class Transport extends Dispatcher {
 }
 
 /** Whether a request failed on a socket that had served others before: its peer closed it while it was idle. */
-export function diedOnReusedSocket(error: unknown): boolean {
+function diedOnReusedSocket(error: unknown): boolean {
   const { bytesReadBefore, socket } = error as { bytesReadBefore?: number; socket?: { bytesRead?: number } };
   return (bytesReadBefore ?? socket?.bytesRead ?? 0) > 0;
+}
+
+/** Makes a request, and once more where it is idempotent and its socket had been closed by its peer just before. */
+export async function requestOnce(
+  dispatcher: Dispatcher,
+  options: Dispatcher.RequestOptions & SocketOptions,
+): Promise<Dispatcher.ResponseData> {
+  try {
+    return await dispatcher.request(options);
+  } catch (error) {
+    const isIdempotent = options.method === 'GET' || options.method === 'HEAD';
+    if (!isIdempotent || !diedOnReusedSocket(error)) throw error;
+    return dispatcher.request(options);
+  }
 }

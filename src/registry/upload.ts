@@ -4,7 +4,8 @@ import { pullAccess, pushAccess } from '../auth/scope.ts';
 import type { Digest } from '../oci/digest.ts';
 import { answered, found, RegistryOutage, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
-import type { Client, RegistryResponse } from './client.ts';
+import type { Client } from './client.ts';
+import { discard, type RegistryResponse } from './response.ts';
 
 /** An upload session's URL (distribution-spec #post-then-put). */
 export type Session = URL;
@@ -57,7 +58,7 @@ export function createUploads(client: Client, classify: Classify): Uploads {
   async function start(name: string, timeout: number): Promise<Answer<Session>> {
     const response = await post(name, '', undefined, timeout);
     if (response.statusCode !== 202) return classify(response, 'upload');
-    await response.body.dump();
+    discard(response);
     return found(sessionOf(response));
   }
 
@@ -82,7 +83,7 @@ export function createUploads(client: Client, classify: Classify): Uploads {
       timeout: 0,
     });
     if (response.statusCode !== 201) return classify(response, 'upload');
-    await response.body.dump();
+    discard(response);
     return found(undefined);
   }
 
@@ -94,7 +95,7 @@ export function createUploads(client: Client, classify: Classify): Uploads {
   ): Promise<Answer<Session | undefined>> {
     const response = await post(name, `?mount=${digest}&from=${encodeURIComponent(from)}`, from, timeout);
     if (response.statusCode !== 201 && response.statusCode !== 202) return classify(response, 'upload');
-    await response.body.dump();
+    discard(response);
     return found(response.statusCode === 202 ? sessionOf(response) : undefined);
   }
 

@@ -1,0 +1,60 @@
+// Patience: how long one request may take to its answer's headers, and what it says when it took longer.
+import { RegistryOutage } from './answer.ts';
+
+/** The time of one request; it begins when it is made, and anew when the request goes out on a socket. */
+export interface Patience {
+  /** Aborted when the time is over, or by {@link leave}. */
+  readonly signal: AbortSignal;
+  /** Rejects when the signal is aborted; undici ends a request that waits for a socket only when it gets one. */
+  readonly ended: Promise<never>;
+  /** Told that the request has a socket. */
+  readonly onSent: () => void;
+  /** Ends the request for another reason. */
+  leave(reason: Error): void;
+  /** The headers are here. */
+  stop(): void;
+}
+
+/** What the end of a patience depends on. */
+export interface PatienceOptions {
+  readonly registry: string;
+  /** Milliseconds; 0 for no end. */
+  readonly timeout: number;
+  /** Whether all connections to the registry are taken: a wait for one is then our own doing. */
+  readonly isFull: () => boolean;
+  /** Whether an answer that does not come speaks against the registry. */
+  readonly counts?: boolean;
+}
+
+/** @see Patience */
+export function createPatience({ registry, timeout, isFull, counts = true }: PatienceOptions): Patience {
+  const abort = new AbortController();
+  const ended = Promise.withResolvers<never>();
+  // Whoever races with it handles it; nobody has to.
+  ended.promise.catch(() => undefined);
+  let sent = false;
+
+  function end(reason: Error): void {
+    clearTimeout(timer);
+    abort.abort(reason);
+    ended.reject(reason);
+  }
+
+  function expire(): void {
+    const isOurs = !sent && isFull();
+    const reason = isOurs ? `no free connection in ${timeout} ms` : `no answer in ${timeout} ms`;
+    end(new RegistryOutage(registry, reason, undefined, { counts: counts && !isOurs }));
+  }
+
+  const timer = timeout > 0 ? setTimeout(expire, timeout) : undefined;
+  return {
+    signal: abort.signal,
+    ended: ended.promise,
+    onSent: () => {
+      sent = true;
+      timer?.refresh();
+    },
+    leave: end,
+    stop: () => clearTimeout(timer),
+  };
+}
