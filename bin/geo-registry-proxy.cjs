@@ -11,6 +11,11 @@ if (parseInt(version, 10) < 24) {
   process.exit(1);
 }
 
+// Chunks of blobs lie outside the heap and are freed when the young generation is collected. Left to grow, it is
+// collected so rarely under streams that hundreds of MiB of dead chunks wait (npm run bench, memory: 230 MiB, with this
+// 130). The flag works at run time, unlike --max-semi-space-size, so that every way of starting has it.
+require('v8').setFlagsFromString('--semi-space-growth-factor=1');
+
 // A checkout runs its sources, which Node reads as they are: a dist/ of an earlier build beside them would be a trap.
 // What is shipped holds dist/ alone; and below node_modules Node refuses to strip types, whatever lies there.
 var root = path.join(__dirname, '..');
