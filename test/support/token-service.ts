@@ -98,7 +98,9 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
   const url = `http://127.0.0.1:${port}`;
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', url);
-    if (pathname !== '/jwt/auth') return respond(response, refusal(404, 'UNSUPPORTED', 'no such page'));
+    // A POST is containerd's first try, in the form of OAuth; GitLab's 404 is what makes it ask by GET.
+    const isAsking = request.method === 'GET' && pathname === '/jwt/auth';
+    if (!isAsking) return respond(response, refusal(404, 'UNSUPPORTED', 'no such page'));
     const scopes = searchParams.getAll('scope').flatMap((scope) => scope.split(' ').filter(Boolean));
     const result = answer(options, site, request, scopes);
     requests.push({ account: credentials(request)?.user, scopes, status: result.status });
