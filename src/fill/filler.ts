@@ -62,6 +62,8 @@ interface Starting {
   /** The repository that the primary is asked for; undefined for a file of an earlier run. */
   readonly name: string | undefined;
   readonly ticket: Ticket;
+  /** Resolves when the primary is asked, after the wait for a slot. */
+  readonly asked: Promise<void>;
   readonly trip: Promise<Answer<Trip>>;
 }
 
@@ -136,9 +138,10 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     }
   }
 
-  async function start(name: string, digest: Digest, ticket: Ticket): Promise<Answer<Trip>> {
+  async function start(name: string, digest: Digest, ticket: Ticket, onAsked: () => void): Promise<Answer<Trip>> {
     const { signal } = closing;
     const giveBack = await unlessAborted(slots.take(ticket), signal, (late) => late());
+    onAsked();
     try {
       const parts = flightDeps(name, digest, ticket);
       const answer = await unlessAborted(parts.open(0), signal, discard);
@@ -216,22 +219,37 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     digest: Digest,
     name: string | undefined,
     ticket: Ticket,
-    work: Promise<Answer<Trip>>,
+    work: (onAsked: () => void) => Promise<Answer<Trip>>,
   ): Promise<Answer<Trip>> {
-    const trip = work
+    const { promise: asked, resolve: onAsked } = Promise.withResolvers<void>();
+    const trip = work(onAsked)
       .catch((error: unknown): Failure => {
         if (!isOpen()) return SHUTTING_DOWN;
         log.error({ repository: name, digest, err: error }, 'blob transfer could not begin');
         return { kind: 'unavailable', reason: String(error) };
       })
       .finally(() => starting.delete(digest));
-    starting.set(digest, { name, ticket, trip });
+    starting.set(digest, { name, ticket, asked, trip });
     return trip;
   }
 
   function launch(name: string, digest: Digest, priority: Priority): Promise<Answer<Trip>> {
     const ticket: Ticket = { priority };
-    return begin(digest, name, ticket, start(name, digest, ticket));
+    return begin(digest, name, ticket, (onAsked) => start(name, digest, ticket, onAsked));
+  }
+
+  /** What somebody else's question brings; a client waits for its answer no longer than for one to its own. */
+  async function joined(under: Starting, priority: Priority): Promise<Answer<Trip>> {
+    promote(under.ticket, priority);
+    if (priority === 'background') return under.trip;
+    let timer: NodeJS.Timeout | undefined;
+    const late = under.asked.then(
+      () =>
+        new Promise<Failure>((resolve) => {
+          timer = setTimeout(resolve, timeout, { kind: 'unavailable', reason: `no answer in ${timeout} ms` });
+        }),
+    );
+    return Promise.race([under.trip, late]).finally(() => clearTimeout(timer));
   }
 
   /** Whether an answer to one repository is one to another, too: that the primary cannot be asked is. */
@@ -247,8 +265,9 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
       const flying = trips.get(digest);
       const isUsable = flying !== undefined && flying.flight.state !== 'failed';
       const under = starting.get(digest);
-      if (under) promote(under.ticket, priority);
-      const answer = isUsable ? found(flying) : await (under?.trip ?? launch(name, digest, priority));
+      const answer = isUsable
+        ? found(flying)
+        : await (under ? joined(under, priority) : launch(name, digest, priority));
       if (answer.kind !== 'found') {
         // What was said of another repository says nothing about this one.
         if (under && under.name !== name && !isForAll(under, answer)) continue;
@@ -330,7 +349,7 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
       else if (trips.has(left.digest) || starting.has(left.digest)) await left.file.dispose();
       else {
         const ticket: Ticket = { priority: 'background' };
-        await begin(left.digest, undefined, ticket, takeUp(left, ticket));
+        await begin(left.digest, undefined, ticket, () => takeUp(left, ticket));
       }
     }
   }

@@ -1,0 +1,102 @@
+// The filler by itself: who goes first, and what becomes of those who wait.
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { Filler } from '../../src/fill/filler.ts';
+import { createSlots } from '../../src/lib/slots.ts';
+import { blob, type Blob } from '../support/content.ts';
+import { pushBlob } from '../support/push.ts';
+import { createGate } from '../support/relay-rule.ts';
+import { waitFor } from '../support/tool.ts';
+import { bodyOf } from './download.ts';
+import { createRig, digestOf, startRigSites, type RigSites } from './rig.ts';
+
+let sites: RigSites;
+
+beforeAll(async () => {
+  sites = await startRigSites();
+});
+afterEach(async () => {
+  await Promise.all([sites.relay.up(), sites.localRelay.up()]);
+  sites.relay.reset();
+  sites.localRelay.reset();
+});
+afterAll(() => sites.close());
+
+async function pushed(seed: string, ...repositories: string[]): Promise<Blob> {
+  const content = blob(100_000, seed);
+  for (const repository of repositories) await pushBlob(sites.primaryTarget(repository), content);
+  return content;
+}
+
+async function release(opened: ReturnType<Filler['open']>): Promise<void> {
+  const answer = await opened;
+  if (answer.kind !== 'found') throw new Error(answer.kind);
+  await answer.value.release();
+}
+
+const asked = (): string[] => sites.relay.requests.map(({ path }) => path.slice(path.lastIndexOf('/') + 1));
+
+test('a client that joins a background flight that waits for a slot moves it ahead of the others', async () => {
+  // One slot in all: a background flight has it, two more wait.
+  await using rig = await createRig(sites, { slots: createSlots(1) });
+  const [running, second, wanted] = await Promise.all(
+    ['running', 'second', 'wanted'].map((seed) => pushed(seed, 'p/a')),
+  );
+  const gate = createGate();
+  sites.relay.rules.push({ match: bodyOf(running!), gate });
+  const fills = [running!, second!, wanted!].map((content) => rig.filler.fill('p/a', digestOf(content), 'background'));
+  await waitFor(() => gate.arrived === 1, { what: 'the first transfer' });
+  const opened = rig.filler.open('p/a', digestOf(wanted!), 'on-demand');
+  gate.open();
+  await release(opened);
+  expect(await Promise.all(fills)).toEqual(fills.map(() => ({ kind: 'found', value: undefined })));
+  expect(asked()).toEqual([running!.digest, wanted!.digest, second!.digest]);
+});
+
+test('background flights leave half of the slots to clients', async () => {
+  await using rig = await createRig(sites, { slots: createSlots(4) });
+  const contents = await Promise.all(['b1', 'b2', 'b3', 'client'].map((seed) => pushed(seed, 'p/b')));
+  const gate = createGate();
+  sites.relay.rules.push({ gate });
+  const fills = contents.slice(0, 3).map((content) => rig.filler.fill('p/b', digestOf(content), 'background'));
+  await waitFor(() => gate.arrived === 2, { what: 'two background transfers' });
+  const opened = rig.filler.open('p/b', digestOf(contents[3]!), 'on-demand');
+  await waitFor(() => gate.arrived === 3, { what: 'the client’s transfer beside them' });
+  expect(asked()).toEqual([0, 1, 3].map((nth) => contents[nth]!.digest));
+  gate.open();
+  await Promise.all([release(opened), ...fills]);
+});
+
+test('that the primary cannot be asked is one answer for all repositories that wait for it', async () => {
+  await using rig = await createRig(sites);
+  const content = await pushed('unreachable', 'p/one');
+  const gate = createGate();
+  sites.relay.rules.push({ gate, answer: { status: 503 } });
+  const open = (name: string): unknown => rig.filler.open(name, digestOf(content), 'on-demand');
+  const all = ['p/one', 'p/two', 'p/three'].map(open);
+  await waitFor(() => gate.arrived === 1, { what: 'the one request' });
+  gate.open();
+  for (const one of await Promise.all(all)) expect(one).toMatchObject({ kind: 'unavailable' });
+  expect(sites.relay.count()).toBe(1);
+});
+
+test('a client does not wait for a background flight that gets no answer for longer than for its own', async () => {
+  await using rig = await createRig(sites, { filler: { timeout: 200 } });
+  const content = await pushed('hangs', 'p/hangs');
+  sites.relay.rules.push({ hang: true });
+  void rig.filler.fill('p/hangs', digestOf(content), 'background');
+  await waitFor(() => sites.relay.count() === 1, { what: 'the background request' });
+  expect(await rig.filler.open('p/hangs', digestOf(content), 'on-demand')).toMatchObject({ kind: 'unavailable' });
+});
+
+test('a slot comes back from a flight that was refused, that failed, and that went past the spool', async () => {
+  await using rig = await createRig(sites, { slots: createSlots(1), spoolMax: 1_000, filler: { patience: 0 } });
+  const [missing, cut, large, after] = [
+    blob(10, 'missing'),
+    ...(await Promise.all(['c', 'l', 'a'].map((s) => pushed(s, 'p/s')))),
+  ];
+  sites.relay.rules.push({ match: bodyOf(cut!), cutAfter: 0 });
+  expect(await rig.filler.fill('p/s', digestOf(missing!), 'background')).toMatchObject({ kind: 'missing' });
+  expect(await rig.filler.fill('p/s', digestOf(cut!), 'background')).toMatchObject({ kind: 'unavailable' });
+  expect(await rig.filler.fill('p/s', digestOf(large!), 'background')).toMatchObject({ kind: 'found' });
+  expect(await rig.filler.fill('p/s', digestOf(after!), 'background')).toMatchObject({ kind: 'found' });
+});
