@@ -64,7 +64,7 @@ export function createCopyQueue(
       const result = await copy(wish.name, wish.reference);
       meter('copies_total', { result });
       log.debug({ repository: wish.name, reference: referenceText(wish.reference), result }, 'image copied');
-      if (wish.again) waiting.set(key, { ...wish, again: false, attempts: 0 });
+      if (wish.again && !closed) waiting.set(key, { ...wish, again: false, attempts: 0 });
     } catch (error) {
       meter('copies_total', { result: 'failed' });
       later(key, wish, error);
