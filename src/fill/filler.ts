@@ -93,6 +93,9 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
   const trips = new Map<Digest, Trip>();
   const starting = new Map<Digest, Starting>();
   const wrong = new LRUCache<Digest, number>({ max: 10_000, ttl: corruptFor });
+  const leftovers = new Map<Digest, Leftover>();
+  /** Settles when the files of an earlier run are known. */
+  let looked: Promise<void> = Promise.resolve();
   const closing = new AbortController();
   const isOpen = (): boolean => !closing.signal.aborted;
 
@@ -259,9 +262,11 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
 
   /** The trip of a blob, its flight held for the caller. */
   async function tripFor(name: string, digest: Digest, priority: Priority): Promise<Answer<Trip> | Corrupt> {
+    await looked;
     for (;;) {
       if (!isOpen()) return SHUTTING_DOWN;
       if ((wrong.get(digest) ?? 0) >= WRONG_MAX) return { kind: 'corrupt' };
+      void takeUpNow(digest);
       const flying = trips.get(digest);
       const isUsable = flying !== undefined && flying.flight.state !== 'failed';
       const under = starting.get(digest);
@@ -343,15 +348,27 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     return found(trip);
   }
 
-  async function recover(): Promise<void> {
+  /** Begins with a file of an earlier run, if there is one and nobody did; others then wait for it. */
+  async function takeUpNow(digest: Digest): Promise<void> {
+    const left = leftovers.get(digest);
+    if (!left || !isOpen()) return;
+    leftovers.delete(digest);
+    const ticket: Ticket = { priority: 'background' };
+    await begin(digest, undefined, ticket, () => takeUp(left, ticket));
+  }
+
+  async function look(): Promise<void> {
     for (const left of await spool.recover()) {
-      if (!isOpen()) await left.file.leave();
-      else if (trips.has(left.digest) || starting.has(left.digest)) await left.file.dispose();
-      else {
-        const ticket: Ticket = { priority: 'background' };
-        await begin(left.digest, undefined, ticket, () => takeUp(left, ticket));
-      }
+      if (leftovers.has(left.digest)) await left.file.dispose();
+      else leftovers.set(left.digest, left);
     }
+  }
+
+  async function recover(): Promise<void> {
+    const looking = look();
+    looked = looking.catch(() => undefined);
+    await looking;
+    for (const digest of leftovers.keys()) await takeUpNow(digest);
   }
 
   async function close(grace: number): Promise<void> {
@@ -364,6 +381,7 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     limit.abort();
     closing.abort(new SourceFailed('shutting down'));
     await Promise.all([...starting.values()].map(({ trip }) => trip));
+    await Promise.all([...leftovers.values()].map(({ file }) => file.leave()));
     const left = [...trips.values()];
     trips.clear();
     for (const { flight } of left) flight.abort(new SourceFailed('shutting down'));
