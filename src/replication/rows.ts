@@ -34,9 +34,12 @@ export interface Row {
   readonly verifiedAt?: number;
   /** Body bytes that its copies brought over. */
   readonly bytes: number;
-  /** A removal that waits for a person: more were due than the limit allows. */
+  /**
+   * A removal that was held, since more were due than the limit allows. It stays so until the row is synced or gone:
+   * whoever claims it again before a person has confirmed may copy, but not remove.
+   */
   readonly isHeld: boolean;
-  /** A person has confirmed its removal. */
+  /** A person has confirmed its removal; being held once more uses that up. */
   readonly isConfirmed: boolean;
 }
 
@@ -62,7 +65,7 @@ export type Outcome =
   /** Not tried (paused, shutting down): no attempt is burned. */
   | { readonly kind: 'released'; readonly nextAttempt: number };
 
-/** Which rows; all of the conditions that are given. */
+/** Which rows; all of the conditions that are given, by id. */
 export interface RowFilter {
   readonly states?: readonly RowState[];
   readonly isHeld?: boolean;
@@ -75,13 +78,16 @@ export interface RowFilter {
 /** Counts for the status; times in milliseconds since the epoch. */
 export interface Counts {
   readonly states: Readonly<Record<RowState, number>>;
+  /** Removals that are held and not confirmed. */
   readonly held: number;
   /** Pending rows by priority, in the order of {@link PRIORITY}. */
   readonly queue: Readonly<Record<keyof typeof PRIORITY, number>>;
+  /** Of the rows that can still catch up: an unsupported one would make the lag grow for ever. */
   readonly oldestEventAt?: number;
   readonly bytes: number;
   readonly verified: number;
   readonly damagedBlobs: number;
+  /** Those that are kept. */
   readonly malformedEvents: number;
   readonly removalsLastDay: number;
 }
@@ -112,17 +118,20 @@ export interface Dummy {
 /**
  * The rows and what belongs to them. Every call that changes something resolves after it is on disk. Calls that come
  * together are committed together. `now` in milliseconds since the epoch is the caller's, so that tests have their own.
+ * Every call may reject with {@link StoreUnavailable}.
  */
 export interface RowStore {
   /**
    * Inserts or re-marks rows: the generation grows, and a row that is not being worked on becomes `pending` (with the
    * more urgent of both priorities while it waits). On-demand and event marks forget earlier attempts; the others leave
-   * a failed row's back-off as it is, and leave `unsupported` rows alone.
+   * a failed row failed with its back-off as it is, and leave `unsupported` rows alone. A held row may be claimed again.
+   * Pass marks by the page, not by the site: those of one call are committed together.
    */
   mark(marks: readonly Mark[], now: number): Promise<void>;
   /**
    * Takes up to `limit` due rows for `owner`: pending or failed ones whose time has come, and syncing ones whose lease
-   * has run out; by priority, then by time. Held ones only once confirmed.
+   * has run out; by priority, then by time. Held ones only once confirmed or marked again: what was removed and then
+   * pushed again must not wait for a person.
    */
   claim(owner: string, limit: number, now: number, leaseUntil: number): Promise<readonly Row[]>;
   /** Prolongs leases; answers the ids that are still the owner's. */
@@ -132,20 +141,24 @@ export interface RowStore {
    * the lease went to somebody else.
    */
   finish(owner: string, row: Row, outcome: Outcome, now: number): Promise<void>;
-  /** When the next row is due, undefined for none. */
+  /** When the next row is due or its lease runs out, undefined for none. */
   nextDue(): Promise<number | undefined>;
 
   list(filter: RowFilter): Promise<readonly Row[]>;
   find(repository: string, reference: string): Promise<Row | undefined>;
   repositories(): Promise<readonly string[]>;
   counts(now: number): Promise<Counts>;
-  /** Makes failed and unsupported rows (or all that match) due now, attempts forgotten; answers how many. */
+  /** Makes failed and unsupported rows (or those in the states given) due now, attempts forgotten; answers how many. */
   retry(filter: RowFilter, now: number): Promise<number>;
   /** Confirms held removals; answers how many. */
   confirmRemovals(filter: RowFilter, now: number): Promise<number>;
-  /** Makes every row pending as of unknown state (another primary); answers how many. */
+  /**
+   * Makes every row pending as of unknown state (another primary), also those that are being worked on: their leases
+   * end, confirmations too. Answers how many.
+   */
   markAllUnknown(now: number): Promise<number>;
-  setVerified(id: number, now: number): Promise<void>;
+  /** Notes that the blobs of `row.localDigest` were read. Nothing happens when another digest is here by now. */
+  setVerified(row: Row, now: number): Promise<void>;
 
   putBlob(record: BlobRecord): Promise<void>;
   /** Blobs last read before `before`, the oldest first. */
@@ -156,6 +169,7 @@ export interface RowStore {
 
   /** Keeps an event; beyond 1,000 the oldest go. */
   keepMalformed(event: MalformedEvent): Promise<void>;
+  /** The newest first. */
   malformed(limit: number): Promise<readonly MalformedEvent[]>;
 
   addDummy(dummy: Dummy): Promise<void>;
@@ -166,8 +180,12 @@ export interface RowStore {
   getFact(name: string): Promise<unknown>;
   setFact(name: string, value: unknown): Promise<void>;
 
+  /** Resolves when the calls made before it are done; later ones are rejected. */
   close(): Promise<void>;
 }
 
 /** The database was written by a newer version of the program. */
 export class NewerDatabase extends Error {}
+
+/** The database cannot be used now (disk full, I/O error, locked): what was asked may be asked again. */
+export class StoreUnavailable extends Error {}

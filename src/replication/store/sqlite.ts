@@ -1,0 +1,91 @@
+// The row store on SQLite. The database is worked in threads of their own, one that writes and one that reads, so that
+// neither a slow commit nor a long count stalls the event loop, and no read waits for a commit.
+import { extname } from 'node:path';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
+import type { Log } from '../../lib/log.ts';
+import type { RowFilter, RowStore } from '../rows.ts';
+import { READS, WRITES } from './sqlite/operations.ts';
+import { StoreThread } from './sqlite/thread.ts';
+import type { ThreadData } from './sqlite/worker.ts';
+
+/** What the store needs; the folder of `file` is created where it is missing. */
+export interface SqliteStoreDeps {
+  readonly file: string;
+  readonly log: Log;
+}
+
+/** Knobs. */
+export interface SqliteStoreOptions {
+  /** Starts a thread; `new Worker` unless told. */
+  readonly startWorker?: (url: URL, options: WorkerOptions) => Worker;
+}
+
+// As source or as built: the compiler does not rewrite URLs.
+const workerUrl = new URL(`./sqlite/worker${extname(import.meta.url)}`, import.meta.url);
+
+// Changing many rows must not keep an event from being committed in time: they are changed by so many.
+const PAGE = 500;
+
+function forward<Name extends keyof RowStore>(
+  thread: StoreThread,
+  operations: Readonly<Record<Name, unknown>>,
+): Pick<RowStore, Name> {
+  const methods = Object.keys(operations).map((name) => [name, (...args: unknown[]) => thread.call(name, args)]);
+  return Object.fromEntries(methods) as Pick<RowStore, Name>;
+}
+
+/** Changes all rows that match, page by page; answers how many. */
+async function changePaged(thread: StoreThread, name: string, filter: RowFilter, now: number): Promise<number> {
+  const { limit = Infinity } = filter;
+  let [changed, after] = [0, filter.after ?? 0];
+  for (;;) {
+    const page = Math.min(PAGE, limit - changed);
+    const ids = (await thread.call(name, [{ ...filter, after, limit: page }, now])) as readonly number[];
+    changed += ids.length;
+    if (ids.length < page || changed >= limit) return changed;
+    after = Math.max(...ids);
+  }
+}
+
+/**
+ * Opens the store. `close` it, or its threads keep the process alive.
+ * @throws NewerDatabase
+ * @throws StoreUnavailable when the database cannot be opened.
+ */
+export async function createSqliteStore(
+  { file, log }: SqliteStoreDeps,
+  { startWorker = (url, options) => new Worker(url, options) }: SqliteStoreOptions = {},
+): Promise<RowStore> {
+  const threadFor = (data: ThreadData): StoreThread =>
+    new StoreThread(() => startWorker(workerUrl, { workerData: data }), log);
+  const writer = threadFor({ file, isReader: false });
+  const reader = threadFor({ file, isReader: true });
+
+  const close = async (): Promise<void> => {
+    await reader.close();
+    // The last connection takes the journal along.
+    await writer.close();
+  };
+  try {
+    // Opens the database; the reader's is opened with the first read.
+    await writer.call('mark', [[], 0]);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    ...forward(writer, WRITES),
+    ...forward(reader, READS),
+    retry: (filter, now) => changePaged(writer, 'retry', filter, now),
+    confirmRemovals: (filter, now) => changePaged(writer, 'confirmRemovals', filter, now),
+    markAllUnknown: (now) => changePaged(writer, 'markAllUnknown', {}, now),
+    async getFact(name) {
+      const json = (await reader.call('getFact', [name])) as string | undefined;
+      return json === undefined ? undefined : JSON.parse(json);
+    },
+    async setFact(name, value) {
+      await writer.call('setFact', [name, JSON.stringify(value) ?? 'null']);
+    },
+    close,
+  };
+}

@@ -1,0 +1,44 @@
+// Counting for the status. Everything comes from indexes.
+import { PRIORITY, type Counts, type RowState } from '../../../rows.ts';
+import { REMOVAL_WINDOW } from '../../limits.ts';
+import type { Prepare } from '../statements.ts';
+
+const ROWS = `
+  SELECT state, priority, COUNT(*) AS rows, SUM(bytes) AS bytes, COUNT(verified_at) AS verified
+  FROM rows INDEXED BY rows_counts GROUP BY state, priority`;
+
+const REST = `
+  SELECT
+    (SELECT COUNT(*) FROM rows WHERE held_generation IS NOT NULL AND is_confirmed = 0) AS held,
+    (SELECT event_at FROM rows INDEXED BY rows_event
+      WHERE event_at IS NOT NULL AND state <> 'unsupported' ORDER BY event_at LIMIT 1) AS oldest,
+    (SELECT COUNT(*) FROM blobs WHERE is_damaged) AS damaged,
+    (SELECT COUNT(*) FROM malformed) AS malformed,
+    (SELECT COUNT(*) FROM removals WHERE at > :since) AS removals`;
+
+/** @see RowStore.counts */
+export function counts(prepare: Prepare, now: number): Counts {
+  const states: Record<RowState, number> = { pending: 0, syncing: 0, synced: 0, failed: 0, unsupported: 0 };
+  const queue = { onDemand: 0, event: 0, reconcile: 0, backfill: 0 };
+  const names = Object.keys(PRIORITY) as (keyof typeof PRIORITY)[];
+  let [bytes, verified] = [0, 0];
+  for (const group of prepare(ROWS).all()) {
+    const rows = Number(group['rows']);
+    states[group['state'] as RowState] += rows;
+    if (group['state'] === 'pending') queue[names[Number(group['priority'])]!] += rows;
+    bytes += Number(group['bytes']);
+    verified += Number(group['verified']);
+  }
+  const rest = prepare(REST).get({ since: now - REMOVAL_WINDOW })!;
+  return {
+    states,
+    queue,
+    bytes,
+    verified,
+    held: Number(rest['held']),
+    damagedBlobs: Number(rest['damaged']),
+    malformedEvents: Number(rest['malformed']),
+    removalsLastDay: Number(rest['removals']),
+    ...(rest['oldest'] === null ? {} : { oldestEventAt: Number(rest['oldest']) }),
+  };
+}

@@ -1,0 +1,28 @@
+// Marking rows.
+import { PRIORITY, type Mark } from '../../../rows.ts';
+import type { Prepare } from '../statements.ts';
+
+// An on-demand or event mark is strong: somebody knows of a change. What waits keeps its place in the queue.
+const MARK = `
+  INSERT INTO rows (repository, reference, state, priority, next_attempt, event_at, marked_at)
+  VALUES (:repository, :reference, 'pending', :priority, :now, :eventAt, :now)
+  ON CONFLICT (repository, reference) DO UPDATE SET
+    generation = generation + 1,
+    state = CASE WHEN state = 'syncing' OR (state = 'failed' AND NOT :isStrong) THEN state ELSE 'pending' END,
+    priority = CASE WHEN state IN ('synced', 'unsupported') THEN excluded.priority
+      ELSE MIN(priority, excluded.priority) END,
+    attempts = CASE WHEN :isStrong OR state IN ('synced', 'unsupported') THEN 0 ELSE attempts END,
+    next_attempt = CASE WHEN state IN ('synced', 'unsupported') THEN :now
+      WHEN :isStrong THEN MIN(next_attempt, :now) ELSE next_attempt END,
+    event_at = COALESCE(MIN(event_at, excluded.event_at), event_at, excluded.event_at),
+    marked_at = :now
+  WHERE :isStrong OR state <> 'unsupported'`;
+
+/** @see RowStore.mark */
+export function mark(prepare: Prepare, marks: readonly Mark[], now: number): void {
+  const statement = prepare(MARK);
+  for (const { repository, reference, priority, eventAt = null } of marks) {
+    const isStrong = Number(priority <= PRIORITY.event);
+    statement.run({ repository, reference, priority, eventAt, isStrong, now });
+  }
+}
