@@ -11,11 +11,17 @@ export const PRIORITY = { onDemand: 0, event: 1, reconcile: 2, backfill: 3 } as 
 /** One of {@link PRIORITY}. */
 export type RowPriority = (typeof PRIORITY)[keyof typeof PRIORITY];
 
+/**
+ * Stands for the whole of a repository in place of a reference; no tag may be named so. Whoever works on such a row
+ * marks all that the repository has, at the primary or here.
+ */
+export const WHOLE_REPOSITORY = '*';
+
 /** One row; all times in milliseconds since the epoch. */
 export interface Row {
   readonly id: number;
   readonly repository: string;
-  /** A tag, or the digest of a manifest that has to be here without one. */
+  /** A tag, the digest of a manifest that has to be here without one, or {@link WHOLE_REPOSITORY}. */
   readonly reference: string;
   readonly state: RowState;
   readonly priority: RowPriority;
