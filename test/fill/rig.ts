@@ -120,7 +120,8 @@ export async function createRig(sites: RigSites, options: RigOptions = {}): Prom
     },
     options.filler,
   );
-  await filler.recover();
+  // As at the start: a spool that cannot be read is no reason not to serve.
+  await filler.recover().catch(() => {});
   return {
     primary: primary.registry,
     secondary: secondary.registry,
