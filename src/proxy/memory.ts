@@ -18,12 +18,24 @@ export interface Memory {
   remember(name: string, manifest: Manifest, isCold: boolean): Remembered;
   /** Drops a manifest that was removed. */
   forget(name: string, digest: Digest): void;
-  /** The size of a blob as a manifest or the primary gave it. */
+  /** The size of a blob: proven, or else as a manifest gave it. */
   sizeOf(digest: Digest): number | undefined;
+  /** Notes a size that the bytes or the primary have proved; what manifests say, which anybody may write, ends there. */
   learnSize(digest: Digest, size: number): void;
   /** Whether the local copy of a blob was found short or wrong. */
   isDamaged(digest: Digest): boolean;
   markDamaged(digest: Digest): void;
+  /** The local copy is whole again. */
+  clearDamaged(digest: Digest): void;
+  /** Whether a damaged copy is to be looked at again; true once in a while for each. */
+  isDue(digest: Digest): boolean;
+}
+
+/** Knobs; times in milliseconds. */
+export interface MemoryOptions {
+  /** How often a damaged blob may be looked at again. */
+  readonly lookAgain?: number;
+  readonly clock?: () => number;
 }
 
 // Longer than this (ms) a manifest is not believed without asking the secondary.
@@ -31,7 +43,7 @@ const BELIEF = 60_000;
 const OVERHEAD = 1_024;
 /** Manifests over this are not kept (bytes): registries take none. */
 const KEPT_MAX = 4 * 1024 * 1024;
-const SIZES_MAX = 200_000;
+const SIZES_MAX = 100_000;
 const DAMAGED_MAX = 100_000;
 
 function key(name: string, digest: Digest): string {
@@ -39,28 +51,39 @@ function key(name: string, digest: Digest): string {
 }
 
 /** A memory of at most `bytes` for manifests. */
-export function createMemory(bytes: number): Memory {
+export function createMemory(bytes: number, options: MemoryOptions = {}): Memory {
+  const { lookAgain = 30_000, clock = () => performance.now() } = options;
   const manifests = new LRUCache<string, Remembered>({
     maxSize: Math.max(1, bytes),
     sizeCalculation: ({ manifest }) => manifest.bytes.length + OVERHEAD,
     ttl: BELIEF,
   });
-  const sizes = new LRUCache<Digest, number>({ max: SIZES_MAX });
-  const damaged = new LRUCache<Digest, true>({ max: DAMAGED_MAX });
+  const claimed = new LRUCache<Digest, number>({ max: SIZES_MAX });
+  const proven = new LRUCache<Digest, number>({ max: SIZES_MAX });
+  const damaged = new LRUCache<Digest, { dueAt: number }>({ max: DAMAGED_MAX });
 
   return {
     manifest: (name, digest) => manifests.get(key(name, digest)),
     remember(name, manifest, isCold) {
       const links = linksOf(manifest);
-      for (const { digest, size } of links.blobs) if (size !== undefined) sizes.set(digest, size);
+      for (const { digest, size } of links.blobs) if (size !== undefined) claimed.set(digest, size);
       const remembered: Remembered = { manifest, links, isCold };
       if (manifest.bytes.length <= KEPT_MAX) manifests.set(key(name, manifest.digest), remembered);
       return remembered;
     },
     forget: (name, digest) => void manifests.delete(key(name, digest)),
-    sizeOf: (digest) => sizes.get(digest),
-    learnSize: (digest, size) => void sizes.set(digest, size),
+    sizeOf: (digest) => proven.get(digest) ?? claimed.get(digest),
+    learnSize: (digest, size) => void proven.set(digest, size),
     isDamaged: (digest) => damaged.has(digest),
-    markDamaged: (digest) => void damaged.set(digest, true),
+    markDamaged: (digest) => {
+      if (!damaged.has(digest)) damaged.set(digest, { dueAt: 0 });
+    },
+    clearDamaged: (digest) => void damaged.delete(digest),
+    isDue(digest) {
+      const entry = damaged.get(digest);
+      if (!entry || clock() < entry.dueAt) return false;
+      entry.dueAt = clock() + lookAgain;
+      return true;
+    },
   };
 }

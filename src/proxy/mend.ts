@@ -1,90 +1,100 @@
 // Mending: a local body that ends short is continued from the primary inside the same response.
 import type { Hash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { hasherFor, matches, type Digest } from '../oci/digest.ts';
+import { hasherFor, hexOf, type Digest } from '../oci/digest.ts';
 
 /** What a mended body is made of. */
 export interface MendDeps {
   readonly digest: Digest;
   readonly body: Readable;
-  /** The first byte of the body, and the one after its last. */
+  /** The first byte of the body. */
   readonly start: number;
-  readonly until: number;
-  /** Whether nothing but its hash can tell that the body is whole: no size is known but the local registry's. */
-  readonly isUnproven: boolean;
-  /** The bytes from a position to `until`, from the primary. */
-  readonly onward: (position: number) => AsyncIterable<Buffer>;
+  /** The byte after its last; undefined where nothing but the hash of the whole blob can tell its end. */
+  readonly until: number | undefined;
+  /** The bytes from a position on, from the primary. */
+  readonly onward: (position: number, signal: AbortSignal) => AsyncIterable<Buffer>;
   readonly onDamage: (position: number, cause: unknown) => void;
+  /** Told that all bytes are given; of a body without `until`, that they have the digest. */
+  readonly onWhole: (size: number, isLocal: boolean) => void;
 }
 
 /** A stream of a local body that survives its end. Destroyed where the primary cannot help either. */
 export class MendedBody extends Readable {
   readonly #deps: MendDeps;
   readonly #hash: Hash | undefined;
+  readonly #left = new AbortController();
   #position: number;
   #held: Buffer | undefined;
   #onward: AsyncIterator<Buffer> | undefined;
+  #isPulling = false;
 
   constructor(deps: MendDeps) {
     super({ highWaterMark: 256 * 1024 });
     this.#deps = deps;
     this.#position = deps.start;
-    this.#hash = deps.isUnproven ? hasherFor(deps.digest) : undefined;
+    this.#hash = deps.until === undefined ? hasherFor(deps.digest) : undefined;
     const { body } = deps;
-    body.on('data', (chunk: Buffer) => this.#take(chunk));
+    body.on('data', (chunk: Buffer) => {
+      if (this.#give(chunk) === false) body.pause();
+    });
     body.once('end', () => this.#localEnd(undefined));
     body.once('error', (error) => this.#localEnd(error));
     body.pause();
+    // It may have broken off before anybody listened.
+    if (body.destroyed) setImmediate(() => this.#localEnd(body.errored));
   }
 
   override _read(): void {
-    if (this.#onward) this.#next(this.#onward);
+    if (this.#onward) this.#pull(this.#onward);
     else this.#deps.body.resume();
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#left.abort();
     this.#deps.body.destroy();
-    void this.#onward?.return?.();
     callback(error);
   }
 
-  #take(chunk: Buffer): void {
-    if (this.#onward) return;
+  /** Passes a chunk on, or undefined where it is held back: a body whose hash is wrong must never look complete. */
+  #give(chunk: Buffer): boolean | undefined {
     this.#position += chunk.length;
-    let ready: Buffer | undefined = chunk;
-    if (this.#hash) {
-      // One behind, so that a body whose hash is wrong never looks complete.
-      this.#hash.update(chunk);
-      ready = this.#held;
-      this.#held = chunk;
-    }
-    if (ready && !this.push(ready)) this.#deps.body.pause();
+    if (!this.#hash) return this.push(chunk);
+    this.#hash.update(chunk);
+    const ready = this.#held;
+    this.#held = chunk;
+    return ready && this.push(ready);
+  }
+
+  #isWhole(): boolean {
+    if (!this.#hash) return this.#position === this.#deps.until;
+    return this.#hash.copy().digest('hex') === hexOf(this.#deps.digest);
   }
 
   #localEnd(cause: unknown): void {
     if (this.#onward || this.destroyed) return;
-    const { digest, until, onDamage, onward } = this.#deps;
-    if (this.#position < until) {
-      onDamage(this.#position, cause);
-      if (this.#held) this.push(this.#held);
-      this.#onward = onward(this.#position)[Symbol.asyncIterator]();
-      return this.#next(this.#onward);
-    }
-    if (this.#hash && !matches(digest, this.#hash)) {
-      const wrong = new Error(`the local bytes are not ${digest}`);
-      onDamage(this.#position, wrong);
-      return void this.destroy(wrong);
-    }
-    if (this.#held) this.push(this.#held);
-    this.push(null);
+    if (this.#isWhole()) return this.#end(true);
+    this.#deps.onDamage(this.#position, cause);
+    this.#onward = this.#deps.onward(this.#position, this.#left.signal)[Symbol.asyncIterator]();
+    this.#pull(this.#onward);
   }
 
-  #next(onward: AsyncIterator<Buffer>): void {
+  #pull(onward: AsyncIterator<Buffer>): void {
+    if (this.#isPulling) return;
+    this.#isPulling = true;
     onward.next().then(
       ({ done, value }) => {
-        if (!this.destroyed) this.push(done ? null : value);
+        this.#isPulling = false;
+        if (this.destroyed) return;
+        if (done) this.#isWhole() ? this.#end(false) : this.destroy(new Error(`these are not ${this.#deps.digest}`));
+        else if (this.#give(value) === undefined) this.#pull(onward);
       },
       (error: Error) => this.destroy(error),
     );
+  }
+
+  #end(isLocal: boolean): void {
+    if (this.#held) this.push(this.#held);
+    this.#deps.onWhole(this.#position, isLocal);
+    this.push(null);
   }
 }

@@ -1,0 +1,54 @@
+// A blob's answer: 200 or 206 with a body at the client's pace, or our own 416.
+import type { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+import type { Meter } from '../lib/meter.ts';
+import type { Digest } from '../oci/digest.ts';
+import { OciError } from '../oci/error.ts';
+import type { Span } from '../oci/range.ts';
+import { contentHeaders } from './headers.ts';
+
+/** A body's place in its blob; the size is undefined where nobody knows it for sure. */
+export interface BodyShape {
+  readonly size: number | undefined;
+  readonly span: Span;
+  readonly isPart: boolean;
+}
+
+/** The media type that every blob goes out with, as registries do: what it is stands in the manifest. */
+export const BLOB_TYPE = 'application/octet-stream';
+
+/** Our own 416: registries' are malformed. */
+export function unsatisfiable(size: number): OciError {
+  return new OciError('RANGE_INVALID', 'the range is not in the blob', {
+    headers: { 'content-range': `bytes */${size}` },
+  });
+}
+
+/** Drops a client that takes nothing although there is something for it; a wait for the primary is not its fault. */
+function dropIdle(reply: FastifyReply, timeout: number, meter: Meter): void {
+  const { raw } = reply;
+  raw.setTimeout(timeout, () => {
+    if (raw.writableLength === 0) {
+      raw.setTimeout(timeout);
+      return;
+    }
+    meter('readers_dropped_total');
+    raw.destroy();
+  });
+}
+
+/** Sends 200 or 206 with a body; a client that takes nothing for `timeout` ms is dropped. */
+export function sendBody(
+  reply: FastifyReply,
+  digest: Digest,
+  { size, span, isPart }: BodyShape,
+  body: Readable,
+  { timeout, meter }: { timeout: number; meter: Meter },
+): FastifyReply {
+  reply.code(isPart ? 206 : 200).headers(contentHeaders(digest, BLOB_TYPE));
+  reply.header('accept-ranges', 'bytes');
+  if (size !== undefined) reply.header('content-length', span.end - span.start + 1);
+  if (isPart) reply.header('content-range', `bytes ${span.start}-${span.end}/${size ?? '*'}`);
+  dropIdle(reply, timeout, meter);
+  return reply.send(body);
+}

@@ -1,0 +1,154 @@
+// A blob that the local registry has: its bytes, its redirect to its storage, or our own 416.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { readSource } from '../fill/source.ts';
+import { parseContentRange, rangeHeader, type ByteRange } from '../oci/range.ts';
+import { found, RegistryOutage, type Answer } from '../registry/answer.ts';
+import { sendBody, unsatisfiable } from './body.ts';
+import type { Place, ProxyDeps, ProxyOptions } from './deps.ts';
+import { API_VERSION, PRIVATE } from './headers.ts';
+import { createAskLocal, type LocalAnswer } from './local.ts';
+import { MendedBody } from './mend.ts';
+import type { Proof } from './proof.ts';
+
+/** Serves a blob from the local registry; a failure where it does not have it, or not whole. */
+export type ServeHit = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  place: Place,
+  range: ByteRange | undefined,
+) => Promise<Answer<true>>;
+
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const NOT_HERE = { kind: 'missing', code: 'BLOB_UNKNOWN' } as const;
+
+/** What a local 200 or 206 carries: the whole blob's size, and of a 206 which part of it. */
+interface Shape {
+  readonly size: number;
+  readonly part?: { readonly start: number; readonly end: number };
+}
+
+function shapeOf({ statusCode, headers }: LocalAnswer): Shape | undefined {
+  if (statusCode === 206) {
+    const part = parseContentRange(headers['content-range']);
+    return part?.size === undefined ? undefined : { size: part.size, part };
+  }
+  const size = Number(headers['content-length'] ?? NaN);
+  return Number.isSafeInteger(size) && size >= 0 ? { size } : undefined;
+}
+
+/** Whether the blob's size decides which bytes a range means. */
+function hangsOnSize(range: ByteRange, { part }: Shape): boolean {
+  return 'suffix' in range || range.end === undefined || part?.end !== range.end;
+}
+
+/** @see ServeHit */
+export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof): ServeHit {
+  const { primary, secondary, memory, meter } = deps;
+  const { primaryTimeout, secondaryTimeout = 2_000, readerTimeout = 60_000 } = options;
+  const askLocal = createAskLocal(secondary.client, options.via, secondaryTimeout);
+
+  function onward({ name, digest }: Place, until: number | undefined) {
+    return (position: number, signal: AbortSignal): AsyncIterable<Buffer> => {
+      const end = until === undefined ? {} : { end: until - 1 };
+      const open = (start: number): ReturnType<typeof primary.blobs.open> =>
+        primary.blobs.open(name, digest, primaryTimeout, { start, ...end });
+      return readSource(undefined, open, { from: position, until, signal });
+    };
+  }
+
+  async function sendContent(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    place: Place,
+    answer: LocalAnswer,
+    range: ByteRange | undefined,
+  ): Promise<Answer<true>> {
+    const { stream } = answer;
+    const giveUp = (reason: string): Answer<never> => {
+      stream.destroy();
+      return { kind: 'unavailable', reason: `secondary: ${reason}` };
+    };
+    const shape = shapeOf(answer);
+    if (!shape) return giveUp('blob without a size');
+    const { size, part } = shape;
+    // Without a length an old client would take a body that broke off for a whole one.
+    const needsSize = part ? range && hangsOnSize(range, shape) : request.raw.httpVersion === '1.0';
+    const verdict = await proof[needsSize ? 'prove' : 'judge'](place, size, request.log);
+    if (verdict === 'damaged') {
+      stream.destroy();
+      return NOT_HERE;
+    }
+    const isUnproven = verdict === 'unknown' && !part;
+    const isDoubtful = verdict === 'unknown' && memory.sizeOf(place.digest) !== undefined;
+    if (isDoubtful || (isUnproven && needsSize)) return giveUp('blob of another size');
+    const span = part ?? { start: 0, end: size - 1 };
+    const until = isUnproven ? undefined : span.end + 1;
+    const body = new MendedBody({
+      digest: place.digest,
+      body: stream,
+      start: span.start,
+      until,
+      onward: onward(place, until),
+      onDamage: (position, cause) =>
+        proof.damage(place, request.log, `ended at byte ${position}: ${String(cause ?? 'not its digest')}`),
+      onWhole: (whole) => {
+        if (isUnproven) memory.learnSize(place.digest, whole);
+      },
+    });
+    const sent = { size: isUnproven ? undefined : size, span, isPart: part !== undefined };
+    sendBody(reply, place.digest, sent, body, { timeout: readerTimeout, meter });
+    return found(true as const);
+  }
+
+  /** Passes a redirect to the registry's storage on; one to the registry itself is no use to a client. */
+  function sendRedirect(reply: FastifyReply, { digest }: Place, location: string | undefined): Answer<true> {
+    const { origin } = secondary.client.origin;
+    const target = location !== undefined && URL.canParse(location) ? new URL(location) : undefined;
+    if (!target || target.origin === origin || !/^https?:$/.test(target.protocol)) {
+      return { kind: 'unavailable', reason: 'secondary: redirect that leads nowhere' };
+    }
+    reply.code(307).headers({
+      ...API_VERSION,
+      ...PRIVATE,
+      location: target.href,
+      'docker-content-digest': digest,
+      'content-length': '0',
+    });
+    reply.send();
+    return found(true as const);
+  }
+
+  async function sendOutOfRange(request: FastifyRequest, place: Place): Promise<Answer<true>> {
+    const head = await secondary.blobs.head(place.name, place.digest, secondaryTimeout);
+    if (head.kind !== 'found') return head;
+    const { size } = head.value;
+    if (size === undefined || (await proof.prove(place, size, request.log)) !== 'whole') return NOT_HERE;
+    throw unsatisfiable(size);
+  }
+
+  async function hit(...[request, reply, place, range]: Parameters<ServeHit>): Promise<Answer<true>> {
+    if (memory.isDamaged(place.digest)) {
+      proof.lookAgain(place, request.log);
+      return NOT_HERE;
+    }
+    // The last no bytes of a blob: registries answer this in ways of their own.
+    if (range && 'suffix' in range && range.suffix === 0) return sendOutOfRange(request, place);
+    const answer = await askLocal(reply, place, range && rangeHeader(range));
+    const { statusCode, headers, stream } = answer;
+    if (statusCode === 200 || statusCode === 206) return sendContent(request, reply, place, answer, range);
+    stream.destroy();
+    if (REDIRECTS.has(statusCode)) return sendRedirect(reply, place, headers.location);
+    if (statusCode === 416) return sendOutOfRange(request, place);
+    if (statusCode === 404) return NOT_HERE;
+    return { kind: 'unavailable', reason: `secondary: answered ${statusCode}` };
+  }
+
+  return async (...asked) => {
+    try {
+      return await hit(...asked);
+    } catch (error) {
+      if (error instanceof RegistryOutage) return { kind: 'unavailable', reason: error.message };
+      throw error;
+    }
+  };
+}
