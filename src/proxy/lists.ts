@@ -11,7 +11,8 @@ import { API_VERSION, PRIVATE, warnStale } from './headers.ts';
 export type ServeList = (request: FastifyRequest, reply: FastifyReply, list: ListPath) => Promise<FastifyReply>;
 
 // The parameters that a list has (distribution-spec #listing-tags, #listing-referrers); others end here.
-const PARAMETERS = ['n', 'last', 'artifactType'] as const;
+// Quay pages by a `next_page` of its own.
+const PARAMETERS = ['n', 'last', 'artifactType', 'next_page'] as const;
 const PARAMETER_MAX = 1_024;
 
 function queryOf(url: string): URLSearchParams {
@@ -37,9 +38,10 @@ export function createServeList(deps: ProxyDeps, options: ProxyOptions): ServeLi
   async function page(list: ListPath, query: URLSearchParams): Promise<Answer<Found<Page>>> {
     const answer = await primary.lists.page(list, query, options.primaryTimeout);
     if (answer.kind === 'found') return found({ value: answer.value, origin: 'primary' as const });
-    if (answer.kind === 'missing') return answer;
+    if (answer.kind === 'missing' || answer.kind === 'invalid') return answer;
+    // Without referrers clients go on to the tags that stand in for them, but only after a 404.
+    if (answer.kind === 'unsupported' && list.kind === 'referrers') return answer;
     // A primary without a catalog: the local one says at least what is here.
-    if (answer.kind === 'unsupported' && list.kind !== 'catalog') return answer;
     const local = await secondary.lists.page(list, query, options.secondaryTimeout ?? 2_000);
     if (local.kind !== 'found') return answer;
     meter('stale_answers_total', { reason: answer.kind });

@@ -1,6 +1,8 @@
 // GET and HEAD of manifests: what the resolver decided, as far as the client's Accept allows it.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Grant } from '../auth/authorize.ts';
+import type { Log } from '../lib/log.ts';
+import type { Digest } from '../oci/digest.ts';
 import { OciError } from '../oci/error.ts';
 import { defaultPlatformChild, type Manifest } from '../oci/manifest.ts';
 import { accepts, essence, isIndex, MANIFEST } from '../oci/media-types.ts';
@@ -12,11 +14,16 @@ import { contentHeaders, noneMatch, sendNotModified, warnStale } from './headers
 import type { Remembered } from './memory.ts';
 import { createResolver } from './resolve.ts';
 
+interface ManifestPath {
+  readonly name: string;
+  readonly reference: Reference;
+}
+
 /** Serves one manifest request. */
 export type ServeManifest = (
   request: FastifyRequest,
   reply: FastifyReply,
-  path: { readonly name: string; readonly reference: Reference },
+  path: ManifestPath,
   grant: Grant,
 ) => Promise<FastifyReply>;
 
@@ -32,10 +39,10 @@ function refusal(manifest: Manifest): OciError {
 }
 
 /** @see ServeManifest */
-export function createServeManifest(deps: ProxyDeps, options: ProxyOptions): ServeManifest {
+export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log: Log): ServeManifest {
   const { primary, secondary, filler, meter, isStored } = deps;
   const { secondaryTimeout = 2_000 } = options;
-  const resolver = createResolver(deps, options);
+  const resolver = createResolver(deps, options, log);
 
   /** Starts the blobs of a manifest that was a miss before the client asks for them. */
   function startAhead(name: string, remembered: Remembered): void {
@@ -43,10 +50,15 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions): Ser
     remembered.isCold = false;
     const blobs = remembered.links.blobs.filter((blob) => !isForeign(blob)).slice(0, AHEAD_MAX);
     for (const { digest } of blobs) {
-      void secondary.blobs.head(name, digest, secondaryTimeout).then((here) => {
-        return here.kind === 'missing' ? filler.fill(name, digest, 'on-demand') : undefined;
+      startBlob(name, digest).catch((error: unknown) => {
+        log.error({ repository: name, digest, err: error }, 'a blob was not started ahead');
       });
     }
+  }
+
+  async function startBlob(name: string, digest: Digest): Promise<void> {
+    const here = await secondary.blobs.head(name, digest, secondaryTimeout);
+    if (here.kind === 'missing') await filler.fill(name, digest, 'on-demand');
   }
 
   /** The manifest that the client's Accept allows: the one that was asked, or a list's child for clients of old. */
@@ -63,9 +75,15 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions): Ser
   }
 
   /** What a pusher is told: the primary's word only, or it would skip an upload because of our copy. */
-  async function headForPusher(reply: FastifyReply, name: string, reference: Reference): Promise<FastifyReply> {
+  async function headForPusher(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { name, reference }: ManifestPath,
+  ): Promise<FastifyReply> {
     const answer = await primary.manifests.head(name, reference, options.primaryTimeout);
+    meter('pulls_total', { kind: 'manifest', origin: answer.kind === 'found' ? 'primary' : answer.kind });
     if (answer.kind !== 'found') throw failureError(answer);
+    request.answeredFrom = 'primary';
     const { digest, mediaType, size } = answer.value;
     reply.code(200).headers(contentHeaders(digest, mediaType));
     if (size !== undefined) reply.header('content-length', size);
@@ -74,7 +92,7 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions): Ser
 
   return async (request, reply, { name, reference }, grant) => {
     const isHead = request.method === 'HEAD';
-    if (isHead && grant.canPush) return headForPusher(reply, name, reference);
+    if (isHead && grant.canPush) return headForPusher(request, reply, { name, reference });
     const answer = await ('tag' in reference
       ? resolver.byTag(name, reference.tag)
       : resolver.byDigest(name, reference.digest));

@@ -15,7 +15,7 @@ export interface MendDeps {
   readonly onward: (position: number, signal: AbortSignal) => AsyncIterable<Buffer>;
   readonly onDamage: (position: number, cause: unknown) => void;
   /** Told that all bytes are given; of a body without `until`, that they have the digest. */
-  readonly onWhole: (size: number, isLocal: boolean) => void;
+  readonly onWhole: (size: number) => void;
 }
 
 /** A stream of a local body that survives its end. Destroyed where the primary cannot help either. */
@@ -72,7 +72,7 @@ export class MendedBody extends Readable {
 
   #localEnd(cause: unknown): void {
     if (this.#onward || this.destroyed) return;
-    if (this.#isWhole()) return this.#end(true);
+    if (this.#isWhole()) return this.#end();
     this.#deps.onDamage(this.#position, cause);
     this.#onward = this.#deps.onward(this.#position, this.#left.signal)[Symbol.asyncIterator]();
     this.#pull(this.#onward);
@@ -85,16 +85,21 @@ export class MendedBody extends Readable {
       ({ done, value }) => {
         this.#isPulling = false;
         if (this.destroyed) return;
-        if (done) this.#isWhole() ? this.#end(false) : this.destroy(new Error(`these are not ${this.#deps.digest}`));
+        if (done) this.#onwardEnd();
         else if (this.#give(value) === undefined) this.#pull(onward);
       },
       (error: Error) => this.destroy(error),
     );
   }
 
-  #end(isLocal: boolean): void {
+  #onwardEnd(): void {
+    if (this.#isWhole()) this.#end();
+    else this.destroy(new Error(`these are not ${this.#deps.digest}`));
+  }
+
+  #end(): void {
     if (this.#held) this.push(this.#held);
-    this.#deps.onWhole(this.#position, isLocal);
+    this.#deps.onWhole(this.#position);
     this.push(null);
   }
 }

@@ -1,10 +1,15 @@
 // Manifests: a digest names its bytes for ever, so the local copy is the answer; a tag moves, so the primary decides.
+import { LRUCache } from 'lru-cache';
+import type { Log } from '../lib/log.ts';
 import { createSingleFlight } from '../lib/single-flight.ts';
 import type { Digest } from '../oci/digest.ts';
 import { found, type Answer, type Failure } from '../registry/answer.ts';
-import type { ManifestHead } from '../registry/manifest.ts';
 import type { Found, ProxyDeps, ProxyOptions } from './deps.ts';
 import type { Remembered } from './memory.ts';
+
+// How long (ms) a tag that was found to mean the same here, or was queued, is not compared again.
+const COMPARED_FOR = 10_000;
+const GONE = 'gone';
 
 /** A manifest and where it came from, or why there is none. */
 export type Resolved = Answer<Found<Remembered>>;
@@ -16,10 +21,12 @@ export interface Resolver {
 }
 
 /** @see Resolver */
-export function createResolver(deps: ProxyDeps, options: ProxyOptions): Resolver {
+export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log): Resolver {
   const { primary, secondary, memory, tags, meter, enqueue, isStored } = deps;
   const { primaryTimeout, secondaryTimeout = 2_000 } = options;
   const resolving = createSingleFlight<Resolved>();
+  // Tags that were compared with the local ones just now: a busy tag must not cost the local registry a request a pull.
+  const compared = new LRUCache<string, string>({ max: 10_000, ttl: COMPARED_FOR });
 
   async function local(name: string, digest: Digest): Promise<Answer<Found<Remembered>>> {
     const answer = await secondary.manifests.get(name, { digest }, secondaryTimeout);
@@ -52,25 +59,38 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions): Resolver
     return found({ value, origin: 'stale' as const, stale: failure.kind });
   }
 
-  /** Sees to it that the tag means the same here as at the primary; nobody waits for it. */
-  async function keepTag(name: string, tag: string, head: ManifestHead): Promise<void> {
-    if (!isStored(name)) return;
+  /**
+   * Sees to it that the tag means the same here as at the primary, where it may be gone; nobody waits for it. A tag that
+   * is at neither, which a client may ask for without end, is nobody's work.
+   */
+  async function keepTag(name: string, tag: string, digest: Digest | undefined): Promise<void> {
+    const key = `${name}:${tag}`;
+    if (!isStored(name) || compared.get(key) === (digest ?? GONE)) return;
+    compared.set(key, digest ?? GONE);
     const here = await secondary.manifests.head(name, { tag }, secondaryTimeout);
-    if (here.kind === 'unavailable') return;
-    if (here.kind !== 'found' || here.value.digest !== head.digest) enqueue({ name, reference: { tag } });
+    const local = here.kind === 'found' ? here.value.digest : undefined;
+    if (here.kind !== 'found' && here.kind !== 'missing') compared.delete(key);
+    else if (local !== digest) enqueue({ name, reference: { tag } });
+  }
+
+  function keepTagLater(name: string, tag: string, digest: Digest | undefined): void {
+    keepTag(name, tag, digest).catch((error: unknown) => {
+      compared.delete(`${name}:${tag}`);
+      log.error({ repository: name, tag, err: error }, 'a tag was not compared with the local one');
+    });
   }
 
   async function byTag(name: string, tag: string, again = true): Promise<Resolved> {
     const looked = await tags.find(name, tag);
     if (looked.kind === 'missing') {
       // What is gone there is to go here, too: whoever takes the wish reads the primary again.
-      if (isStored(name)) enqueue({ name, reference: { tag } });
+      keepTagLater(name, tag, undefined);
       return looked;
     }
     if (looked.kind !== 'found') return stale(name, tag, looked);
     const answer = await byDigest(name, looked.value.digest);
     if (answer.kind === 'found') {
-      void keepTag(name, tag, looked.value);
+      keepTagLater(name, tag, looked.value.digest);
       return answer;
     }
     // The tag moved between the look-up and now, and what it meant is gone.

@@ -26,7 +26,7 @@ function checkLoop(request: FastifyRequest, via: string): void {
 
 /** Adds the pull API to an instance on which reply-from is registered. */
 export function addPullRoutes(app: FastifyInstance, deps: ProxyDeps, options: ProxyOptions): void {
-  const serveManifest = createServeManifest(deps, options);
+  const serveManifest = createServeManifest(deps, options, app.log);
   const serveBlob = createServeBlob(deps, options);
   const serveList = createServeList(deps, options);
 

@@ -23,6 +23,13 @@ export interface TagLookupOptions {
 interface Lookup {
   readonly startedAt: number;
   readonly answer: Promise<Answer<ManifestHead>>;
+  /** The tag has moved since: what is found is an answer to those who wait, and to nobody after. */
+  isOutdated: boolean;
+}
+
+interface Belief {
+  readonly answer: Answer<ManifestHead>;
+  readonly startedAt: number;
 }
 
 /** Resolves after `time` ms, or when `work` ends. */
@@ -42,21 +49,33 @@ export function createTagLookup(
   head: (name: string, tag: string) => Promise<Answer<ManifestHead>>,
   { ttl, patience = 250, parallel = 4 }: TagLookupOptions,
 ): TagLookup {
-  const believed = ttl > 0 ? new LRUCache<string, Answer<ManifestHead>>({ max: 100_000, ttl }) : undefined;
+  const believed = ttl > 0 ? new LRUCache<string, Belief>({ max: 100_000, ttl }) : undefined;
   const under = new Map<string, Lookup[]>();
   // An arrival's number, not the clock: two things in one millisecond still have an order.
   let arrivals = 0;
 
+  /** What was looked up first may come last: it is not believed over what was looked up after it. */
+  function believe(key: string, { isOutdated, startedAt }: Lookup, answer: Answer<ManifestHead>): void {
+    if (isOutdated || (believed?.get(key)?.startedAt ?? 0) > startedAt) return;
+    believed?.set(key, { answer, startedAt });
+  }
+
   function begin(key: string, name: string, tag: string): Promise<Answer<ManifestHead>> {
     const lookups = under.get(key) ?? [];
     under.set(key, lookups);
-    const answer = head(name, tag).finally(() => {
-      lookups.splice(lookups.indexOf(lookup), 1);
-      if (lookups.length === 0 && under.get(key) === lookups) under.delete(key);
-    });
-    const lookup: Lookup = { startedAt: (arrivals += 1), answer };
+    const look = async (): Promise<Answer<ManifestHead>> => {
+      try {
+        const answer = await head(name, tag);
+        if (answer.kind === 'found') believe(key, lookup, answer);
+        return answer;
+      } finally {
+        lookups.splice(lookups.indexOf(lookup), 1);
+        if (lookups.length === 0 && under.get(key) === lookups) under.delete(key);
+      }
+    };
+    const lookup: Lookup = { startedAt: (arrivals += 1), isOutdated: false, answer: Promise.resolve().then(look) };
     lookups.push(lookup);
-    return answer;
+    return lookup.answer;
   }
 
   async function fresh(key: string, name: string, tag: string): Promise<Answer<ManifestHead>> {
@@ -76,14 +95,12 @@ export function createTagLookup(
   return {
     async find(name, tag) {
       const key = `${name}:${tag}`;
-      const known = believed?.get(key);
-      if (known) return known;
-      const answer = await fresh(key, name, tag);
-      if (answer.kind === 'found') believed?.set(key, answer);
-      return answer;
+      return believed?.get(key)?.answer ?? fresh(key, name, tag);
     },
     forget(name, tag) {
-      believed?.delete(`${name}:${tag}`);
+      const key = `${name}:${tag}`;
+      believed?.delete(key);
+      for (const lookup of under.get(key) ?? []) lookup.isOutdated = true;
     },
   };
 }
