@@ -1,5 +1,6 @@
 // The composition root: from the configuration to two listeners, top to bottom, and an ordered stop.
 import { statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createAdminApp, createApp } from './app.ts';
@@ -23,8 +24,9 @@ import { dockerConfigAuthorizer } from './registry/authorizer-docker-config.ts';
 import { createClient } from './registry/client.ts';
 import { createRegistry, type Registry } from './registry/registry.ts';
 import { Transport } from './registry/transport.ts';
-import { createCopy } from './replication/copy.ts';
-import { createCopyQueue } from './replication/queue.ts';
+import { startReplication } from './replication/replication.ts';
+import { createSqliteStore } from './replication/store/sqlite.ts';
+import { parseRepositories } from './replication/walk.ts';
 import { createCheckReadiness, type Phase } from './status/health.ts';
 import { createMetrics } from './status/metrics.ts';
 
@@ -116,6 +118,11 @@ function createGateOf(config: Config, keys: KeyRing): ReturnType<typeof createGa
   return createGate({ verifier, realm, service });
 }
 
+/** The names of `GEO_REPOSITORIES_FILE`, read anew for each walk. */
+async function listedRepositories(file: string | undefined): Promise<readonly string[] | undefined> {
+  return file === undefined ? undefined : parseRepositories(await readFile(file, 'utf8'));
+}
+
 /** Calls `changed` when a file's time or size is another than before. */
 function watchFile(path: string | undefined, every: number, changed: () => void): () => void {
   if (path === undefined) return () => undefined;
@@ -166,7 +173,31 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
     { primary, store, spool, slots: createSlots(config.fetchConnections), log, meter, isStored },
     { ...knobs, timeout: config.primaryTimeout },
   );
-  const queue = createCopyQueue({ copy: createCopy({ primary, secondary, filler, store }), log, meter });
+  const memory = createMemory(config.memoryCache);
+  const rows = await createSqliteStore({ file: join(config.dataDir, 'state.db'), log });
+  const replication = await startReplication(
+    {
+      primary,
+      secondary,
+      filler,
+      store,
+      rows,
+      isStored,
+      known: (name, digest) => memory.manifest(name, digest)?.manifest,
+      listedRepositories: () => listedRepositories(config.repositoriesFile),
+      onDummy: memory.hide,
+      onRemoved: memory.forget,
+      log,
+      meter,
+    },
+    {
+      isOn: config.replication && config.store,
+      primaryUrl: config.primaryUrl.href,
+      concurrency: config.replicationConcurrency,
+      reconcileInterval: config.reconcileInterval,
+      removalShare: config.removalLimit,
+    },
+  );
   metrics.watch({
     spoolBytes: () => spool.used,
     breakersOpen: () => ({ primary: primary.client.breaker.isOpen, secondary: secondary.client.breaker.isOpen }),
@@ -177,12 +208,12 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
     secondary,
     filler,
     gate: createGateOf(config, keys),
-    memory: createMemory(config.memoryCache),
+    memory,
     tags: createTagLookup((name, tag) => primary.manifests.head(name, { tag }, config.primaryTimeout), {
       ttl: config.tagTtl,
     }),
     meter,
-    enqueue: queue.enqueue,
+    enqueue: replication.enqueue,
     isStored,
   };
   const app = await createApp({
@@ -228,8 +259,9 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
     const cut = setTimeout(() => app.server.closeAllConnections(), config.shutdownTimeout);
     await app.close();
     clearTimeout(cut);
-    await queue.close(left());
+    await replication.close(left());
     await filler.close(left());
+    await rows.close();
     await admin.close();
     await stop();
     log.info({}, 'stopped');
@@ -247,7 +279,7 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
     log.info({ url, adminUrl }, 'listening');
     return { url, adminUrl, close, reload };
   } catch (error) {
-    await Promise.allSettled([app.close(), admin.close(), stop()]);
+    await Promise.allSettled([app.close(), admin.close(), replication.close(0).then(rows.close), stop()]);
     throw error;
   }
 }

@@ -11,6 +11,7 @@ import {
 import { writableDirectory } from './directory.ts';
 import { repositoryGlobs } from './glob.ts';
 import { authoritiesFile, certificatesFile, holdsCertificateOf, privateKeyFile } from './pem-file.ts';
+import { eventTokens, percentage, readableFile } from './replication-value.ts';
 import { bearerSecret, choice, duration, integer, label, onOff, quotable, size } from './value.ts';
 import type { Known, Variable } from './variable.ts';
 
@@ -19,7 +20,7 @@ export const variables = {
   listen: {
     name: 'GEO_LISTEN',
     default: '127.0.0.1:5080',
-    help: 'where nginx or the ingress reaches the proxy',
+    help: 'where nginx or the ingress reaches the proxy; also the webhook',
     value: listenAddress,
   },
   adminListen: {
@@ -133,6 +134,13 @@ export const variables = {
     help: "more certificate authorities for both registries' TLS",
     value: authoritiesFile,
   },
+  eventsToken: {
+    name: 'GEO_EVENTS_TOKEN',
+    shown: 'no webhook without it',
+    help: "the `Authorization` header of the primary's notifications; two, separated by a comma, while it is changed",
+    value: eventTokens,
+    secret: true,
+  },
   dataDir: {
     name: 'GEO_DATA_DIR',
     default: './data',
@@ -175,6 +183,12 @@ export const variables = {
     help: '`off`: the secondary is never written to (both registries share one storage)',
     value: onOff,
   },
+  replication: {
+    name: 'GEO_REPLICATION',
+    default: 'on',
+    help: '`off` where another system replicates (GitLab Geo itself, say): what clients pull is still stored; nothing is removed',
+    value: onOff,
+  },
   replicationInclude: {
     name: 'GEO_REPLICATION_INCLUDE',
     default: '',
@@ -188,6 +202,30 @@ export const variables = {
     shown: 'none',
     help: 'repositories that are served but never stored, in the same form; it wins over `GEO_REPLICATION_INCLUDE`',
     value: repositoryGlobs,
+  },
+  replicationConcurrency: {
+    name: 'GEO_REPLICATION_CONCURRENCY',
+    default: '4',
+    help: 'replication jobs at once',
+    value: integer(1, 256),
+  },
+  reconcileInterval: {
+    name: 'GEO_RECONCILE_INTERVAL',
+    default: '1h',
+    help: 'how often primary and secondary are compared, to catch lost events',
+    value: duration({ zero: false }),
+  },
+  repositoriesFile: {
+    name: 'GEO_REPOSITORIES_FILE',
+    shown: 'none',
+    help: 'one repository a line, for a primary without a catalog',
+    value: readableFile,
+  },
+  removalLimit: {
+    name: 'GEO_REMOVAL_LIMIT',
+    default: '20%',
+    help: "most of a site's tags that may be removed in any 24 h, whatever queued it (at least 10 tags), before a person confirms",
+    value: percentage,
   },
   trustedProxies: {
     name: 'GEO_TRUSTED_PROXIES',
@@ -211,19 +249,12 @@ export const variables = {
 
 /** Names that the documentation of later versions knows: set here, they are no typing errors. */
 export const laterNames: readonly string[] = [
-  'GEO_EVENTS_TOKEN',
-  'GEO_EVENTS_TOKEN_FILE',
   'GEO_DATABASE_URL',
   'GEO_DATABASE_URL_FILE',
   'GEO_BLOB_DELIVERY',
   'GEO_SECONDARY_ROOT',
-  'GEO_REPLICATION',
-  'GEO_REPLICATION_CONCURRENCY',
   'GEO_REPLICATION_BANDWIDTH',
-  'GEO_RECONCILE_INTERVAL',
   'GEO_VERIFY_INTERVAL',
-  'GEO_REPOSITORIES_FILE',
-  'GEO_REMOVAL_LIMIT',
 ];
 
 function sameListener({ listen, adminListen }: Known): string | undefined {

@@ -18,6 +18,9 @@ export interface Memory {
   remember(name: string, manifest: Manifest, isCold: boolean): Remembered;
   /** Drops a manifest that was removed. */
   forget(name: string, digest: Digest): void;
+  /** Never serves a manifest from now on: it only stands in for a tag that is being removed. */
+  hide(digest: Digest): void;
+  isHidden(digest: Digest): boolean;
   /** The size of a blob: proven, or else as a manifest gave it. */
   sizeOf(digest: Digest): number | undefined;
   /** Notes a size that the bytes or the primary have proved; what manifests say, which anybody may write, ends there. */
@@ -62,7 +65,11 @@ export function createMemory(bytes: number, options: MemoryOptions = {}): Memory
   const proven = new LRUCache<Digest, number>({ max: SIZES_MAX });
   const damaged = new LRUCache<Digest, { dueAt: number }>({ max: DAMAGED_MAX });
 
+  const hidden = new Set<Digest>();
+
   return {
+    hide: (digest) => void hidden.add(digest),
+    isHidden: (digest) => hidden.has(digest),
     manifest: (name, digest) => manifests.get(key(name, digest)),
     remember(name, manifest, isCold) {
       const links = linksOf(manifest);

@@ -1,5 +1,5 @@
 // Manifests of one registry: asked with the full Accept, never believed without their digest.
-import { pullAccess, pushAccess } from '../auth/scope.ts';
+import { deleteAccess, pullAccess, pushAccess } from '../auth/scope.ts';
 import { parseDigest, type Digest } from '../oci/digest.ts';
 import { isManifestOf, manifestDigest, type Manifest } from '../oci/manifest.ts';
 import { ACCEPT_ALL, essence } from '../oci/media-types.ts';
@@ -23,6 +23,8 @@ export interface Manifests {
   head(name: string, reference: Reference, timeout: number): Promise<Answer<ManifestHead>>;
   /** Stores bytes under a tag or their digest; the value is the digest that the registry answered. */
   put(name: string, reference: Reference, manifest: Manifest, timeout: number): Promise<Answer<Digest | undefined>>;
+  /** By digest, with all its tags; by tag, which Distribution 2 does not have (`invalid`). */
+  delete(name: string, reference: Reference, timeout: number): Promise<Answer<undefined>>;
 }
 
 /** Manifests larger than this are refused (bytes). */
@@ -148,9 +150,18 @@ export function createManifests(client: Client, classify: Classify): Manifests {
     return found(digestHeader(response));
   }
 
+  async function remove(name: string, reference: Reference, timeout: number): Promise<Answer<undefined>> {
+    const target = manifestPath(name, reference);
+    const response = await client.send({ method: 'DELETE', target, access: [deleteAccess(name)], timeout });
+    if (response.statusCode !== 202 && response.statusCode !== 200) return classify(response, 'manifest');
+    discard(response);
+    return found(undefined);
+  }
+
   return {
     get: (name, reference, timeout) => answered(() => get(name, reference, timeout)),
     head: (name, reference, timeout) => answered(() => head(name, reference, timeout)),
+    delete: (name, reference, timeout) => answered(() => remove(name, reference, timeout)),
     put: (name, reference, manifest, timeout) => answered(() => put(name, reference, manifest, timeout)),
   };
 }

@@ -1,18 +1,22 @@
 // Copying: one image with all that it points at, from the primary into the secondary, the manifest last.
-import { isForeign } from '../oci/descriptor.ts';
+import { isForeign, type Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { linksOf, type Manifest } from '../oci/manifest.ts';
+import { isSchema1 } from '../oci/media-types.ts';
 import type { Reference } from '../oci/reference.ts';
 import type { Filler } from '../fill/filler.ts';
 import type { Store } from '../fill/store.ts';
 import type { Answer } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 
-/**
- * How a copy ended: `gone` when the primary does not have it (any more), `unsupported` when no secondary can hold it:
- * too large a manifest, or too deep or wide a tree of them.
- */
-export type CopyResult = 'synced' | 'gone' | 'unsupported';
+/** How a copy ended. */
+export type CopyResult =
+  /** The secondary answered with this digest of the primary's; `bytes` of blobs were brought for it. */
+  | { readonly kind: 'synced'; readonly digest: Digest; readonly bytes: number }
+  /** The primary does not have it (any more). */
+  | { readonly kind: 'gone' }
+  /** The secondary cannot hold it, now or later. */
+  | { readonly kind: 'unsupported'; readonly reason: string };
 
 /** An image could not be copied now; `reason` in plain words. */
 export class CopyFailed extends Error {
@@ -22,12 +26,17 @@ export class CopyFailed extends Error {
   }
 }
 
+/** The secondary takes no writes now (maintenance, garbage collection): nothing is wrong with the image. */
+export class SecondaryReadOnly extends CopyFailed {}
+
 /** What copying needs; `filler` is the one that clients read through. */
 export interface CopyDeps {
   readonly primary: Registry;
   readonly secondary: Registry;
   readonly filler: Filler;
   readonly store: Store;
+  /** A manifest's bytes where they are in memory: they need not be brought twice. */
+  readonly known?: (name: string, digest: Digest) => Manifest | undefined;
 }
 
 /** Copies what a reference names. @throws CopyFailed */
@@ -49,6 +58,12 @@ const MANIFEST_MAX = 4 * 1024 * 1024;
 const MOVES_MAX = 3;
 
 class Unsupported extends Error {}
+
+/** One copy's walk: what was seen, so that nothing is done twice, and what it brought. */
+interface Walk {
+  readonly seen: Set<Digest>;
+  bytes: number;
+}
 
 function failed(what: string, answer: Exclude<Answer<unknown>, { kind: 'found' }> | { kind: 'corrupt' }): CopyFailed {
   return new CopyFailed(what, answer.kind === 'unavailable' ? answer.reason : answer.kind);
@@ -72,15 +87,19 @@ async function inParallel<T>(items: readonly T[], width: number, work: (item: T)
 
 /** @see Copy */
 export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: CopyOptions = {}): Copy {
-  const { primary, secondary, filler, store } = deps;
+  const { primary, secondary, filler, store, known = () => undefined } = deps;
 
-  async function copyBlob(name: string, digest: Digest): Promise<void> {
+  async function copyBlob(name: string, blob: Descriptor, walk: Walk): Promise<void> {
+    const { digest, size = 0 } = blob;
     const here = await store.has(name, digest);
     // Where that can't be said it can't be stored either: nothing is fetched in vain.
     if (here.kind !== 'found') throw failed(`blob ${digest}`, here);
     if (here.value) return;
     const answer = await filler.fill(name, digest, 'background');
+    // 405 is what a registry in maintenance says to writes; a repository that is not stored is not copied.
+    if (answer.kind === 'unsupported') throw new SecondaryReadOnly(`blob ${digest}`, 'the secondary takes no writes');
     if (answer.kind !== 'found') throw failed(`blob ${digest}`, answer);
+    walk.bytes += size;
   }
 
   async function isHere(name: string, reference: Reference, digest: Digest): Promise<boolean> {
@@ -90,37 +109,47 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
 
   async function put(name: string, reference: Reference, manifest: Manifest): Promise<void> {
     if (await isHere(name, reference, manifest.digest)) return;
+    const what = `manifest ${manifest.digest}`;
     const answer = await secondary.manifests.put(name, reference, manifest, timeout);
-    if (answer.kind !== 'found') throw failed(`manifest ${manifest.digest}`, answer);
+    if (answer.kind === 'unsupported') throw new SecondaryReadOnly(what, 'the secondary takes no writes');
+    // Registries without schema 1 say 500 or 400 to it, and will say so again.
+    if (answer.kind !== 'found' && isSchema1(manifest.mediaType)) {
+      throw new Unsupported('the secondary takes no Docker schema 1 manifests (compatibility.schema1.enabled)');
+    }
+    if (answer.kind !== 'found') throw failed(what, answer);
     // Synced means that the secondary was asked and answered with the primary's digest.
     if (await isHere(name, reference, manifest.digest)) return;
     throw new CopyFailed(`manifest ${manifest.digest}`, 'the secondary does not give it back');
   }
 
-  /** The subject, the children and the blobs of a manifest, which is given back; undefined where it is gone. */
-  async function copyTree(
-    name: string,
-    digest: Digest,
-    seen: Set<Digest>,
-    depth: number,
-  ): Promise<Manifest | undefined> {
-    if (depth > DEPTH_MAX || seen.size >= NODES_MAX) throw new Unsupported();
-    seen.add(digest);
+  async function manifestOf(name: string, digest: Digest): Promise<Manifest | undefined> {
+    const here = known(name, digest);
+    if (here) return here;
     const answer = await primary.manifests.get(name, { digest }, timeout);
     if (answer.kind === 'missing') return undefined;
     if (answer.kind !== 'found') throw failed(`manifest ${digest}`, answer);
-    if (answer.value.bytes.length > MANIFEST_MAX) throw new Unsupported();
-    const links = linksOf(answer.value);
-    for (const child of links.subject ? [links.subject, ...links.manifests] : links.manifests) {
-      if (!seen.has(child.digest)) await copyChild(name, child.digest, seen, depth + 1);
-    }
-    const blobs = new Set(links.blobs.filter((blob) => !isForeign(blob)).map((blob) => blob.digest));
-    await inParallel([...blobs], parallel, (blob) => copyBlob(name, blob));
     return answer.value;
   }
 
-  async function copyChild(name: string, digest: Digest, seen: Set<Digest>, depth: number): Promise<void> {
-    const manifest = await copyTree(name, digest, seen, depth);
+  /** The subject, the children and the blobs of a manifest, which is given back; undefined where it is gone. */
+  async function copyTree(name: string, digest: Digest, walk: Walk, depth = 0): Promise<Manifest | undefined> {
+    const { seen } = walk;
+    if (depth > DEPTH_MAX || seen.size >= NODES_MAX) throw new Unsupported('nested too deep or too wide');
+    seen.add(digest);
+    const manifest = await manifestOf(name, digest);
+    if (!manifest) return undefined;
+    if (manifest.bytes.length > MANIFEST_MAX) throw new Unsupported('a manifest over 4 MiB');
+    const links = linksOf(manifest);
+    for (const child of links.subject ? [links.subject, ...links.manifests] : links.manifests) {
+      if (!seen.has(child.digest)) await copyChild(name, child.digest, walk, depth + 1);
+    }
+    const blobs = new Map(links.blobs.filter((blob) => !isForeign(blob)).map((blob) => [blob.digest, blob]));
+    await inParallel([...blobs.values()], parallel, (blob) => copyBlob(name, blob, walk));
+    return manifest;
+  }
+
+  async function copyChild(name: string, digest: Digest, walk: Walk, depth: number): Promise<void> {
+    const manifest = await copyTree(name, digest, walk, depth);
     // A subject may be missing, and a registry that minds will say so.
     if (manifest) await put(name, { digest }, manifest);
   }
@@ -128,15 +157,16 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
   async function copyTag(name: string, tag: string, moves = 0): Promise<CopyResult> {
     const look = (): ReturnType<typeof primary.manifests.head> => primary.manifests.head(name, { tag }, timeout);
     const before = await look();
-    if (before.kind === 'missing') return 'gone';
+    if (before.kind === 'missing') return { kind: 'gone' };
     if (before.kind !== 'found') throw failed(`tag ${tag}`, before);
     const { digest } = before.value;
-    const manifest = await copyTree(name, digest, new Set(), 0);
+    const walk: Walk = { seen: new Set(), bytes: 0 };
+    const manifest = await copyTree(name, digest, walk);
     const now = await look();
     if (manifest && now.kind === 'found' && now.value.digest === digest) {
       await put(name, { tag }, manifest);
       const after = await look();
-      if (after.kind === 'found' && after.value.digest === digest) return 'synced';
+      if (after.kind === 'found' && after.value.digest === digest) return { kind: 'synced', digest, bytes: walk.bytes };
       if (after.kind !== 'found' && after.kind !== 'missing') throw failed(`tag ${tag}`, after);
     }
     // The tag moved meanwhile: what it means now is what has to be here.
@@ -145,17 +175,18 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
   }
 
   async function copyDigest(name: string, digest: Digest): Promise<CopyResult> {
-    const manifest = await copyTree(name, digest, new Set(), 0);
-    if (!manifest) return 'gone';
+    const walk: Walk = { seen: new Set(), bytes: 0 };
+    const manifest = await copyTree(name, digest, walk);
+    if (!manifest) return { kind: 'gone' };
     await put(name, { digest }, manifest);
-    return 'synced';
+    return { kind: 'synced', digest, bytes: walk.bytes };
   }
 
   return async (name, reference) => {
     try {
       return await ('tag' in reference ? copyTag(name, reference.tag) : copyDigest(name, reference.digest));
     } catch (error) {
-      if (error instanceof Unsupported) return 'unsupported';
+      if (error instanceof Unsupported) return { kind: 'unsupported', reason: error.message };
       throw error;
     }
   };

@@ -54,6 +54,9 @@ function repositoryOf(path: string): string {
   return path.replace(/\/(?:manifests|blobs|tags|referrers)\/.*$/, '');
 }
 
+// Tests of pulls count requests: nothing but the pulls may ask the registries. Tests of replication switch it on.
+const quiet = { GEO_REPLICATION: 'off' };
+
 /** Two sites and a proxy in front of the secondary one; its log is collected, not printed. */
 export async function startProxySite(options: ProxySiteOptions = {}): Promise<ProxySite> {
   const sites = await startSites(options);
@@ -63,7 +66,7 @@ export async function startProxySite(options: ProxySiteOptions = {}): Promise<Pr
     { write: (line) => void log.push(JSON.parse(line) as Record<string, unknown>) },
   );
   const start = (env: Record<string, string> = {}): Promise<Proxy> =>
-    startProxy(loadConfig({ ...sites.env(), ...options.env, ...env }), { logger, ...options.knobs });
+    startProxy(loadConfig({ ...sites.env(), ...quiet, ...options.env, ...env }), { logger, ...options.knobs });
   let proxy = await start();
   const agent = new Agent({ connections: null });
 

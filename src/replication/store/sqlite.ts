@@ -23,6 +23,9 @@ export interface SqliteStoreOptions {
 // As source or as built: the compiler does not rewrite URLs.
 const workerUrl = new URL(`./sqlite/worker${extname(import.meta.url)}`, import.meta.url);
 
+// Node 24 warns of node:sqlite, which Node 26 does not.
+const QUIET = ['--disable-warning=ExperimentalWarning'];
+
 // Changing many rows must not keep an event from being committed in time: they are changed by so many.
 const PAGE = 500;
 
@@ -57,7 +60,7 @@ export async function createSqliteStore(
   { startWorker = (url, options) => new Worker(url, options) }: SqliteStoreOptions = {},
 ): Promise<RowStore> {
   const threadFor = (data: ThreadData): StoreThread =>
-    new StoreThread(() => startWorker(workerUrl, { workerData: data }), log);
+    new StoreThread(() => startWorker(workerUrl, { workerData: data, execArgv: QUIET }), log);
   const writer = threadFor({ file, isReader: false });
   const reader = threadFor({ file, isReader: true });
 

@@ -1,0 +1,184 @@
+// What the primary's notifications say: from a body of any form to the references that have to be looked at again.
+// Events are hints: the primary is asked what is true, and nothing of an event's digest is believed.
+import { parseDigest } from '../oci/digest.ts';
+import { isManifestType } from '../oci/media-types.ts';
+import { isName, isTag } from '../oci/reference.ts';
+import { WHOLE_REPOSITORY, type MalformedEvent, type Mark } from './rows.ts';
+
+/** What an event names: a tag, a digest, or {@link WHOLE_REPOSITORY}. */
+export type EventMark = Pick<Mark, 'repository' | 'reference'>;
+
+/** A repository got another name, and so did all that lie below it. */
+export interface Rename {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** What an event comes to. `ignored`: pulls and blobs, which say nothing of manifests. */
+export type EventResult = 'marked' | 'ignored' | 'not-replicated' | 'malformed';
+
+/** What one body holds. */
+export interface ParsedEvents {
+  /** Each reference once, of the repositories that are replicated. */
+  readonly marks: readonly EventMark[];
+  /** Renames; their own two names are among the marks, see {@link marksBelow} for the others. */
+  readonly renames: readonly Rename[];
+  /** The first hundred of the events that could not be understood. */
+  readonly malformed: readonly Omit<MalformedEvent, 'at'>[];
+  /** All events of the body, by what they come to. */
+  readonly counts: Readonly<Record<EventResult, number>>;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+type Reading =
+  | { readonly kind: 'marked'; readonly marks: readonly EventMark[]; readonly rename?: Rename }
+  | { readonly kind: 'ignored' }
+  | { readonly kind: 'malformed'; readonly reason: string };
+
+// More of one body tell people nothing new.
+const MALFORMED_MAX = 100;
+const BODY_MAX = 64 * 1024;
+// `mount` is of blobs; the others are Azure's: a trial by its button, and Helm charts of the old form, which no
+// registry API gives out.
+const IGNORED = new Set(['pull', 'mount', 'ping', 'chart_push', 'chart_delete']);
+
+const IS_IGNORED: Reading = { kind: 'ignored' };
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+// Go leaves empty fields out; others write them.
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== '';
+}
+
+function malformed(reason: string): Reading {
+  return { kind: 'malformed', reason };
+}
+
+function marked(repository: string, reference: string): Reading {
+  return { kind: 'marked', marks: [{ repository, reference }] };
+}
+
+function isManifest(mediaType: unknown): boolean {
+  return typeof mediaType === 'string' && (isManifestType(mediaType) || /manifest/i.test(mediaType));
+}
+
+/** A push or a deletion. A deleted digest has no media type: nothing tells whether it was a blob's or a manifest's. */
+function readTarget(action: 'push' | 'delete', { repository, tag, digest, mediaType }: Fields): Reading {
+  if (typeof repository !== 'string' || !isName(repository))
+    return malformed('target.repository is no repository name');
+  if (isGiven(tag)) {
+    return typeof tag === 'string' && isTag(tag) ? marked(repository, tag) : malformed('target.tag is no tag');
+  }
+  if (isGiven(mediaType) && !isManifest(mediaType)) return IS_IGNORED;
+  if (isGiven(digest)) {
+    const parsed = parseDigest(digest);
+    return parsed ? marked(repository, parsed) : malformed('target.digest is no digest of sha256 or sha512');
+  }
+  return action === 'delete' ? marked(repository, WHOLE_REPOSITORY) : malformed('a push of neither tag nor digest');
+}
+
+/** GitLab's rename, whose two types differ in which part of the path changed; both names are whole paths. */
+function readRename({ rename }: Fields): Reading {
+  if (!isFields(rename)) return malformed('target.rename is missing');
+  const { from, to } = rename;
+  if (typeof from !== 'string' || !isName(from)) return malformed('target.rename.from is no repository name');
+  if (typeof to !== 'string' || !isName(to)) return malformed('target.rename.to is no repository name');
+  const marks = [from, to].map((repository) => ({ repository, reference: WHOLE_REPOSITORY }));
+  return { kind: 'marked', marks, rename: { from, to } };
+}
+
+function readEvent(event: unknown): Reading {
+  if (!isFields(event)) return malformed('the event is no object');
+  const { action, target } = event;
+  if (typeof action !== 'string') return malformed('action is missing');
+  if (IGNORED.has(action)) return IS_IGNORED;
+  if (action !== 'push' && action !== 'delete' && action !== 'rename') return malformed('action is unknown');
+  if (!isFields(target)) return malformed('target is missing');
+  return action === 'rename' ? readRename(target) : readTarget(action, target);
+}
+
+/** Event Grid's and CloudEvents' items carry the registry's own event as `data`. */
+function dataOf(item: unknown): unknown {
+  return isFields(item) && item['action'] === undefined && isFields(item['data']) ? item['data'] : item;
+}
+
+/** Distribution's envelope, Event Grid's array, or a bare event, as Azure's webhooks send it. */
+function eventsIn(document: unknown): readonly unknown[] {
+  if (Array.isArray(document)) return document.map(dataOf);
+  if (isFields(document) && Array.isArray(document['events'])) return document['events'];
+  return [dataOf(document)];
+}
+
+/** An event as text without its actor, which GitLab gives a token. */
+function textOf(event: unknown): string {
+  try {
+    return JSON.stringify(event, (key, value: unknown) => (key === 'actor' ? undefined : value)).slice(0, BODY_MAX);
+  } catch {
+    // What is nested too deep for the stack can be read, but not written.
+    return '';
+  }
+}
+
+/** Collects what the events of one body come to. */
+class Collector implements ParsedEvents {
+  readonly counts = { marked: 0, ignored: 0, 'not-replicated': 0, malformed: 0 };
+  readonly renames: Rename[] = [];
+  readonly malformed: Omit<MalformedEvent, 'at'>[] = [];
+  readonly #marks = new Map<string, EventMark>();
+  readonly #isReplicated: (repository: string) => boolean;
+
+  constructor(isReplicated: (repository: string) => boolean) {
+    this.#isReplicated = isReplicated;
+  }
+
+  get marks(): readonly EventMark[] {
+    return [...this.#marks.values()];
+  }
+
+  add(event: unknown): void {
+    const reading = readEvent(event);
+    if (reading.kind === 'malformed') return this.addMalformed(reading.reason, () => textOf(event));
+    if (reading.kind === 'ignored') return void (this.counts.ignored += 1);
+    const marks = reading.marks.filter(({ repository }) => this.#isReplicated(repository));
+    // Neither a name nor a reference has a space.
+    for (const mark of marks) this.#marks.set(`${mark.repository} ${mark.reference}`, mark);
+    if (reading.rename) this.renames.push(reading.rename);
+    this.counts[marks.length > 0 ? 'marked' : 'not-replicated'] += 1;
+  }
+
+  addMalformed(reason: string, body: () => string): void {
+    this.counts.malformed += 1;
+    if (this.malformed.length < MALFORMED_MAX) this.malformed.push({ reason, body: body() });
+  }
+}
+
+/**
+ * Reads a body: the envelope of `application/vnd.docker.distribution.events.v1+json` and `v2+json`, a bare event, or an
+ * array of events. Never throws; what does not fit is kept with its reason and spoils nothing of the others.
+ */
+export function parseEvents(body: Uint8Array, isReplicated: (repository: string) => boolean): ParsedEvents {
+  const collector = new Collector(isReplicated);
+  const text = new TextDecoder().decode(body);
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    collector.addMalformed('the body is no JSON', () => text.slice(0, BODY_MAX));
+    return collector;
+  }
+  for (const event of eventsIn(document)) collector.add(event);
+  return collector;
+}
+
+/** The marks of all known repositories below a renamed one: of what they were called and of what they are called now. */
+export function marksBelow({ from, to }: Rename, known: readonly string[]): readonly EventMark[] {
+  return known.flatMap((repository) => {
+    if (!repository.startsWith(`${from}/`)) return [];
+    const names = [repository, `${to}${repository.slice(from.length)}`].filter(isName);
+    return names.map((name) => ({ repository: name, reference: WHOLE_REPOSITORY }));
+  });
+}

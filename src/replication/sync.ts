@@ -1,0 +1,128 @@
+// Syncing one row: what the primary says of the reference now is what has to be here, whatever marked the row.
+import { createSlots } from '../lib/slots.ts';
+import { isDigest, type Digest } from '../oci/digest.ts';
+import type { Reference } from '../oci/reference.ts';
+import type { Answer } from '../registry/answer.ts';
+import type { Registry } from '../registry/registry.ts';
+import { CopyFailed, SecondaryReadOnly, type Copy } from './copy.ts';
+import type { Remover } from './remove.ts';
+import { WHOLE_REPOSITORY, type Outcome, type Row, type RowStore } from './rows.ts';
+import { retryAt, type Sync } from './worker.ts';
+
+/** What syncing needs. */
+export interface SyncDeps {
+  readonly primary: Registry;
+  readonly secondary: Registry;
+  readonly rows: RowStore;
+  readonly copy: Copy;
+  readonly remover: Remover;
+  /** Marks everything that a repository has, at the primary or here. @throws CopyFailed */
+  readonly markRepository: (name: string, row: Row) => Promise<void>;
+  /** Whether the repository is (still) replicated. */
+  readonly isReplicated: (name: string) => boolean;
+  /** `off`: nothing is ever removed. `suspended`: all wait for a person, since the primary is another than before. */
+  readonly removals: () => 'on' | 'off' | 'suspended';
+  /** Told that the secondary takes no writes; all claims pause. */
+  readonly onReadOnly: () => void;
+  /** A removed manifest is to be forgotten by whoever remembers it. */
+  readonly onRemoved: (name: string, digest: Digest) => void;
+  readonly clock?: () => number;
+}
+
+/** Times in milliseconds; `removalShare` of all tags may be removed in 24 h, `removalMin` in any case. */
+export interface SyncOptions {
+  readonly timeout?: number;
+  readonly readOnlyPause?: number;
+  readonly removalShare: number;
+  readonly removalMin?: number;
+}
+
+function failure(what: string, answer: Exclude<Answer<unknown>, { kind: 'found' }>): CopyFailed {
+  return new CopyFailed(what, answer.kind === 'unavailable' ? answer.reason : answer.kind);
+}
+
+/** @see Sync */
+export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
+  const { primary, secondary, rows, copy, remover, clock = Date.now } = deps;
+  const { timeout = 30_000, readOnlyPause = 30_000, removalShare, removalMin = 10 } = options;
+  // Removals go one by one: the limit is read before each, and must count the one before.
+  const oneByOne = createSlots(1);
+
+  async function mayRemove(row: Row): Promise<boolean> {
+    if (row.isConfirmed) return true;
+    if (deps.removals() === 'suspended') return false;
+    const { states, removalsLastDay } = await rows.counts(clock());
+    const all = Object.values(states).reduce((sum, count) => sum + count, 0);
+    return removalsLastDay < Math.max(removalMin, Math.floor(all * removalShare));
+  }
+
+  /** Tags of the secondary that stand on a manifest, and that the primary has not given up. */
+  async function tagsThatNeed(name: string, digest: Digest): Promise<string[]> {
+    const page = await secondary.lists.page({ kind: 'tags', name }, new URLSearchParams(), timeout);
+    if (page.kind === 'missing') return [];
+    if (page.kind !== 'found') throw failure(`tags of ${name}`, page);
+    const { tags } = JSON.parse(page.value.bytes.toString('utf8')) as { tags?: string[] | null };
+    const needing: string[] = [];
+    for (const tag of tags ?? []) {
+      const here = await secondary.manifests.head(name, { tag }, timeout);
+      if (here.kind === 'found' && here.value.digest === digest) needing.push(tag);
+    }
+    return needing;
+  }
+
+  /** The primary has said 404 for this very reference. */
+  async function remove(row: Row, reference: Reference): Promise<Outcome> {
+    const { repository: name } = row;
+    if (deps.removals() === 'off') return { kind: 'gone', isRemoval: false };
+    const here = await secondary.manifests.head(name, reference, timeout);
+    if (here.kind === 'missing') return { kind: 'gone', isRemoval: false };
+    if (here.kind !== 'found') throw failure('what is to be removed', here);
+    const done = await oneByOne.take({ priority: 'on-demand' });
+    try {
+      if (!(await mayRemove(row))) return { kind: 'held' };
+      if ('tag' in reference) await remover.removeTag(name, reference.tag);
+      else {
+        // A digest takes all its tags along: each of them has to go by itself first.
+        const tags = await tagsThatNeed(name, reference.digest);
+        if (tags.length > 0)
+          throw new CopyFailed(`manifest ${reference.digest}`, `still tagged here: ${tags.join(', ')}`);
+        await remover.removeManifest(name, reference.digest);
+      }
+      deps.onRemoved(name, here.value.digest);
+      return { kind: 'gone', isRemoval: true };
+    } finally {
+      done();
+    }
+  }
+
+  async function syncReference(row: Row, reference: Reference): Promise<Outcome> {
+    const { repository: name } = row;
+    const there = await primary.manifests.head(name, reference, timeout);
+    if (there.kind === 'missing') return remove(row, reference);
+    if (there.kind !== 'found') throw failure('the primary', there);
+    const result = await copy(name, reference);
+    if (result.kind === 'synced') return { kind: 'synced', digest: result.digest, bytes: result.bytes };
+    if (result.kind === 'unsupported') return { kind: 'unsupported', error: result.reason };
+    // Gone between the two questions: the next attempt finds out.
+    return { kind: 'released', nextAttempt: clock() };
+  }
+
+  return async (row) => {
+    const { repository: name, reference: text } = row;
+    if (!deps.isReplicated(name)) return { kind: 'gone', isRemoval: false };
+    try {
+      if (text === WHOLE_REPOSITORY) {
+        await deps.markRepository(name, row);
+        return { kind: 'gone', isRemoval: false };
+      }
+      return await syncReference(row, isDigest(text) ? { digest: text } : { tag: text });
+    } catch (error) {
+      if (error instanceof SecondaryReadOnly) {
+        deps.onReadOnly();
+        return { kind: 'released', nextAttempt: clock() + readOnlyPause };
+      }
+      const message = (error as Error).message;
+      return { kind: 'failed', error: message, nextAttempt: retryAt(row.attempts + 1, clock()) };
+    }
+  };
+}

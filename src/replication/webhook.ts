@@ -1,0 +1,155 @@
+// The webhook: the primary's notifications become marks, and are answered once those are on disk. Whoever sends them
+// tries for ever what is not answered with success, and holds back all that came after: only what a later attempt can
+// mend (a wrong token, a database that cannot be used) is refused.
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Log } from '../lib/log.ts';
+import type { Meter } from '../lib/meter.ts';
+import { marksBelow, parseEvents, type EventMark, type ParsedEvents } from './events.ts';
+import { PRIORITY, StoreUnavailable, type RowStore } from './rows.ts';
+
+/** What the webhook needs; `clock` in milliseconds since the epoch. */
+export interface WebhookDeps {
+  readonly rows: Pick<RowStore, 'mark' | 'keepMalformed' | 'repositories'>;
+  /** The values that `Authorization` may have; two while one is replaced by the other. */
+  readonly tokens: readonly string[];
+  readonly isReplicated: (repository: string) => boolean;
+  /** Wakes the workers. */
+  readonly onMarked: () => void;
+  readonly meter: Meter;
+  readonly clock?: () => number;
+}
+
+/** Knobs: `bodyMax` in bytes. */
+export interface WebhookOptions {
+  readonly bodyMax?: number;
+}
+
+/** Where the primary's notifications go: the path that GitLab's own take. */
+export const WEBHOOK_PATH = '/api/v4/container_registry_event/events';
+
+const BODY_MAX = 8 * 1024 * 1024;
+const KEPT_MAX = 64 * 1024;
+// Other calls may come between two pages.
+const PAGE = 500;
+const RETRY_AFTER = '5';
+
+function sha256(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest();
+}
+
+/** Tells whether a header is one of the tokens, in a time that tells nothing about them. */
+function createIsToken(tokens: readonly string[]): (header: string | undefined) => boolean {
+  const expected = tokens.map((token) => sha256(Buffer.from(token)));
+  return (header) => {
+    if (header === undefined) return false;
+    // Node reads the bytes of a header as Latin-1.
+    const given = sha256(Buffer.from(header, 'latin1'));
+    return expected.filter((token) => timingSafeEqual(token, given)).length > 0;
+  };
+}
+
+/** Reads to the end, so that the sender is there for the answer; undefined in place of more than `max` bytes. */
+async function readBody(stream: Readable, max: number): Promise<{ readonly head: Buffer; readonly whole?: Buffer }> {
+  let chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size <= max || size - chunk.length < KEPT_MAX) chunks.push(chunk);
+    else if (chunks.length > 1) chunks = [Buffer.from(Buffer.concat(chunks).subarray(0, KEPT_MAX))];
+  }
+  const bytes = Buffer.concat(chunks);
+  return { head: bytes.subarray(0, KEPT_MAX), ...(size <= max ? { whole: bytes } : {}) };
+}
+
+function tooLarge(head: Buffer, max: number): ParsedEvents {
+  return {
+    marks: [],
+    renames: [],
+    malformed: [{ reason: `the body is larger than ${max} bytes`, body: head.toString() }],
+    counts: { marked: 0, ignored: 0, 'not-replicated': 0, malformed: 1 },
+  };
+}
+
+/** Writes down what events say; resolves when all of it is on disk. */
+type Commit = (events: ParsedEvents, log: Log) => Promise<void>;
+
+function createCommit({ rows, isReplicated, onMarked, clock = Date.now }: WebhookDeps): Commit {
+  async function renamed({ renames }: ParsedEvents): Promise<readonly EventMark[]> {
+    if (renames.length === 0) return [];
+    const known = await rows.repositories();
+    return renames.flatMap((rename) => marksBelow(rename, known)).filter(({ repository }) => isReplicated(repository));
+  }
+
+  async function keep(events: ParsedEvents, at: number, log: Log): Promise<void> {
+    const kept = await Promise.allSettled(events.malformed.map((event) => rows.keepMalformed({ ...event, at })));
+    for (const result of kept) {
+      if (result.status === 'fulfilled') continue;
+      if (result.reason instanceof StoreUnavailable) throw result.reason;
+      // Another attempt would fail as well.
+      log.error({ err: result.reason as unknown }, 'cannot keep a malformed event');
+    }
+  }
+
+  return async (events, log) => {
+    const at = clock();
+    const marks = [...events.marks, ...(await renamed(events))];
+    for (let start = 0; start < marks.length; start += PAGE) {
+      const page = marks.slice(start, start + PAGE);
+      await rows.mark(
+        page.map((mark) => ({ ...mark, priority: PRIORITY.event, eventAt: at })),
+        at,
+      );
+    }
+    if (marks.length > 0) onMarked();
+    await keep(events, at, log);
+  };
+}
+
+/** Adds the webhook. Whatever the body is, it is answered 200 `{}`; 401 for another token, 503 to send it again. */
+export function addWebhookRoute(
+  app: FastifyInstance,
+  deps: WebhookDeps,
+  { bodyMax = BODY_MAX }: WebhookOptions = {},
+): void {
+  const { meter } = deps;
+  const isToken = createIsToken(deps.tokens);
+  const commit = createCommit(deps);
+
+  async function admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+    if (!isToken(request.headers.authorization)) {
+      meter('event_requests_total', { result: 'refused' });
+      return reply.code(401).header('connection', 'close').send({ error: 'wrong or missing Authorization' });
+    }
+    if (request.headers.expect?.toLowerCase() === '100-continue') reply.raw.writeContinue();
+    // Fastify answers 415 to one that it cannot read. Here none matters.
+    delete request.headers['content-type'];
+    return undefined;
+  }
+
+  async function serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { head, whole } = await readBody(request.raw, bodyMax);
+    const events = whole ? parseEvents(whole, deps.isReplicated) : tooLarge(head, bodyMax);
+    try {
+      await commit(events, request.log);
+    } catch (error) {
+      meter('event_requests_total', { result: 'unstored' });
+      request.log.error({ err: error }, 'events cannot be stored');
+      return reply.code(503).header('retry-after', RETRY_AFTER).send({ error: 'events cannot be stored now' });
+    }
+    meter('event_requests_total', { result: 'stored' });
+    for (const [result, count] of Object.entries(events.counts)) {
+      if (count > 0) meter('events_total', { result }, count);
+    }
+    const { malformed } = events.counts;
+    if (malformed > 0) request.log.warn({ malformed, reason: events.malformed[0]?.reason }, 'malformed events');
+    return reply.send({});
+  }
+
+  void app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', (_request, _payload, done) => done(null));
+    scope.post(WEBHOOK_PATH, { onRequest: admit }, serve);
+  });
+}
