@@ -1,0 +1,69 @@
+import { DatabaseSync } from 'node:sqlite';
+import { setImmediate } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { StoreUnavailable } from '../../../src/replication/rows.ts';
+import { writeTogether } from '../../../src/replication/store/sqlite/batch.ts';
+import { repository, wish } from './given.ts';
+import { openSqlite, temporaryFile } from './sqlite-files.ts';
+import { watchedThreads } from './watched-threads.ts';
+
+test('calls that come together are committed together', async () => {
+  const threads = watchedThreads();
+  const store = await openSqlite(temporaryFile(), threads.options);
+  const before = threads.commits;
+  await Promise.all(Array.from({ length: 3_000 }, (_, index) => store.mark([wish(`v${index}`)], 100)));
+  expect(threads.commits - before).toBeLessThan(10);
+  expect((await store.counts(100)).states.pending).toBe(3_000);
+});
+
+test('calls that wait for a commit share the next', async () => {
+  const threads = watchedThreads(2);
+  const store = await openSqlite(temporaryFile(), threads.options);
+  const before = threads.commits;
+  const chains = Array.from({ length: 50 }, async (_, chain) => {
+    for (let number = 0; number < 20; number += 1) await store.mark([wish(`v${chain}-${number}`)], 100);
+  });
+  await Promise.all(chains);
+  expect(threads.commits - before).toBeLessThan(100);
+  expect((await store.counts(100)).states.pending).toBe(1_000);
+});
+
+test('the event loop goes round while a commit takes its time', async () => {
+  const store = await openSqlite(temporaryFile(), watchedThreads(500).options);
+  const marking = new AbortController();
+  const marked = store.mark([wish('v1')], 100).finally(() => marking.abort());
+  let rounds = 0;
+  for (; !marking.signal.aborted; rounds += 1) await setImmediate();
+  await marked;
+  expect(rounds).toBeGreaterThan(100);
+});
+
+test('a read does not wait for a commit', async () => {
+  const store = await openSqlite(temporaryFile(), watchedThreads(1_000).options);
+  await store.nextDue();
+  const ended: string[] = [];
+  const marked = store.mark([wish('v1')], 100).then(() => ended.push('mark'));
+  const found = store.find(repository, 'v1').then(() => ended.push('find'));
+  await Promise.all([marked, found]);
+  expect(ended).toEqual(['find', 'mark']);
+});
+
+test('calls beyond what may wait are refused, the others are carried out', async () => {
+  const store = await openSqlite(temporaryFile());
+  const calls = Array.from({ length: 50_000 }, () => store.renew('us', [1], 100));
+  await expect(store.mark([wish('v1')], 100)).rejects.toThrow(StoreUnavailable);
+  expect(await Promise.all(calls)).toHaveLength(50_000);
+  await store.mark([wish('v1')], 100);
+});
+
+test('another process that holds the database for long makes it unavailable, not wrong', () => {
+  const file = temporaryFile();
+  const [ours, theirs] = [new DatabaseSync(file, { timeout: 0 }), new DatabaseSync(file)];
+  ours.exec('CREATE TABLE t (a)');
+  theirs.exec('BEGIN IMMEDIATE');
+  const write = (): unknown => ours.prepare('INSERT INTO t VALUES (1)').run().changes;
+  const calls = [{ name: 'write', args: [] }];
+  expect(writeTogether(ours, write, calls)).toMatchObject([{ failure: { kind: 'unavailable' } }]);
+  theirs.exec('COMMIT');
+  expect(writeTogether(ours, write, calls)).toEqual([{ value: 1 }]);
+});

@@ -1,0 +1,22 @@
+// SQLite stores in temporary folders.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import type { RowStore } from '../../../src/replication/rows.ts';
+import { createSqliteStore, type SqliteStoreOptions } from '../../../src/replication/store/sqlite.ts';
+import { silent } from './silent.ts';
+
+/** Where a database may be; goes with the test. */
+export function temporaryFile(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'geo-rows-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  return join(directory, 'rows.db');
+}
+
+/** A store that is closed with the test. */
+export async function openSqlite(file: string, options?: SqliteStoreOptions): Promise<RowStore> {
+  const store = await createSqliteStore({ file, log: silent }, options);
+  onTestFinished(() => store.close());
+  return store;
+}

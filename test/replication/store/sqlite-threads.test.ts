@@ -1,0 +1,48 @@
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
+import { StoreUnavailable } from '../../../src/replication/rows.ts';
+import { rowOf, wish } from './given.ts';
+import { openSqlite, temporaryFile } from './sqlite-files.ts';
+import { watchedThreads } from './watched-threads.ts';
+
+/** A thread that dies at once. */
+function dyingWorker(): Worker {
+  return new Worker("throw new Error('no memory')", { eval: true });
+}
+
+test('a thread that dies fails the calls that it had, and another takes its place', async () => {
+  const threads = watchedThreads(300);
+  const store = await openSqlite(temporaryFile(), threads.options);
+  await store.mark([wish('before')], 100);
+  const lost = Promise.allSettled([store.mark([wish('v1')], 100), store.mark([wish('v2')], 100)]);
+  const [writer] = threads.workers;
+  await writer!.terminate();
+  for (const result of await lost)
+    expect(result).toEqual({ status: 'rejected', reason: expect.any(StoreUnavailable) as StoreUnavailable });
+  await vi.waitFor(() => store.mark([wish('after')], 100), { timeout: 10_000, interval: 50 });
+  expect(await rowOf(store, 'before')).toMatchObject({ generation: 1 });
+  expect(await rowOf(store, 'after')).toMatchObject({ state: 'pending' });
+});
+
+test('a thread that cannot be started is told with its reason', async () => {
+  const error = await openSqlite(temporaryFile(), { startWorker: dyingWorker }).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(StoreUnavailable);
+  expect((error as Error).cause).toMatchObject({ message: 'no memory' });
+});
+
+test('a thread that dies again and again is started once a second at the most', async () => {
+  let starts = 0;
+  const startWorker = (url: URL, options: WorkerOptions): Worker => {
+    starts += 1;
+    return starts === 1 ? new Worker(url, options) : dyingWorker();
+  };
+  const store = await openSqlite(temporaryFile(), { startWorker });
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  // The reader is started by its first call, and after that no sooner than a second later.
+  for (const expected of [2, 3, 4]) {
+    for (let tries = 0; tries < 5; tries += 1) await expect(store.repositories()).rejects.toThrow(StoreUnavailable);
+    expect(starts).toBe(expected);
+    vi.advanceTimersByTime(1_000);
+  }
+});
