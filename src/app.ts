@@ -1,9 +1,10 @@
 // The Fastify instances: the pull API with its health check, and the admin listener. Here, and in routes, Fastify ends.
+import type { Socket } from 'node:net';
 import replyFrom from '@fastify/reply-from';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { Dispatcher } from 'undici';
-import { OciError } from './oci/error.ts';
+import { ERROR_MEDIA_TYPE, errorBody, OciError } from './oci/error.ts';
 import type { ProxyDeps, ProxyOptions } from './proxy/deps.ts';
 import { sendError } from './proxy/error-reply.ts';
 import { createLocalAgent } from './proxy/local.ts';
@@ -25,6 +26,11 @@ const HEADERS_MAX = 64 * 1024;
 // Longer than the idle time of nginx (60 s) and of load balancers: they, not we, close an idle connection.
 const KEEP_ALIVE = 75_000;
 
+const CLIENT_ERRORS: Partial<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
+
 /** Request fields that are worth a line: never headers, which carry tokens. */
 function facts(request: FastifyRequest): object {
   return {
@@ -35,6 +41,18 @@ function facts(request: FastifyRequest): object {
   };
 }
 
+/** Answers what is no HTTP, or too much of it. Nothing of it is logged: it may hold a token. */
+function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (socket.writable && error.code !== 'ECONNRESET') {
+    const status = CLIENT_ERRORS[error.code ?? ''] ?? '400 Bad Request';
+    const body = errorBody('UNSUPPORTED', 'this is no request that can be read');
+    socket.write(
+      `HTTP/1.1 ${status}\r\nContent-Type: ${ERROR_MEDIA_TYPE}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    );
+  }
+  socket.destroy();
+}
+
 function createInstance(logger: Logger, trustedProxies: readonly string[]): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
@@ -42,6 +60,7 @@ function createInstance(logger: Logger, trustedProxies: readonly string[]): Fast
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     http: { maxHeaderSize: HEADERS_MAX },
     keepAliveTimeout: KEEP_ALIVE,
+    clientErrorHandler: refuseGarbage,
     routerOptions: { maxParamLength: 1_024 },
     exposeHeadRoutes: true,
     return503OnClosing: false,
@@ -72,8 +91,10 @@ function createInstance(logger: Logger, trustedProxies: readonly string[]): Fast
 /** The instance for `GEO_LISTEN`. */
 export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   const app = createInstance(deps.logger, deps.trustedProxies);
-  // A push is refused before its body comes: nobody is told to go on sending.
-  app.server.on('checkContinue', (request, response) => void app.server.emit('request', request, response));
+  // A push is refused before its body comes: nobody is told to go on sending, and no other expectation is met either.
+  for (const event of ['checkContinue', 'checkExpectation']) {
+    app.server.on(event, (request, response) => void app.server.emit('request', request, response));
+  }
   await app.register(replyFrom, {
     base: deps.secondary.origin,
     undici: createLocalAgent(deps.secondary.dispatcher) as never,

@@ -1,11 +1,13 @@
 // Pushes are refused before anything else is looked at, and so that every client prints why.
+import type { IncomingMessage } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ERROR_MEDIA_TYPE, errorBody } from '../oci/error.ts';
 import { API_VERSION } from './headers.ts';
 
-// A client that is still sending reads its answer late: the connection is closed only when it is done, or after this
-// long (ms). A reset would take the answer away from it.
-const LINGER = 5_000;
+// A client that is still sending reads its answer late: the connection is closed only when it is done, when nothing
+// came for a while, or after so long (ms). A reset would take the answer away from it.
+const LINGER_IDLE = 5_000;
+const LINGER_MAX = 30_000;
 
 /** Whether a method under /v2/ is a push: all but GET and HEAD. */
 export function isPush(method: string): boolean {
@@ -38,8 +40,17 @@ export function refusePush(request: FastifyRequest, reply: FastifyReply, pushHos
   raw.writeHead(405, { ...headers, connection: 'close' });
   // The whole answer is out now; only the end of the connection waits.
   raw.write(body);
-  const end = (): void => void raw.end();
-  const limit = setTimeout(end, LINGER);
-  raw.once('close', () => clearTimeout(limit));
-  request.raw.once('end', end).once('error', end).resume();
+  linger(request.raw, () => void raw.end());
+}
+
+/** Throws away what still comes, for as long as it may come; then `end` is called. */
+function linger(body: IncomingMessage, end: () => void): void {
+  const idle = setTimeout(end, LINGER_IDLE);
+  const limit = setTimeout(end, LINGER_MAX);
+  body.on('data', () => idle.refresh());
+  body.once('end', end).once('error', end);
+  body.once('close', () => {
+    clearTimeout(idle);
+    clearTimeout(limit);
+  });
 }
