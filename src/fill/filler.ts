@@ -313,6 +313,8 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
   async function fill(name: string, digest: Digest, priority: Priority): Promise<Answer<undefined> | Corrupt> {
     if (!isStored(name)) return { kind: 'unsupported' };
     const answer = await tripFor(name, digest, priority);
+    // Here that word is the secondary's: it takes no writes.
+    if (answer.kind === 'unsupported') return { kind: 'unavailable', reason: 'the primary gives no blobs' };
     if (answer.kind !== 'found') return answer;
     const trip = answer.value;
     const { flight } = trip;

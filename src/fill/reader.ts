@@ -87,6 +87,8 @@ export class FlightReader extends Readable {
     for (let turn = 0; ; turn = 1 - turn) {
       const bytes = await this.#next(buffers[turn]!);
       await writing;
+      // The response of a reader that was destroyed must not be ended as if it were complete.
+      if (this.destroyed) throw new SourceFailed('the reader left');
       if (bytes === null) return;
       writing = written(destination, bytes);
       // It is awaited a turn later: until then its failure is nobody's surprise.
