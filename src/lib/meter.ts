@@ -13,6 +13,8 @@ export const COUNTERS = {
   local_repairs_total: 'Local blobs that were short or wrong and were continued from the primary',
   stores_total: 'Uploads into the secondary by result',
   copies_total: 'Background copies of an image by result',
+  events_total: 'Events of the primary by result',
+  event_requests_total: 'Requests to the webhook by result',
   readers_dropped_total: 'Clients dropped because they took no byte for a minute',
 } as const;
 

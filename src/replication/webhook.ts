@@ -9,9 +9,12 @@ import type { Meter } from '../lib/meter.ts';
 import { marksBelow, parseEvents, type EventMark, type ParsedEvents } from './events.ts';
 import { PRIORITY, StoreUnavailable, type RowStore } from './rows.ts';
 
+/** The part of the rows that the webhook writes to. */
+export type EventRows = Pick<RowStore, 'mark' | 'keepMalformed' | 'repositories'>;
+
 /** What the webhook needs; `clock` in milliseconds since the epoch. */
 export interface WebhookDeps {
-  readonly rows: Pick<RowStore, 'mark' | 'keepMalformed' | 'repositories'>;
+  readonly rows: EventRows;
   /** The values that `Authorization` may have; two while one is replaced by the other. */
   readonly tokens: readonly string[];
   readonly isReplicated: (repository: string) => boolean;
@@ -50,7 +53,7 @@ function createIsToken(tokens: readonly string[]): (header: string | undefined) 
   };
 }
 
-/** Reads to the end, so that the sender is there for the answer; undefined in place of more than `max` bytes. */
+/** Reads to the end, so that the sender is there for the answer; more than `max` bytes are not kept as a whole. */
 async function readBody(stream: Readable, max: number): Promise<{ readonly head: Buffer; readonly whole?: Buffer }> {
   let chunks: Buffer[] = [];
   let size = 0;
@@ -129,7 +132,13 @@ export function addWebhookRoute(
   }
 
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { head, whole } = await readBody(request.raw, bodyMax);
+    const body = await readBody(request.raw, bodyMax).catch(() => undefined);
+    if (!body) {
+      // The sender has gone: nobody is there for an answer.
+      meter('event_requests_total', { result: 'broken-off' });
+      return reply.hijack();
+    }
+    const { head, whole } = body;
     const events = whole ? parseEvents(whole, deps.isReplicated) : tooLarge(head, bodyMax);
     try {
       await commit(events, request.log);

@@ -25,6 +25,8 @@ const LABELS: Partial<Record<CounterName, string[]>> = {
   digest_mismatches_total: ['registry'],
   stores_total: ['result'],
   copies_total: ['result'],
+  events_total: ['result'],
+  event_requests_total: ['result'],
 };
 
 /** Metrics of one site, named `geo_registry_*` and labelled with it. */
