@@ -65,7 +65,8 @@ export function createClassify(client: Client, ping: Pinger): Classify {
         return notFound(response, noun, method === 'HEAD', body);
       case 401:
       case 403:
-        return (await ping()).acceptsUs ? { kind: 'refused' } : { kind: 'locked-out' };
+        // What was so before this refusal does not tell whether the key or the repository is refused now.
+        return (await ping({ fresh: true })).acceptsUs ? { kind: 'refused' } : { kind: 'locked-out' };
       case 405:
         return { kind: 'unsupported' };
       case 416:

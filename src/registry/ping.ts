@@ -12,8 +12,8 @@ export interface Ping {
   readonly acceptsUs: boolean;
 }
 
-/** Asks `/v2/` with our own token, at most once in `ttl` milliseconds. @throws RegistryOutage */
-export type Pinger = () => Promise<Ping>;
+/** Asks `/v2/` with our own token; a good answer is believed for a few seconds unless a `fresh` one is wanted. @throws RegistryOutage */
+export type Pinger = (options?: { readonly fresh?: boolean }) => Promise<Ping>;
 
 const PING_TIMEOUT = 5_000;
 
@@ -38,9 +38,9 @@ export function createPinger(client: Client, { ttl = 5_000, now = Date.now } = {
     return ping;
   }
 
-  return async () => {
+  return async ({ fresh = false } = {}) => {
     if (client.breaker.isOpen) throw new RegistryOutage(client.registry, 'circuit breaker open');
-    if (last && now() - last.at < ttl) return last.ping;
+    if (!fresh && last && now() - last.at < ttl) return last.ping;
     return flight('', ask);
   };
 }

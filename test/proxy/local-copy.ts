@@ -47,3 +47,13 @@ export async function untilLocal(
     what: `${repository}:${reference} in the secondary`,
   });
 }
+
+/** Ends all rules, brings both relays up, and waits until no circuit breaker is open. */
+export async function calm(site: ProxySite): Promise<void> {
+  site.relay.reset();
+  site.localRelay.reset();
+  await Promise.all([site.relay.up(), site.localRelay.up()]);
+  await waitFor(async () => (await site.metric('breaker_open')) === 0, { what: 'both breakers to close' });
+  site.relay.reset();
+  site.localRelay.reset();
+}

@@ -42,11 +42,16 @@ export async function readToEnd(socket: Socket): Promise<WireAnswer> {
   return parse(Buffer.concat(chunks).toString('latin1'));
 }
 
-/** Sends a request's lines with `Connection: close` and reads the whole answer. */
-export async function send(url: string, request: string, headers: Record<string, string> = {}): Promise<WireAnswer> {
+/** Sends a request's lines with `Connection: close` and reads the whole answer; a list is a header sent several times. */
+export async function send(
+  url: string,
+  request: string,
+  headers: Record<string, string | readonly string[]> = {},
+): Promise<WireAnswer> {
   const socket = await dial(url);
   const fields = Object.entries({ host: new URL(url).host, connection: 'close', ...headers });
-  const lines = [`${request} HTTP/1.1`, ...fields.map(([name, value]) => `${name}: ${value}`)];
+  const sent = fields.flatMap(([name, value]) => [value].flat().map((one) => `${name}: ${one}`));
+  const lines = [`${request} HTTP/1.1`, ...sent];
   socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   return readToEnd(socket);
 }
