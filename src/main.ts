@@ -54,6 +54,8 @@ const BODY_TIMEOUT = 30_000;
 const SECONDARY_CONNECTIONS = 256;
 // Connections that flights leave to look-ups: a tag's HEAD must not wait for a layer.
 const LOOKUP_CONNECTIONS = 2;
+// How often (ms) a proxy that stops looks for connections that have become idle.
+const IDLE_SWEEP = 100;
 // How often (ms) the certificate authorities are looked at.
 const CA_LOOK = 5_000;
 
@@ -228,6 +230,11 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
     },
     secondary: { origin: config.secondaryUrl.origin, dispatcher: secondaryTransport },
     trustedProxies: config.trustedProxies,
+    // Where another system replicates, events are its business.
+    webhook:
+      config.eventsToken && config.replication
+        ? { rows, tokens: config.eventsToken, isReplicated: isStored, onMarked: replication.nudge, meter }
+        : undefined,
   });
   const checkReadiness = createCheckReadiness({ registries: [primary, secondary], phase: () => phase });
   const admin = createAdminApp(log, { checkReadiness, metrics, adminToken: config.adminToken });
@@ -257,7 +264,10 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
     const deadline = Date.now() + config.shutdownTimeout;
     const left = (): number => Math.max(0, deadline - Date.now());
     const cut = setTimeout(() => app.server.closeAllConnections(), config.shutdownTimeout);
+    // A connection whose answer ends only now stays open for the next request, which it must not wait for.
+    const sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP);
     await app.close();
+    clearInterval(sweep);
     clearTimeout(cut);
     await replication.close(left());
     await filler.close(left());

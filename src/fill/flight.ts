@@ -181,6 +181,11 @@ export class Flight {
     await this.#file?.keep(this.digest, names);
   }
 
+  /** Removes the file, whoever holds it: the program ends. */
+  async discard(): Promise<void> {
+    await this.#file?.dispose();
+  }
+
   /** Closes the file and leaves it where it is, for the next run. */
   async leave(): Promise<void> {
     await this.#file?.leave();

@@ -60,11 +60,14 @@ export class Trip {
     await Promise.allSettled(this.#stores.values());
   }
 
-  /** Lets go of the flight; a whole blob that is not stored everywhere is left for the next run. */
+  /** The program ends: a whole blob that is not stored everywhere is left for the next run, else nothing is. */
   async close(): Promise<void> {
-    if (this.flight.state !== 'whole' || this.#isSettled) return this.flight.release();
-    await this.#keep();
-    await this.flight.leave();
+    if (this.flight.state !== 'whole' || this.#isSettled) await this.flight.discard();
+    else {
+      await this.#keep();
+      await this.flight.leave();
+    }
+    await this.flight.release();
   }
 
   /** Proves with the primary that the blob belongs to this repository, too. */

@@ -1,9 +1,9 @@
 // What is in the secondary registry itself, asked past the proxy and its relay.
-import type { ProxySite } from '../support/proxy.ts';
+import type { Sites } from '../support/sites.ts';
 import { waitFor } from '../support/tool.ts';
 
 /** Whether the secondary gives every byte of a blob under a repository. */
-export async function isStored(site: ProxySite, repository: string, blob: { digest: string; size: number }) {
+export async function isStored(site: Sites, repository: string, blob: { digest: string; size: number }) {
   const { url, token } = site.secondaryTarget(repository);
   const headers = { authorization: `Bearer ${token}` };
   const response = await fetch(`${url}/v2/${repository}/blobs/${blob.digest}`, { headers });
@@ -12,6 +12,6 @@ export async function isStored(site: ProxySite, repository: string, blob: { dige
 }
 
 /** Waits until the secondary has a blob under a repository. */
-export async function untilStored(site: ProxySite, repository: string, blob: { digest: string; size: number }) {
+export async function untilStored(site: Sites, repository: string, blob: { digest: string; size: number }) {
   await waitFor(() => isStored(site, repository, blob), { what: `${blob.digest} in the secondary's ${repository}` });
 }
