@@ -6,7 +6,7 @@ import { parseContentRange, rangeHeader, type ByteRange } from '../oci/range.ts'
 import { answered, found, RegistryOutage, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
 import type { Client, RegistryRequest } from './client.ts';
-import { discard, isJson, isMarkup, type RegistryResponse } from './response.ts';
+import { discard, isJson, isPage, type RegistryResponse } from './response.ts';
 
 /** An open body: from byte `start` on. Whoever gets it reads or destroys it. */
 export interface BlobBody {
@@ -84,6 +84,12 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
     return { kind: 'unavailable', reason: `${client.registry}: its storage answered ${statusCode}` };
   }
 
+  /** A portal says yes to everything: that is no blob, and no word that one belongs to a repository. */
+  function pageFailure(response: RegistryResponse): Answer<never> {
+    discard(response);
+    return { kind: 'unavailable', reason: `${client.registry}: a page instead of a blob` };
+  }
+
   async function open(name: string, digest: Digest, timeout: number, range?: ByteRange): Promise<Answer<BlobBody>> {
     const { response, isStorage } = await follow({
       method: 'GET',
@@ -93,7 +99,8 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
       timeout,
     });
     const isContent = response.statusCode === 200 || response.statusCode === 206;
-    if (isStorage && (!isContent || isMarkup(response))) return storageFailure(response);
+    if (isContent && isPage(response)) return pageFailure(response);
+    if (isStorage && !isContent) return storageFailure(response);
     if (!isContent) return classify(response, 'blob');
     const body = bodyOf(response);
     if (body) return found(body);
@@ -104,6 +111,7 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
   async function head(name: string, digest: Digest, timeout: number): Promise<Answer<{ size?: number }>> {
     const target = blobPath(name, digest);
     const response = await client.send({ method: 'HEAD', target, access: [pullAccess(name)], timeout });
+    if (response.statusCode === 200 && isPage(response)) return pageFailure(response);
     if (response.statusCode === 200) {
       discard(response);
       const size = lengthOf(response);

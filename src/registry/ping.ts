@@ -2,7 +2,7 @@
 import { createSingleFlight } from '../lib/single-flight.ts';
 import { RegistryOutage } from './answer.ts';
 import type { Client } from './client.ts';
-import { discard, isMarkup } from './response.ts';
+import { discard, isPage } from './response.ts';
 
 /** The answer of `/v2/` (distribution-spec #determining-support). */
 export interface Ping {
@@ -29,7 +29,7 @@ export function createPinger(client: Client, { ttl = 5_000, now = Date.now } = {
     const speaksV2 = headers['docker-distribution-api-version'] !== undefined;
     const ping = {
       isRegistry:
-        (statusCode === 200 && !isMarkup(response)) ||
+        (statusCode === 200 && !isPage(response)) ||
         (statusCode === 401 && headers['www-authenticate'] !== undefined) ||
         (statusCode < 500 && speaksV2),
       acceptsUs: statusCode === 200,

@@ -38,9 +38,9 @@ export function headerText({ headers }: RegistryResponse, name: string): string 
   return [headers[name] ?? []].flat()[0];
 }
 
-/** Whether the body is a page for people, as maintenance pages and portals are. */
-export function isMarkup(response: RegistryResponse): boolean {
-  return /html|xml/i.test(headerText(response, 'content-type') ?? '');
+/** Whether the body is a page for people, as maintenance pages and portals are: nothing that a registry says. */
+export function isPage(response: RegistryResponse): boolean {
+  return /^\s*(?:text\/html|application\/xhtml)/i.test(headerText(response, 'content-type') ?? '');
 }
 
 /** Whether the body is said to be JSON. */
