@@ -35,6 +35,8 @@ afterAll(() => sites.close());
 
 const isTagHead: RelayMatch = ({ method, path }) => method === 'HEAD' && /\/manifests\/v\d$/.test(path);
 
+const isLookAfterPut: RelayMatch = (request) => isTagHead(request) && request.nth === 3;
+
 function expectBefore(order: readonly string[], earlier: readonly { digest: string }[], later: string): void {
   const end = order.indexOf(later);
   expect(end, later).toBeGreaterThanOrEqual(0);
@@ -133,14 +135,14 @@ describe('a copy puts', () => {
   });
 });
 
-describe('a tag', () => {
-  async function twoVersions(repository: string): Promise<{ first: Manifest; second: Manifest }> {
-    const [first, second] = [image(`${repository} 1`), image(`${repository} 2`)];
-    await pushImage(sites.primaryTarget(repository), 'v1', first);
-    await pushImage(sites.primaryTarget(repository), undefined, second);
-    return { first, second };
-  }
+async function twoVersions(repository: string): Promise<{ first: Manifest; second: Manifest }> {
+  const [first, second] = [image(`${repository} 1`), image(`${repository} 2`)];
+  await pushImage(sites.primaryTarget(repository), 'v1', first);
+  await pushImage(sites.primaryTarget(repository), undefined, second);
+  return { first, second };
+}
 
+describe('a tag', () => {
   test('is looked up before, just before its PUT and after', async () => {
     await using rig = await createRig(sites);
     await twoVersions('tag/looks');
@@ -190,8 +192,7 @@ describe('a tag', () => {
   test('of which the primary says nothing after its PUT is not synced', async () => {
     await using rig = await createRig(sites);
     await twoVersions('tag/silent');
-    const afterPut: RelayMatch = (request) => isTagHead(request) && request.nth === 3;
-    sites.relay.rules.push({ match: afterPut, answer: { status: 503 } });
+    sites.relay.rules.push({ match: isLookAfterPut, answer: { status: 503 } });
     await expect(copyOf(rig)('tag/silent', { tag: 'v1' })).rejects.toThrow(CopyFailed);
   });
 
