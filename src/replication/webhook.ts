@@ -46,7 +46,7 @@ function sha256(bytes: Uint8Array): Buffer {
 function createIsToken(tokens: readonly string[]): (header: string | undefined) => boolean {
   const expected = tokens.map((token) => sha256(Buffer.from(token)));
   return (header) => {
-    if (header === undefined) return false;
+    if (header === undefined || header === '') return false;
     // Node reads the bytes of a header as Latin-1.
     const given = sha256(Buffer.from(header, 'latin1'));
     return expected.filter((token) => timingSafeEqual(token, given)).length > 0;

@@ -146,6 +146,10 @@ test("a single one of CloudEvents' form is read", () => {
   expect(marks({ specversion: '1.0', type: 'x', data: push({ tag: 'v1' }) })).toEqual(['group/project v1']);
 });
 
+test('a bare event with data of its own is read itself', () => {
+  expect(marks({ ...push({ tag: 'v1' }), data: push({ tag: 'v2' }) })).toEqual(['group/project v1']);
+});
+
 test('an envelope without events says nothing', () => {
   expect(counts({ events: [] })).toEqual({});
 });

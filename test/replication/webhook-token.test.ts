@@ -81,10 +81,11 @@ test('while a token is replaced both are taken', async () => {
   expect(rows.marks).toEqual(['group/project v1', 'group/project v2']);
 });
 
-test('without any token nothing is taken', async () => {
-  const { send } = await startWebhook({ rows: new Rows(), tokens: [] });
+test.each([[[]], [['']]])('with the tokens %j nothing is taken', async (tokens) => {
+  const { send, url } = await startWebhook({ rows: new Rows(), tokens });
   expect((await send(pushOf('v1'))).status).toBe(401);
   expect((await send(pushOf('v1'), { authorization: '' })).status).toBe(401);
+  expect((await fetch(url, { method: 'POST' })).status).toBe(401);
 });
 
 test('a token may have any characters', async () => {
