@@ -7,7 +7,7 @@ import { referenceText, type Reference } from '../oci/reference.ts';
 import { answered, found, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
 import type { Client } from './client.ts';
-import { discard, headerText, isJson, type RegistryResponse } from './response.ts';
+import { discard, headerText, type RegistryResponse } from './response.ts';
 
 /** What HEAD tells of a manifest. */
 export interface ManifestHead {
@@ -19,7 +19,7 @@ export interface ManifestHead {
 /** Manifests by (repository, reference); `timeout` in milliseconds to the headers. */
 export interface Manifests {
   get(name: string, reference: Reference, timeout: number): Promise<Answer<Manifest>>;
-  /** A 200 without a digest header is settled by GET and hash, a 404 that is no JSON by GET and its body. */
+  /** A 200 without a digest header is settled by GET and hash, a 404 by GET and what its body says. */
   head(name: string, reference: Reference, timeout: number): Promise<Answer<ManifestHead>>;
   /** Stores bytes under a tag or their digest; the value is the digest that the registry answered. */
   put(name: string, reference: Reference, manifest: Manifest, timeout: number): Promise<Answer<Digest | undefined>>;
@@ -112,9 +112,8 @@ export function createManifests(client: Client, classify: Classify): Manifests {
       timeout,
     });
     const digest = digestHeader(response);
-    // A 404 that may be anybody's, and a 200 that does not name what it speaks of.
-    const isOpen = response.statusCode === 404 ? !isJson(response) : response.statusCode === 200 && !digest;
-    if (isOpen) {
+    // A bodiless 404 may be anybody's, and tags are removed on its word; a 200 may not name what it speaks of.
+    if (response.statusCode === 404 || (response.statusCode === 200 && !digest)) {
       discard(response);
       return settled(name, reference, timeout);
     }
