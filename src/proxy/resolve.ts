@@ -10,6 +10,7 @@ import type { Remembered } from './memory.ts';
 // How long (ms) a tag that was found to mean the same here, or was queued, is not compared again.
 const COMPARED_FOR = 10_000;
 const GONE = 'gone';
+const NOT_HERE = { kind: 'missing', code: 'MANIFEST_UNKNOWN' } as const;
 
 /** A manifest and where it came from, or why there is none. */
 export type Resolved = Answer<Found<Remembered>>;
@@ -29,6 +30,8 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
   const compared = new LRUCache<string, string>({ max: 10_000, ttl: COMPARED_FOR });
 
   async function local(name: string, digest: Digest): Promise<Answer<Found<Remembered>>> {
+    // What only stands in for a tag that is being removed is no manifest of anybody's.
+    if (memory.isHidden(digest)) return NOT_HERE;
     const answer = await secondary.manifests.get(name, { digest }, secondaryTimeout);
     if (answer.kind !== 'found') return answer;
     return found({ value: memory.remember(name, answer.value, false), origin: 'secondary' as const });
@@ -53,7 +56,7 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
   /** The local copy of a tag, because the primary could not be asked. */
   async function stale(name: string, tag: string, failure: Failure): Promise<Resolved> {
     const answer = await secondary.manifests.get(name, { tag }, secondaryTimeout);
-    if (answer.kind !== 'found') return failure;
+    if (answer.kind !== 'found' || memory.isHidden(answer.value.digest)) return failure;
     meter('stale_answers_total', { reason: failure.kind });
     const value = memory.remember(name, answer.value, false);
     return found({ value, origin: 'stale' as const, stale: failure.kind });
