@@ -5,7 +5,14 @@ import { basename, join } from 'node:path';
 import { createClientHome, type ClientHome } from './client-home.ts';
 import { createSandbox } from './client-sandbox.ts';
 import { startProcess, waitUntilReady } from './process.ts';
-import type { RunResult } from './tool.ts';
+import { run, runOrThrow, toolPath, type RunResult } from './tool.ts';
+
+export interface DockerEngineOptions {
+  /** `vfs` when absent, which works on every file system; `undefined` lets the engine choose. */
+  readonly storageDriver?: string | undefined;
+  /** Milliseconds until a `docker` command is killed; a minute when absent. */
+  readonly timeout?: number;
+}
 
 export interface DockerEngine {
   /** What `docker` keeps its logins in. */
@@ -30,7 +37,7 @@ async function removeControlGroups(name: string): Promise<void> {
   await Promise.all(groups.filter((group) => existsSync(group)).map((group) => rmdir(group)));
 }
 
-function engineArguments(dir: string, host: string): string[] {
+function engineArguments(dir: string, host: string, storageDriver: string | undefined): string[] {
   return [
     `--host=${host}`,
     `--data-root=${join(dir, 'data')}`,
@@ -38,7 +45,7 @@ function engineArguments(dir: string, host: string): string[] {
     `--pidfile=${join(dir, 'dockerd.pid')}`,
     `--config-file=${join(dir, 'daemon.json')}`,
     `--cgroup-parent=/${basename(dir)}`,
-    '--storage-driver=vfs',
+    ...(storageDriver === undefined ? [] : [`--storage-driver=${storageDriver}`]),
     // Neither interfaces nor packet filters of this machine are touched.
     '--bridge=none',
     '--iptables=false',
@@ -48,17 +55,19 @@ function engineArguments(dir: string, host: string): string[] {
 }
 
 /** Starts `dockerd` and waits until it answers. It ends with the test's process at the latest. */
-export async function startDockerEngine(): Promise<DockerEngine> {
+export async function startDockerEngine(options: DockerEngineOptions = {}): Promise<DockerEngine> {
+  const { storageDriver, timeout = 60_000 } = { storageDriver: 'vfs', ...options };
   const sandbox = await createSandbox();
   const home = await createClientHome();
   const host = `unix://${join(sandbox.dir, 'docker.sock')}`;
   // The one setting without an option: its default is in /etc.
   const settings = { 'deprecated-key-path': join(sandbox.dir, 'key.json') };
   await writeFile(join(sandbox.dir, 'daemon.json'), JSON.stringify(settings));
-  const engine = startProcess(...sandbox.command('dockerd', ...engineArguments(sandbox.dir, host)), {
+  const engine = startProcess(...sandbox.command('dockerd', ...engineArguments(sandbox.dir, host, storageDriver)), {
     env: { ...process.env, ...home.env },
   });
-  const docker: DockerEngine['docker'] = (...rest) => home.run('docker', '--host', host, ...rest);
+  const client = { env: home.env, timeout };
+  const docker: DockerEngine['docker'] = (...rest) => run(toolPath('docker'), ['--host', host, ...rest], client);
   const close = async (): Promise<void> => {
     await engine.stop();
     await removeControlGroups(basename(sandbox.dir));
@@ -73,7 +82,7 @@ export async function startDockerEngine(): Promise<DockerEngine> {
   return {
     home,
     docker,
-    dockerOrThrow: (...rest) => home.runOrThrow('docker', '--host', host, ...rest),
+    dockerOrThrow: (...rest) => runOrThrow(toolPath('docker'), ['--host', host, ...rest], client),
     log: engine.log,
     close,
   };
