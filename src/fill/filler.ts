@@ -1,14 +1,14 @@
 // The filler: at most one flight a blob, whoever asks, and only for repositories that the primary says have it.
-import { PassThrough, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { LRUCache } from 'lru-cache';
 import { unlessAborted } from '../lib/abort.ts';
 import type { Priority, Slots, Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
 import { found, type Answer, type Failure } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { Flight, type FlightDeps } from './flight.ts';
-import { PassThroughReader } from './pass-through.ts';
+import { createOrigin, whenClosed, type OriginOptions } from './origin.ts';
+import { passing, PassThroughReader, uploadBeside } from './pass-through.ts';
 import { FlightReader, type ReaderOptions } from './reader.ts';
 import { SourceFailed } from './source.ts';
 import type { Leftover, Spool } from './spool.ts';
@@ -26,16 +26,9 @@ export interface FillerDeps extends Omit<TripDeps, 'isOpen' | 'onSettled' | 'sto
 }
 
 /** Times in milliseconds. */
-export interface FillerOptions {
-  /** To the headers of the primary's answer: on a client's behalf, and in the background. */
-  readonly timeout?: number;
-  readonly backgroundTimeout?: number;
+export interface FillerOptions extends OriginOptions {
   /** How long a stored blob's file stays, for those who asked the secondary just before it was there. */
   readonly linger?: number;
-  /** How long a blob whose digest was wrong twice is not asked for again. */
-  readonly corruptFor?: number;
-  /** How long a transfer that broke off is tried again without a byte in between. */
-  readonly patience?: number | undefined;
   /** When a blob that could not be stored is tried again; the pause doubles. */
   readonly storeAgainAfter?: number;
 }
@@ -67,32 +60,19 @@ interface Starting {
   readonly trip: Promise<Answer<Trip>>;
 }
 
-const WRONG_MAX = 2;
-
 const SHUTTING_DOWN: Failure = { kind: 'unavailable', reason: 'shutting down' };
 
 function discard(late: Answer<BlobBody>): void {
   if (late.kind === 'found') late.value.body.destroy();
 }
 
-function whenClosed(body: Readable, act: () => void): void {
-  if (body.closed) act();
-  else body.once('close', act);
-}
-
-/** The primary's bytes, checked, for somebody who has nothing of a spilled flight yet. */
-function passing(flight: Flight, first: BlobBody | undefined): AsyncGenerator<Buffer> {
-  return flight.rest({ from: 0, until: flight.size, isChecked: true, first });
-}
-
 /** @see Filler */
 export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Filler {
-  const { primary, store, spool, slots, log, meter, isStored } = deps;
-  const { timeout = 5_000, backgroundTimeout = 30_000, linger = 10_000, corruptFor = 600_000 } = options;
-  const { patience, storeAgainAfter = 30_000 } = options;
+  const { store, spool, slots, log, meter, isStored } = deps;
+  const { timeout = 5_000, linger = 10_000, storeAgainAfter = 30_000 } = options;
+  const origin = createOrigin(deps, { ...options, timeout });
   const trips = new Map<Digest, Trip>();
   const starting = new Map<Digest, Starting>();
-  const wrong = new LRUCache<Digest, number>({ max: 10_000, ttl: corruptFor });
   const leftovers = new Map<Digest, Leftover>();
   /** Settles when the files of an earlier run are known. */
   let looked: Promise<void> = Promise.resolve();
@@ -101,52 +81,19 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
 
   const tripDeps: TripDeps = { ...deps, isOpen, onSettled: dropLater, storeAgainAfter };
 
-  function flightDeps(name: string, digest: Digest, ticket: Ticket): FlightDeps {
-    const facts = { repository: name, digest };
-    const open: FlightDeps['open'] = (position) => {
-      const limit = ticket.priority === 'on-demand' ? timeout : backgroundTimeout;
-      return primary.blobs.open(name, digest, limit, position > 0 ? { start: position } : undefined);
-    };
-    return {
-      digest,
-      spool,
-      reserve,
-      open,
-      openBeside: (position) => inSlot(ticket, () => open(position)),
-      patience,
-      onBytes: (count) => meter('primary_body_bytes_total', {}, count),
-      onResume: (position, cause) => {
-        meter('flight_resumes_total');
-        log.warn({ ...facts, position, cause: String(cause) }, 'blob transfer broke off, resuming');
-      },
-      onVerdict: (isRight) => {
-        if (isRight) return void wrong.delete(digest);
-        meter('digest_mismatches_total', { registry: 'primary' });
-        wrong.set(digest, (wrong.get(digest) ?? 0) + 1);
-        log.error(facts, 'the primary gave wrong bytes for this blob');
-      },
-    };
-  }
-
-  /** Opens a body that keeps its slot until it is closed. */
-  async function inSlot(ticket: Ticket, open: () => Promise<Answer<BlobBody>>): Promise<Answer<BlobBody>> {
-    const giveBack = await slots.take(ticket);
-    let answer: Answer<BlobBody> | undefined;
-    try {
-      answer = await open();
-      return answer;
-    } finally {
-      if (answer?.kind === 'found') whenClosed(answer.value.body, giveBack);
-      else giveBack();
-    }
-  }
+  const partsOf = (name: string, digest: Digest, ticket: Ticket): FlightDeps => ({
+    digest,
+    spool,
+    reserve,
+    ...origin.partsOf(name, digest, ticket),
+  });
 
   async function start(name: string, digest: Digest, ticket: Ticket, onAsked: () => void): Promise<Answer<Trip>> {
     const { signal } = closing;
     const giveBack = await unlessAborted(slots.take(ticket), signal, (late) => late());
     onAsked();
     try {
-      const parts = flightDeps(name, digest, ticket);
+      const parts = partsOf(name, digest, ticket);
       const answer = await unlessAborted(parts.open(0), signal, discard);
       if (answer.kind !== 'found') {
         giveBack();
@@ -265,7 +212,7 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     await looked;
     for (;;) {
       if (!isOpen()) return SHUTTING_DOWN;
-      if ((wrong.get(digest) ?? 0) >= WRONG_MAX) return { kind: 'corrupt' };
+      if (origin.isCorrupt(digest)) return { kind: 'corrupt' };
       void takeUpNow(digest);
       const flying = trips.get(digest);
       const isUsable = flying !== undefined && flying.flight.state !== 'failed';
@@ -298,16 +245,11 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
       return new FlightReader(flight, range);
     meter('passed_through_total');
     const body = flight.claim();
-    if (!body || !isStored(name)) return Readable.from(passing(flight, body), { objectMode: false });
-    const upload = new PassThrough();
-    void store
-      .upload(name, flight.digest, () => upload, flight.size)
-      .then((answer) => {
-        // Whoever does not take it must not hold up the client.
-        upload.destroy();
-        meter('stores_total', { result: answer.kind === 'found' ? 'stored' : 'failed' });
-      });
-    return new PassThroughReader(passing(flight, body), upload);
+    const source = passing(flight, body);
+    if (!body || !isStored(name)) return Readable.from(source, { objectMode: false });
+    const { upload, answer } = uploadBeside(store, name, flight);
+    void answer.then(({ kind }) => meter('stores_total', { result: kind === 'found' ? 'stored' : 'failed' }));
+    return new PassThroughReader(source, upload);
   }
 
   async function fill(name: string, digest: Digest, priority: Priority): Promise<Answer<undefined> | Corrupt> {
@@ -332,7 +274,7 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
 
   /** A whole file of an earlier run is hashed again, and stored in the repositories that were proved then. */
   async function takeUp({ digest, size, names, file }: Leftover, ticket: Ticket): Promise<Answer<Trip>> {
-    const flight = Flight.landed(flightDeps(names[0]!, digest, ticket), file, size);
+    const flight = Flight.landed(partsOf(names[0]!, digest, ticket), file, size);
     const isRight = await flight.check(closing.signal).catch(() => false);
     if (!isOpen()) {
       await flight.leave();

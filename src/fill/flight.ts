@@ -41,7 +41,7 @@ export interface Rest {
   readonly from: number;
   /** The byte after the last; undefined: to the end. */
   readonly until: number | undefined;
-  /** Whether the reader has had all bytes before, so that the whole can be checked. */
+  /** Whether the reader has had exactly the spool's bytes before, or begins with the first: all can be checked then. */
   readonly isChecked: boolean;
   /** A body that is open already. */
   readonly first?: BlobBody | undefined;
@@ -129,7 +129,8 @@ export class Flight {
     const { openBeside, onBytes, onResume, patience } = this.#deps;
     const source = readSource(first, openBeside, { from, until, onBytes, onResume, patience, signal });
     if (!isChecked) return yield* source;
-    const hash = this.#hash.copy();
+    // Whoever begins anew has had nothing of what the spool took.
+    const hash = from === 0 ? hasherFor(this.digest) : this.#hash.copy();
     let held: Buffer | undefined;
     for await (const chunk of source) {
       hash.update(chunk);

@@ -1,8 +1,29 @@
 // Pass-through: a blob that the spool does not hold goes from the primary to its client and into the store at once.
-import { Readable, type Writable } from 'node:stream';
+import { PassThrough, Readable, type Writable } from 'node:stream';
+import type { Answer } from '../registry/answer.ts';
+import type { BlobBody } from '../registry/blob.ts';
+import type { Flight } from './flight.ts';
+import type { Store } from './store.ts';
 
 // A store that takes nothing for this long (ms) is given up, so that it never holds up the client.
 const STORE_PATIENCE = 5_000;
+
+/** The primary's bytes, checked, for somebody who has nothing of a spilled flight yet; `first` is open already. */
+export function passing(flight: Flight, first: BlobBody | undefined): AsyncGenerator<Buffer> {
+  return flight.rest({ from: 0, until: flight.size, isChecked: true, first });
+}
+
+/** An upload of a flight's blob whose bytes are written by somebody else; it is destroyed when the store is done. */
+export function uploadBeside(
+  store: Store,
+  name: string,
+  flight: Flight,
+): { upload: Writable; answer: Promise<Answer<undefined>> } {
+  const upload = new PassThrough();
+  const answer = store.upload(name, flight.digest, () => upload, flight.size);
+  // Whoever does not take it must not hold up the client.
+  return { upload, answer: answer.finally(() => upload.destroy()) };
+}
 
 /** Resolves when `sink` takes more, is gone, or was given up for taking nothing. */
 function untilDrained(sink: Writable): Promise<void> {

@@ -8,6 +8,7 @@ import { Spool, type SpoolFile } from '../../src/fill/spool.ts';
 import { digestOf as digestOfBytes } from '../support/content.ts';
 import { blob, type SmallBlob } from '../support/content.ts';
 import { pushBlob } from '../support/push.ts';
+import { createGate } from '../support/relay-rule.ts';
 import { waitFor } from '../support/tool.ts';
 import { bodyOf } from './download.ts';
 import { createRig, digestOf, startRigSites, type Rig, type RigSites } from './rig.ts';
@@ -113,6 +114,18 @@ test('a disk that is full in the middle costs no client a byte', async () => {
   expect(rig.log.find(({ message }) => message.startsWith('no room in the spool'))?.facts['cause']).toContain('ENOSPC');
   expect(await rig.filler.fill('room/app', digestOf(content), 'background')).toMatchObject({ kind: 'found' });
   await waitFor(() => rig.spool.used === 0, { what: 'the room to be free' });
+});
+
+test('a blob that the disk took in part is stored past it when its first upload fails', async () => {
+  await using rig = await createRig(sites, { spool: fullDisk(size / 2, 'ENOSPC'), store: { pauses: [0] } });
+  const content = await pushed('disk full, first upload fails');
+  const gate = createGate();
+  sites.localRelay.rules.push({ match: ({ method }) => method === 'POST', gate, answer: { status: 500 }, times: 1 });
+  const filling = rig.filler.fill('room/app', digestOf(content), 'background');
+  await waitFor(() => gate.arrived === 1 && rig.count('flights_total', { result: 'spilled' }) === 1, { what: 'both' });
+  gate.open();
+  expect(await filling).toMatchObject({ kind: 'found' });
+  expect(rig.count('digest_mismatches_total')).toBe(0);
 });
 
 test('wrong bytes behind a disk that is full in the middle are found all the same', async () => {
