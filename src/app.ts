@@ -9,6 +9,7 @@ import type { ProxyDeps, ProxyOptions } from './proxy/deps.ts';
 import { sendError } from './proxy/error-reply.ts';
 import { createLocalAgent } from './proxy/local.ts';
 import { addPullRoutes, isV2 } from './proxy/routes.ts';
+import { addWebhookRoute, type WebhookDeps } from './replication/webhook.ts';
 import { addHealthRoute, addStatusRoutes, type StatusDeps } from './status/routes.ts';
 
 /** What the instances are made of. */
@@ -19,6 +20,8 @@ export interface AppDeps {
   /** The local registry and our own agent for it. */
   readonly secondary: { readonly origin: string; readonly dispatcher: Dispatcher };
   readonly trustedProxies: readonly string[];
+  /** Without it there is no webhook. */
+  readonly webhook?: WebhookDeps | undefined;
 }
 
 // Tokens for many repositories are long; Node's own limit of 16 KiB cuts them off.
@@ -102,6 +105,7 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
     disableRequestLogging: true,
   });
   addPullRoutes(app, deps.proxy, deps.proxyOptions);
+  if (deps.webhook) addWebhookRoute(app, deps.webhook);
   addHealthRoute(app);
   return app;
 }

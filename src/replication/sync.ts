@@ -1,4 +1,5 @@
 // Syncing one row: what the primary says of the reference now is what has to be here, whatever marked the row.
+import { LRUCache } from 'lru-cache';
 import { createSlots } from '../lib/slots.ts';
 import { isDigest, type Digest } from '../oci/digest.ts';
 import type { Reference } from '../oci/reference.ts';
@@ -41,10 +42,19 @@ function failure(what: string, answer: Exclude<Answer<unknown>, { kind: 'found' 
   return new CopyFailed(what, answer.kind === 'unavailable' ? answer.reason : answer.kind);
 }
 
+// Distribution tells of a push before it has written the tag: right after the event the primary may still say 404, give
+// what the tag meant before, or fail. A tag is looked at again this long (ms) after the event that marked it …
+const SETTLED_AFTER = 1_000;
+// … and a 404 counts only this long after it; until then it is asked again in these steps.
+const GONE_AFTER = 5_000;
+const GONE_STEP = 200;
+
 /** @see Sync */
 export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
   const { primary, secondary, rows, copy, remover, clock = Date.now } = deps;
   const { timeout = 30_000, readOnlyPause = 30_000, removalShare, removalMin = 10 } = options;
+  // What a row was synced to while its event was young: if that is still so, there is nothing to copy.
+  const young = new LRUCache<number, Extract<Outcome, { kind: 'synced' }>>({ max: 10_000, ttl: 60_000 });
   // Removals go one by one: the limit is read before each, and must count the one before.
   const oneByOne = createSlots(1);
 
@@ -70,12 +80,18 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
     return needing;
   }
 
+  /** Events of a deleted blob look like those of a manifest; asked for as a manifest, a linked blob is a 500. */
+  async function isBlob(registry: Registry, name: string, reference: Reference): Promise<boolean> {
+    return 'digest' in reference && (await registry.blobs.head(name, reference.digest, timeout)).kind === 'found';
+  }
+
   /** The primary has said 404 for this very reference. */
   async function remove(row: Row, reference: Reference): Promise<Outcome> {
     const { repository: name } = row;
     if (deps.removals() === 'off') return { kind: 'gone', isRemoval: false };
     const here = await secondary.manifests.head(name, reference, timeout);
-    if (here.kind === 'missing') return { kind: 'gone', isRemoval: false };
+    if (here.kind === 'missing' || (await isBlob(secondary, name, reference)))
+      return { kind: 'gone', isRemoval: false };
     if (here.kind !== 'found') throw failure('what is to be removed', here);
     const done = await oneByOne.take({ priority: 'on-demand' });
     try {
@@ -84,8 +100,11 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
       else {
         // A digest takes all its tags along: each of them has to go by itself first.
         const tags = await tagsThatNeed(name, reference.digest);
-        if (tags.length > 0)
+        if (tags.length > 0) {
+          const marks = tags.map((tag) => ({ repository: name, reference: tag, priority: row.priority }));
+          await rows.mark(marks, clock());
           throw new CopyFailed(`manifest ${reference.digest}`, `still tagged here: ${tags.join(', ')}`);
+        }
         await remover.removeManifest(name, reference.digest);
       }
       deps.onRemoved(name, here.value.digest);
@@ -98,8 +117,20 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
   async function syncReference(row: Row, reference: Reference): Promise<Outcome> {
     const { repository: name } = row;
     const there = await primary.manifests.head(name, reference, timeout);
-    if (there.kind === 'missing') return remove(row, reference);
+    const age = row.eventAt === undefined ? Infinity : clock() - row.markedAt;
+    if (there.kind === 'missing') {
+      return age < GONE_AFTER ? { kind: 'released', nextAttempt: clock() + GONE_STEP } : remove(row, reference);
+    }
+    if (there.kind !== 'found' && (await isBlob(primary, name, reference))) return { kind: 'gone', isRemoval: false };
     if (there.kind !== 'found') throw failure('the primary', there);
+    const before = young.get(row.id);
+    const outcome = before?.digest === there.value.digest ? before : await bring(name, reference);
+    if (outcome.kind !== 'synced' || age >= SETTLED_AFTER) return outcome;
+    young.set(row.id, outcome);
+    return { kind: 'released', nextAttempt: row.markedAt + SETTLED_AFTER };
+  }
+
+  async function bring(name: string, reference: Reference): Promise<Outcome> {
     const result = await copy(name, reference);
     if (result.kind === 'synced') return { kind: 'synced', digest: result.digest, bytes: result.bytes };
     if (result.kind === 'unsupported') return { kind: 'unsupported', error: result.reason };

@@ -43,7 +43,7 @@ export interface Worker {
 const STORE_PAUSE = 1_000;
 
 // Retries (ms): exponential with jitter, capped, so that one broken tag costs some thirty attempts a day, not thousands.
-const RETRY_FIRST = 2_000;
+const RETRY_FIRST = 500;
 const RETRY_MAX = 3_600_000;
 
 /** When a row whose `attempts`-th attempt failed is due again. */
