@@ -85,14 +85,25 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
     return 'digest' in reference && (await registry.blobs.head(name, reference.digest, timeout)).kind === 'found';
   }
 
+  /** Marks tags that nobody looks at yet. */
+  async function lookAt(name: string, tags: readonly string[], row: Row): Promise<void> {
+    for (const tag of tags) {
+      const known = await rows.find(name, tag);
+      if (known && known.state !== 'synced') continue;
+      await rows.mark([{ repository: name, reference: tag, priority: row.priority }], clock());
+    }
+  }
+
   /** The primary has said 404 for this very reference. */
   async function remove(row: Row, reference: Reference): Promise<Outcome> {
     const { repository: name } = row;
     if (deps.removals() === 'off') return { kind: 'gone', isRemoval: false };
     const here = await secondary.manifests.head(name, reference, timeout);
-    if (here.kind === 'missing' || (await isBlob(secondary, name, reference)))
-      return { kind: 'gone', isRemoval: false };
-    if (here.kind !== 'found') throw failure('what is to be removed', here);
+    if (here.kind === 'missing') return { kind: 'gone', isRemoval: false };
+    if (here.kind !== 'found') {
+      if (await isBlob(secondary, name, reference)) return { kind: 'gone', isRemoval: false };
+      throw failure('what is to be removed', here);
+    }
     const done = await oneByOne.take({ priority: 'on-demand' });
     try {
       if (!(await mayRemove(row))) return { kind: 'held' };
@@ -101,8 +112,7 @@ export function createSync(deps: SyncDeps, options: SyncOptions): Sync {
         // A digest takes all its tags along: each of them has to go by itself first.
         const tags = await tagsThatNeed(name, reference.digest);
         if (tags.length > 0) {
-          const marks = tags.map((tag) => ({ repository: name, reference: tag, priority: row.priority }));
-          await rows.mark(marks, clock());
+          await lookAt(name, tags, row);
           throw new CopyFailed(`manifest ${reference.digest}`, `still tagged here: ${tags.join(', ')}`);
         }
         await remover.removeManifest(name, reference.digest);
