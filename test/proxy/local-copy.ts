@@ -33,7 +33,8 @@ export async function hasLocalBlob(site: ProxySite, repository: string, digest: 
     headers: { authorization: `Bearer ${token}` },
   });
   await body.dump();
-  return statusCode === 200;
+  // A registry that redirects to its storage has looked.
+  return statusCode === 200 || statusCode === 307;
 }
 
 /** Waits until the local registry has this digest for a reference. */
