@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path';
 import { createClientHome, type ClientHome } from '../test/support/client-home.ts';
 import { startProcess, waitUntilReady, type ServerProcess } from '../test/support/process.ts';
+import type { RegistryNotifications } from '../test/support/registry.ts';
 import { startSites, type Sites } from '../test/support/sites.ts';
 import { freePort, tempDir } from '../test/support/tool.ts';
 import { expectThat } from './demo-report.ts';
@@ -18,6 +19,8 @@ export interface Stage {
   readonly adminHost: string;
   readonly primaryHost: string;
   readonly client: ClientHome;
+  /** What the primary registry is told to notify the proxy with. */
+  readonly notifications: RegistryNotifications;
   /** A scratch directory for images. */
   readonly scratch: string;
 }
@@ -49,8 +52,14 @@ export async function setTheStage(stack: AsyncDisposableStack): Promise<Stage> {
   const sites = stack.adopt(await startSites({ users, projects }), (started) => started.close());
   const [proxyHost, adminHost] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
   const primaryHost = `127.0.0.1:${sites.primary.port}`;
+  const eventsToken = 'demo-events-token';
+  const notifications = {
+    url: `http://${proxyHost}/api/v4/container_registry_event/events`,
+    headers: { Authorization: [eventsToken] },
+  };
   const settings = {
     ...sites.env(),
+    GEO_EVENTS_TOKEN: eventsToken,
     GEO_SITE_NAME: 'demo',
     GEO_LISTEN: proxyHost,
     GEO_ADMIN_LISTEN: adminHost,
@@ -61,5 +70,5 @@ export async function setTheStage(stack: AsyncDisposableStack): Promise<Stage> {
   const proxy = stack.adopt(startProxy(settings), stopProxy);
   const isHealthy = async (): Promise<boolean> => (await fetch(`http://${proxyHost}/healthz`)).ok;
   await waitUntilReady(proxy, isHealthy, `the proxy at ${proxyHost}`);
-  return { sites, proxy, proxyHost, adminHost, primaryHost, client, scratch };
+  return { sites, proxy, proxyHost, adminHost, primaryHost, client, notifications, scratch };
 }

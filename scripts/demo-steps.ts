@@ -20,10 +20,14 @@ async function pull({ client, scratch, proxyHost }: Stage): Promise<string> {
 }
 
 /** Builds an image that says `message` and pushes it to the primary registry with skopeo. */
-async function pushToPrimary({ client, scratch, primaryHost }: Stage, message: string): Promise<Manifest> {
+async function pushToPrimary(
+  { client, scratch, primaryHost }: Stage,
+  message: string,
+  name = image,
+): Promise<Manifest> {
   const { reference, manifest } = await createOciLayout({ dir: await mkdtemp(join(scratch, 'built-')), message });
   const copy = ['copy', '--quiet', '--dest-tls-verify=false', '--dest-creds', `${user}:${password}`];
-  await client.runOrThrow('skopeo', ...copy, reference, `docker://${primaryHost}/${image}`);
+  await client.runOrThrow('skopeo', ...copy, reference, `docker://${primaryHost}/${name}`);
   return manifest;
 }
 
@@ -36,13 +40,13 @@ async function copiesDone({ adminHost }: Stage): Promise<number> {
 }
 
 /** Asks a registry or the proxy for the image's tag itself, with a token of the token service. */
-async function headTag({ sites }: Stage, url: string, accept: string): Promise<Response> {
-  const headers = { accept, authorization: `Bearer ${sites.pullToken(repository)}` };
-  return fetch(`${url}/v2/${repository}/manifests/1.0`, { method: 'HEAD', headers });
+async function headTag({ sites }: Stage, url: string, accept: string, name = repository): Promise<Response> {
+  const headers = { accept, authorization: `Bearer ${sites.pullToken(name)}` };
+  return fetch(`${url}/v2/${name}/manifests/1.0`, { method: 'HEAD', headers });
 }
 
-async function holdsTag(stage: Stage, registry: Registry, manifest: Manifest): Promise<boolean> {
-  const response = await headTag(stage, registry.url, manifest.mediaType);
+async function holdsTag(stage: Stage, registry: Registry, manifest: Manifest, name = repository): Promise<boolean> {
+  const response = await headTag(stage, registry.url, manifest.mediaType, name);
   return response.headers.get('docker-content-digest') === manifest.digest;
 }
 
@@ -89,7 +93,8 @@ async function showPrimaryGone(stage: Stage, pushed: Manifest): Promise<void> {
   expectThat(status === 200 && headers.has('warning'), `a HEAD of the tag gave ${status} without a warning`);
   detail(`Warning: ${headers.get('warning')}`);
   detail('(a client without a token still needs the token service: on a GitLab secondary that is the primary site)');
-  await sites.primary.start();
+  // From now on the primary tells of its pushes; before, the pulls above were to find an empty secondary.
+  await sites.primary.start({ notifications: stage.notifications });
   const isFresh = async (): Promise<boolean> => {
     return !(await headTag(stage, `http://${proxyHost}`, pushed.mediaType)).headers.has('warning');
   };
@@ -118,6 +123,18 @@ async function showMovedTag(stage: Stage, before: Manifest): Promise<void> {
   detail(`${readableTraffic(stage.sites.relay.requests)}: the busybox layer was here`);
 }
 
+/** Nobody pulls: the primary's notification brings the image here. */
+async function showReplication(stage: Stage): Promise<void> {
+  const name = 'demo/notified';
+  step(`Another image is pushed to the primary, and nobody pulls it: ${stage.primaryHost}/${name}:1.0`);
+  const pushed = await pushToPrimary(stage, 'notified', `${name}:1.0`);
+  const begin = performance.now();
+  const isHere = (): Promise<boolean> => holdsTag(stage, stage.sites.secondary, pushed, name);
+  await waitFor(isHere, { what: 'the image to be replicated', timeout: 20_000 });
+  const seconds = ((performance.now() - begin) / 1_000).toFixed(1);
+  detail(`the primary's notification brought it: ${seconds} s after the push the secondary registry has it`);
+}
+
 /** Shows it all; throws at the first step that does not show what it should. */
 export async function showAll(stage: Stage): Promise<void> {
   const pushed = await showMiss(stage);
@@ -125,4 +142,5 @@ export async function showAll(stage: Stage): Promise<void> {
   await showPrimaryGone(stage, pushed);
   await showRefusedPush(stage);
   await showMovedTag(stage, pushed);
+  await showReplication(stage);
 }
