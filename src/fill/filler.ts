@@ -4,9 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { unlessAborted } from '../lib/abort.ts';
 import type { Priority, Slots, Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
-import { found, type Answer, type Failure } from '../registry/answer.ts';
+import { found, type Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { Flight, type FlightDeps } from './flight.ts';
+import { createBeginnings, SHUTTING_DOWN } from './beginning.ts';
 import { createOrigin, whenClosed, type OriginOptions } from './origin.ts';
 import { passing, PassThroughReader, uploadBeside } from './pass-through.ts';
 import { FlightReader, type ReaderOptions } from './reader.ts';
@@ -50,18 +51,6 @@ export interface Filler {
   close(grace: number): Promise<void>;
 }
 
-/** A trip that is about to begin; others wait for it. */
-interface Starting {
-  /** The repository that the primary is asked for; undefined for a file of an earlier run. */
-  readonly name: string | undefined;
-  readonly ticket: Ticket;
-  /** Resolves when the primary is asked, after the wait for a slot. */
-  readonly asked: Promise<void>;
-  readonly trip: Promise<Answer<Trip>>;
-}
-
-const SHUTTING_DOWN: Failure = { kind: 'unavailable', reason: 'shutting down' };
-
 function discard(late: Answer<BlobBody>): void {
   if (late.kind === 'found') late.value.body.destroy();
 }
@@ -72,12 +61,12 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
   const { timeout = 5_000, linger = 10_000, storeAgainAfter = 30_000 } = options;
   const origin = createOrigin(deps, { ...options, timeout });
   const trips = new Map<Digest, Trip>();
-  const starting = new Map<Digest, Starting>();
   const leftovers = new Map<Digest, Leftover>();
   /** Settles when the files of an earlier run are known. */
   let looked: Promise<void> = Promise.resolve();
   const closing = new AbortController();
   const isOpen = (): boolean => !closing.signal.aborted;
+  const beginnings = createBeginnings({ slots, log, isOpen }, { timeout });
 
   const tripDeps: TripDeps = { ...deps, isOpen, onSettled: dropLater, storeAgainAfter };
 
@@ -158,53 +147,9 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     return false;
   }
 
-  /** Whoever waits for a client goes first, also where somebody in the background asked before. */
-  function promote(ticket: Ticket, priority: Priority): void {
-    if (priority !== 'on-demand' || ticket.priority === 'on-demand') return;
-    ticket.priority = 'on-demand';
-    slots.poke();
-  }
-
-  function begin(
-    digest: Digest,
-    name: string | undefined,
-    ticket: Ticket,
-    work: (onAsked: () => void) => Promise<Answer<Trip>>,
-  ): Promise<Answer<Trip>> {
-    const { promise: asked, resolve: onAsked } = Promise.withResolvers<void>();
-    const trip = work(onAsked)
-      .catch((error: unknown): Failure => {
-        if (!isOpen()) return SHUTTING_DOWN;
-        log.error({ repository: name, digest, err: error }, 'blob transfer could not begin');
-        return { kind: 'unavailable', reason: String(error) };
-      })
-      .finally(() => starting.delete(digest));
-    starting.set(digest, { name, ticket, asked, trip });
-    return trip;
-  }
-
   function launch(name: string, digest: Digest, priority: Priority): Promise<Answer<Trip>> {
     const ticket: Ticket = { priority };
-    return begin(digest, name, ticket, (onAsked) => start(name, digest, ticket, onAsked));
-  }
-
-  /** What somebody else's question brings; a client waits for its answer no longer than for one to its own. */
-  async function joined(under: Starting, priority: Priority): Promise<Answer<Trip>> {
-    promote(under.ticket, priority);
-    if (priority === 'background') return under.trip;
-    let timer: NodeJS.Timeout | undefined;
-    const late = under.asked.then(
-      () =>
-        new Promise<Failure>((resolve) => {
-          timer = setTimeout(resolve, timeout, { kind: 'unavailable', reason: `no answer in ${timeout} ms` });
-        }),
-    );
-    return Promise.race([under.trip, late]).finally(() => clearTimeout(timer));
-  }
-
-  /** Whether an answer to one repository is one to another, too: that the primary cannot be asked is. */
-  function isForAll(under: Starting, { kind }: Answer<Trip>): boolean {
-    return under.name !== undefined && (kind === 'unavailable' || kind === 'busy' || kind === 'locked-out');
+    return beginnings.begin(digest, name, ticket, (onAsked) => start(name, digest, ticket, onAsked));
   }
 
   /** The trip of a blob, its flight held for the caller. */
@@ -216,18 +161,18 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
       void takeUpNow(digest);
       const flying = trips.get(digest);
       const isUsable = flying !== undefined && flying.flight.state !== 'failed';
-      const under = starting.get(digest);
+      const under = beginnings.of(digest);
       const answer = isUsable
         ? found(flying)
-        : await (under ? joined(under, priority) : launch(name, digest, priority));
+        : await (under ? beginnings.join(under, priority) : launch(name, digest, priority));
       if (answer.kind !== 'found') {
         // What was said of another repository says nothing about this one.
-        if (under && under.name !== name && !isForAll(under, answer)) continue;
+        if (under && under.name !== name && !beginnings.isForAll(under, answer)) continue;
         return answer;
       }
       const trip = answer.value;
       if (!trip.flight.hold()) continue;
-      promote(trip.ticket, priority);
+      beginnings.promote(trip.ticket, priority);
       const member = await trip.join(name, timeout);
       if (member.kind === 'found') return answer;
       await trip.flight.release();
@@ -298,7 +243,7 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     if (!left || !isOpen()) return;
     leftovers.delete(digest);
     const ticket: Ticket = { priority: 'background' };
-    await begin(digest, undefined, ticket, () => takeUp(left, ticket));
+    await beginnings.begin(digest, undefined, ticket, () => takeUp(left, ticket));
   }
 
   async function look(): Promise<void> {
@@ -324,7 +269,7 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     ]);
     limit.abort();
     closing.abort(new SourceFailed('shutting down'));
-    await Promise.all([...starting.values()].map(({ trip }) => trip));
+    await beginnings.ended();
     await Promise.all([...leftovers.values()].map(({ file }) => file.leave()));
     const left = [...trips.values()];
     trips.clear();

@@ -136,12 +136,14 @@ test('a primary that is away for a while is waited for', async () => {
 test('where nothing comes any more the connection is reset, not ended, and the next pull begins anew', async () => {
   const layer = await pushed('gone for good');
   const chunked = await pushed('gone for good, without a length');
-  site.relay.rules.push(
-    { match: isGet, chunked: true, cutAfter: MiB, times: 1 },
-    { match: isGet, cutAfter: MiB, times: 1 },
-  );
+  const holdGate = createGate();
+  const cut = { holdAfter: MiB, holdGate, cutAfter: MiB, times: 1 };
+  site.relay.rules.push({ match: bodyOf(chunked), chunked: true, ...cut }, { match: bodyOf(layer), ...cut });
   site.relay.rules.push({ match: isGet, cutAfter: 0 });
   const both = [await site.open(`f5/app/blobs/${chunked.digest}`), await site.open(`f5/app/blobs/${layer.digest}`)];
+  expect(both.map(({ statusCode }) => statusCode)).toEqual([200, 200]);
+  await waitFor(() => holdGate.arrived === 2, { what: 'a MiB of each' });
+  holdGate.open();
   for (const response of both) await expect(response.body.arrayBuffer()).rejects.toThrow();
   expect(await isStored(site, 'f5/app', layer)).toBe(false);
   site.relay.reset();

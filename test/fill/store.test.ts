@@ -67,7 +67,12 @@ describe('through the proxy', () => {
     holdGate.open();
     expect(await pulling).toMatchObject({ digest: layer.digest, whole: true });
     await untilStored(site, 'f4/app', layer);
-    expect(site.localRelay.requests.filter(isPut).map(({ state }) => state)).toEqual(['cut', 'complete']);
+    const states = (): string =>
+      site.localRelay.requests
+        .filter(isPut)
+        .map(({ state }) => state)
+        .join();
+    await waitFor(() => states() === 'cut,complete', { what: 'a second upload' });
     expect(site.relay.bodyBytes()).toBe(layer.size);
   });
 

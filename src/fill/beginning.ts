@@ -1,0 +1,90 @@
+// Beginnings: trips that are about to begin, one a blob, and those who wait for them.
+import type { Log } from '../lib/log.ts';
+import type { Priority, Slots, Ticket } from '../lib/slots.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Answer, Failure } from '../registry/answer.ts';
+import type { Trip } from './trip.ts';
+
+/** A trip that is about to begin. */
+export interface Beginning {
+  /** The repository that the primary is asked for; undefined for a file of an earlier run. */
+  readonly name: string | undefined;
+  readonly ticket: Ticket;
+  /** Resolves when the primary is asked, after the wait for a slot. */
+  readonly asked: Promise<void>;
+  /** Never rejects. */
+  readonly trip: Promise<Answer<Trip>>;
+}
+
+/** @see createBeginnings */
+export interface Beginnings {
+  of(digest: Digest): Beginning | undefined;
+  /** Begins; `work` calls `onAsked` when it has a slot. */
+  begin(
+    digest: Digest,
+    name: string | undefined,
+    ticket: Ticket,
+    work: (onAsked: () => void) => Promise<Answer<Trip>>,
+  ): Promise<Answer<Trip>>;
+  /** What somebody else's question brings; a client waits for its answer no longer than for one to its own. */
+  join(under: Beginning, priority: Priority): Promise<Answer<Trip>>;
+  /** Whether an answer to one repository is one to another, too: that the primary cannot be asked is. */
+  isForAll(under: Beginning, answer: Answer<Trip>): boolean;
+  /** Whoever waits for a client goes first, also where somebody in the background asked before. */
+  promote(ticket: Ticket, priority: Priority): void;
+  /** Resolves when all that are under way have begun or failed. */
+  ended(): Promise<void>;
+}
+
+/** What everybody gets who asks while the program ends. */
+export const SHUTTING_DOWN: Failure = { kind: 'unavailable', reason: 'shutting down' };
+
+/** The beginnings of one filler; `timeout` in milliseconds to the primary's headers on a client's behalf. */
+export function createBeginnings(
+  { slots, log, isOpen }: { readonly slots: Slots; readonly log: Log; readonly isOpen: () => boolean },
+  { timeout }: { readonly timeout: number },
+): Beginnings {
+  const under = new Map<Digest, Beginning>();
+
+  function promote(ticket: Ticket, priority: Priority): void {
+    if (priority !== 'on-demand' || ticket.priority === 'on-demand') return;
+    ticket.priority = 'on-demand';
+    slots.poke();
+  }
+
+  function failure(name: string | undefined, digest: Digest, error: unknown): Failure {
+    if (!isOpen()) return SHUTTING_DOWN;
+    log.error({ repository: name, digest, err: error }, 'blob transfer could not begin');
+    return { kind: 'unavailable', reason: String(error) };
+  }
+
+  return {
+    of: (digest) => under.get(digest),
+    begin(digest, name, ticket, work) {
+      const { promise: asked, resolve: onAsked } = Promise.withResolvers<void>();
+      const trip = work(onAsked)
+        .catch((error: unknown) => failure(name, digest, error))
+        .finally(() => under.delete(digest));
+      under.set(digest, { name, ticket, asked, trip });
+      return trip;
+    },
+    async join({ ticket, asked, trip }, priority) {
+      promote(ticket, priority);
+      if (priority === 'background') return trip;
+      let timer: NodeJS.Timeout | undefined;
+      const late = asked.then(
+        () =>
+          new Promise<Failure>((resolve) => {
+            timer = setTimeout(resolve, timeout, { kind: 'unavailable', reason: `no answer in ${timeout} ms` });
+          }),
+      );
+      return Promise.race([trip, late]).finally(() => clearTimeout(timer));
+    },
+    isForAll: ({ name }, { kind }) =>
+      name !== undefined && (kind === 'unavailable' || kind === 'busy' || kind === 'locked-out'),
+    promote,
+    async ended() {
+      await Promise.all([...under.values()].map(({ trip }) => trip));
+    },
+  };
+}
