@@ -173,6 +173,13 @@ export interface RowStore {
   damagedBlobs(limit: number): Promise<readonly BlobRecord[]>;
   forgetBlob(repository: string, digest: Digest): Promise<void>;
 
+  /** Notes that blobs are, or are about to be, in a repository of the secondary; of each a few repositories are kept. */
+  addPlaces(repository: string, digests: readonly Digest[]): Promise<void>;
+  /** Repositories of the secondary in which a blob may be. */
+  placesOf(digest: Digest): Promise<readonly string[]>;
+  /** A blob is not where it was noted. */
+  removePlace(repository: string, digest: Digest): Promise<void>;
+
   /** Keeps an event; beyond 1,000 the oldest go. */
   keepMalformed(event: MalformedEvent): Promise<void>;
   /** The newest first. */

@@ -6,6 +6,9 @@ const BODY_MAX = 64 * 1024;
 /** How many malformed events are kept. */
 export const MALFORMED_MAX = 1_000;
 
+/** How many repositories are kept of a blob. */
+export const PLACES_MAX = 4;
+
 /** How long a removal counts towards the limit, in milliseconds. */
 export const REMOVAL_WINDOW = 24 * 3_600_000;
 

@@ -26,11 +26,11 @@ export function keepContract(create: CreateStore): void {
 
   test('blobs that were not read for long, the oldest first', async () => {
     const store = await create();
-    const other = { ...whole, repository: 'group/other', verifiedAt: 50 };
-    for (const blob of [damaged, whole, other]) await store.putBlob(blob);
-    expect(await store.blobsVerifiedBefore(200, 10)).toEqual([other, whole]);
-    expect(await store.blobsVerifiedBefore(201, 10)).toEqual([other, whole, damaged]);
-    expect(await store.blobsVerifiedBefore(201, 1)).toEqual([other]);
+    const oldest = { ...damaged, repository: 'group/zoo', verifiedAt: 50 };
+    for (const blob of [damaged, whole, oldest]) await store.putBlob(blob);
+    expect(await store.blobsVerifiedBefore(200, 10)).toEqual([oldest, whole]);
+    expect(await store.blobsVerifiedBefore(201, 10)).toEqual([oldest, whole, damaged]);
+    expect(await store.blobsVerifiedBefore(201, 1)).toEqual([oldest]);
   });
 
   test('damaged blobs are listed', async () => {
@@ -91,6 +91,23 @@ export function keepContract(create: CreateStore): void {
     expect(await store.dummies()).toEqual([first, second]);
     await store.removeDummy(first!);
     expect(await store.dummies()).toEqual([second]);
+  });
+
+  test('a blob is where it was noted, until it is not', async () => {
+    const store = await create();
+    await store.addPlaces('group/a', [digest, otherDigest]);
+    await store.addPlaces('group/b', [digest]);
+    await store.addPlaces('group/b', [digest]);
+    expect(await store.placesOf(digest)).toEqual(['group/a', 'group/b']);
+    await store.removePlace('group/a', digest);
+    expect(await store.placesOf(digest)).toEqual(['group/b']);
+    expect(await store.placesOf(otherDigest)).toEqual(['group/a']);
+  });
+
+  test('of a blob that is everywhere a few places are kept', async () => {
+    const store = await create();
+    for (let nth = 0; nth < 20; nth += 1) await store.addPlaces(`group/${nth}`, [digest]);
+    expect(await store.placesOf(digest)).toHaveLength(4);
   });
 
   test.each([['text'], [0], [false], [null], [{ cursor: ['a', 1], at: 5 }]])('the fact %j is kept', async (value) => {

@@ -72,6 +72,12 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (repository, tag, digest)
   ) STRICT, WITHOUT ROWID;
 
+  CREATE TABLE places (
+    digest TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    PRIMARY KEY (digest, repository)
+  ) STRICT, WITHOUT ROWID;
+
   CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
   `,
 ];

@@ -12,6 +12,7 @@ import { keepMalformed, malformed } from './sql/malformed.ts';
 import { markAllUnknown } from './sql/mark-all-unknown.ts';
 import { mark } from './sql/mark.ts';
 import { nextDue } from './sql/next-due.ts';
+import { addPlaces, placesOf, removePlace } from './sql/places.ts';
 import { renew } from './sql/renew.ts';
 import { retry } from './sql/retry.ts';
 import { setVerified } from './sql/set-verified.ts';
@@ -31,6 +32,8 @@ export const WRITES = {
   setVerified,
   putBlob,
   forgetBlob,
+  addPlaces,
+  removePlace,
   keepMalformed,
   addDummy,
   removeDummy,
@@ -49,6 +52,7 @@ export const READS = {
   blobsVerifiedBefore,
   findBlob,
   damagedBlobs,
+  placesOf,
   malformed,
   dummies,
 } satisfies { [Name in keyof RowStore]?: Plain<Name> };
