@@ -10,8 +10,8 @@ export type Protocol = 'HTTP/1.1' | 'HTTP/2';
 export interface Asking {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Bytes of a body of zeros, sent piece by piece as fast as they are taken. */
-  readonly bodySize?: number;
+  /** The body, or how many zeros it has; it is sent piece by piece as fast as it is taken. */
+  readonly body?: string | number;
 }
 
 export interface Opened {
@@ -23,17 +23,22 @@ export interface Opened {
 
 const pieceSize = 64 * 1024;
 
-function* zeros(size: number): Generator<Buffer> {
-  for (let left = size; left > 0; left -= pieceSize) yield Buffer.alloc(Math.min(left, pieceSize));
+function* pieces(body: string | number): Generator<Buffer> {
+  if (typeof body === 'string') yield Buffer.from(body);
+  else for (let left = body; left > 0; left -= pieceSize) yield Buffer.alloc(Math.min(left, pieceSize));
+}
+
+function lengthOf(body: string | number): string {
+  return String(typeof body === 'string' ? Buffer.byteLength(body) : body);
 }
 
 /** Sends the body, if there is one; what is still being sent when the answer has come may fail as it likes. */
-function send(target: Writable, bodySize: number | undefined): void {
-  if (bodySize === undefined) target.end();
-  else pipeline(Readable.from(zeros(bodySize)), target, () => undefined);
+function send(target: Writable, body: string | number | undefined): void {
+  if (body === undefined) target.end();
+  else pipeline(Readable.from(pieces(body)), target, () => undefined);
 }
 
-function openHttp1(nginx: Nginx, path: string, { method = 'GET', headers = {}, bodySize }: Asking): Promise<Opened> {
+function openHttp1(nginx: Nginx, path: string, { method = 'GET', headers = {}, body }: Asking): Promise<Opened> {
   return new Promise((resolve, reject) => {
     const outgoing = requestHttps({
       host: '127.0.0.1',
@@ -46,14 +51,14 @@ function openHttp1(nginx: Nginx, path: string, { method = 'GET', headers = {}, b
       headers: {
         host: `${hostname}:${nginx.httpsPort}`,
         ...headers,
-        ...(bodySize === undefined ? {} : { 'content-length': String(bodySize) }),
+        ...(body === undefined ? {} : { 'content-length': lengthOf(body) }),
       },
     });
     outgoing.once('response', (incoming) => {
       resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: incoming });
     });
     outgoing.on('error', reject);
-    send(outgoing, bodySize);
+    send(outgoing, body);
   });
 }
 
@@ -67,11 +72,7 @@ async function connect(nginx: Nginx): Promise<ClientHttp2Session> {
   return session;
 }
 
-async function openHttp2(
-  nginx: Nginx,
-  path: string,
-  { method = 'GET', headers = {}, bodySize }: Asking,
-): Promise<Opened> {
+async function openHttp2(nginx: Nginx, path: string, { method = 'GET', headers = {}, body }: Asking): Promise<Opened> {
   const session = await connect(nginx);
   const stream = session.request({
     ':method': method,
@@ -81,7 +82,7 @@ async function openHttp2(
   });
   stream.once('close', () => session.close());
   const answered = once(stream, 'response') as Promise<[IncomingHttpHeaders & { ':status'?: number }]>;
-  send(stream, bodySize);
+  send(stream, body);
   const [received] = await answered;
   return { status: received[':status'] ?? 0, headers: received, body: stream };
 }

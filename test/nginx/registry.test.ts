@@ -9,14 +9,16 @@ import { createClientHome } from '../support/client-home.ts';
 import { blob, largeBlob, type Blob } from '../support/content.ts';
 import { createOciLayout } from '../support/oci-layout.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
-import { pushBlob } from '../support/push.ts';
+import { image } from '../support/image.ts';
+import { pushBlob, pushImage } from '../support/push.ts';
 import { repositoryAccess } from '../support/token.ts';
-import { freePort, run, runOrThrow, tempDir, toolPath } from '../support/tool.ts';
+import { freePort, run, runOrThrow, tempDir, toolPath, waitFor } from '../support/tool.ts';
 import { ask, open, type Protocol } from './client.ts';
 import { startNginx, type Nginx } from './site.ts';
 
 const MiB = 1024 * 1024;
 const protocols: Protocol[] = ['HTTP/1.1', 'HTTP/2'];
+const eventsToken = 'a secret of the primary';
 const dev = { user: 'dev', password: 'secret' };
 
 let site: ProxySite;
@@ -25,7 +27,12 @@ let nginx: Nginx;
 beforeAll(async () => {
   const port = await freePort();
   site = await startProxySite({
-    env: { GEO_LISTEN: `127.0.0.1:${port}`, GEO_PUSH_HOST: 'registry.example.com:5050' },
+    env: {
+      GEO_LISTEN: `127.0.0.1:${port}`,
+      GEO_PUSH_HOST: 'registry.example.com:5050',
+      GEO_EVENTS_TOKEN: eventsToken,
+      GEO_REPLICATION: 'on',
+    },
     users: { [dev.user]: dev.password },
     projects: { [dev.user]: { '**': ['pull', 'push'] } },
   });
@@ -77,7 +84,7 @@ describe.each(protocols)('%s over TLS', (protocol) => {
     const { status, headers, body } = await ask(protocol, nginx, '/v2/group/project/blobs/uploads/x', {
       method: 'PATCH',
       headers: { 'content-type': 'application/octet-stream' },
-      bodySize: 20_000_000,
+      body: 20_000_000,
     });
     expect({ status, allow: headers['allow'] }).toEqual({ status: 405, allow: 'GET, HEAD' });
     expect(JSON.parse(body.toString())).toEqual({
@@ -151,6 +158,28 @@ describe.each(protocols)('%s over TLS', (protocol) => {
   });
 });
 
+test('a push to the primary that is announced through nginx arrives without a pull', async () => {
+  const announced = image('announced');
+  await pushImage(site.primaryTarget('announced/project'), 'v1', announced);
+  const event = { action: 'push', target: { repository: 'announced/project', tag: 'v1', digest: announced.digest } };
+  const { status } = await ask('HTTP/1.1', nginx, '/api/v4/container_registry_event/events', {
+    method: 'POST',
+    headers: {
+      authorization: eventsToken,
+      'content-type': 'application/vnd.docker.distribution.events.v1+json',
+    },
+    body: JSON.stringify({ events: [event] }),
+  });
+  expect(status).toBe(200);
+  const { url, token } = site.secondaryTarget('announced/project');
+  const stored = async (): Promise<boolean> => {
+    const headers = { authorization: `Bearer ${token}`, accept: announced.mediaType };
+    const answer = await fetch(`${url}/v2/announced/project/manifests/v1`, { method: 'HEAD', headers });
+    return answer.headers.get('docker-content-digest') === announced.digest;
+  };
+  await waitFor(stored, { what: 'the image in the secondary' });
+});
+
 test('port 80 leads to https', async () => {
   const answer = await fetch(`http://127.0.0.1:${nginx.httpPort}/v2/?n=1`, { redirect: 'manual' });
   expect({ status: answer.status, location: answer.headers.get('location') }).toEqual({
@@ -170,9 +199,9 @@ test('skopeo logs in and pulls through nginx what was just pushed to the primary
   await mkdir(certs);
   await copyFile(nginx.tls.certFile, join(certs, 'ca.crt'));
   const pulled = join(scratch.path, 'pulled');
-  const image = `docker://127.0.0.1:${nginx.httpsPort}/skopeo/project:v1`;
+  const source = `docker://127.0.0.1:${nginx.httpsPort}/skopeo/project:v1`;
   const pull = ['--src-cert-dir', certs, '--src-creds', login];
-  await home.runOrThrow('skopeo', 'copy', ...pull, image, `oci:${pulled}:latest`);
+  await home.runOrThrow('skopeo', 'copy', ...pull, source, `oci:${pulled}:latest`);
   const digests = await runOrThrow('sh', ['-c', 'cd blobs/sha256 && sha256sum *'], { cwd: pulled });
   for (const { digest } of [...layout.manifest.blobs, layout.manifest]) {
     const hex = digest.slice('sha256:'.length);
