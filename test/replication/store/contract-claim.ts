@@ -106,6 +106,7 @@ export function claimContract(create: CreateStore): void {
     await finished(store, 'released', outcomes.released, { priority: PRIORITY.backfill });
     expect(await store.nextDue()).toBe(5_000);
     await store.mark([wish('waits')], 300);
+    await store.mark([wish('waits, too')], 400);
     expect(await store.nextDue()).toBe(300);
   });
 

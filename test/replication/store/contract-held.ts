@@ -75,6 +75,16 @@ export function heldContract(create: CreateStore): void {
     expect(await claimOne(store, { now: 1_010 })).toMatchObject({ isHeld: true, isConfirmed: true });
   });
 
+  test('a held row that was removed, and marked meanwhile, is held no more', async () => {
+    const store = await create();
+    await finished(store, 'v1', outcomes.held);
+    await store.confirmRemovals({}, 900);
+    const row = await claimOne(store);
+    await store.mark([wish('v1')], 1_005);
+    await store.finish('us', row, outcomes.gone, 1_010);
+    expect(await rowOf(store, 'v1')).toMatchObject({ isHeld: false, isConfirmed: false });
+  });
+
   test('only held rows that match are confirmed, each once', async () => {
     const store = await create();
     await finished(store, 'synced', outcomes.synced);

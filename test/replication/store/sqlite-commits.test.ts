@@ -2,7 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { StoreUnavailable } from '../../../src/replication/rows.ts';
-import { writeTogether } from '../../../src/replication/store/sqlite/batch.ts';
+import { writeTogether, type Result, type Run } from '../../../src/replication/store/sqlite/batch.ts';
 import { repository, wish } from './given.ts';
 import { openSqlite, temporaryFile } from './sqlite-files.ts';
 import { watchedThreads } from './watched-threads.ts';
@@ -56,12 +56,38 @@ test('calls beyond what may wait are refused, the others are carried out', async
   await store.mark([wish('v1')], 100);
 });
 
+function failures(results: readonly Result[]): unknown[] {
+  return results.map((result) => ('failure' in result ? result.failure.kind : undefined));
+}
+
+test('when a commit fails no call is said to be done, and the next batch starts afresh', () => {
+  const database = new DatabaseSync(temporaryFile());
+  database.exec('CREATE TABLE p (id INTEGER PRIMARY KEY)');
+  database.exec('CREATE TABLE c (p REFERENCES p DEFERRABLE INITIALLY DEFERRED)');
+  const insert: Run = ({ args }) => database.prepare(`INSERT INTO ${String(args[0])} VALUES (1)`).run().changes;
+  const [orphan, parent] = ['c', 'p'].map((table) => ({ name: 'insert', args: [table] }));
+  expect(failures(writeTogether(database, insert, [orphan!, orphan!]))).toEqual(['refused', 'refused']);
+  expect(writeTogether(database, insert, [orphan!, parent!])).toEqual([{ value: 1 }, { value: 1 }]);
+  expect(database.prepare('SELECT * FROM c').all()).toHaveLength(1);
+  database.close();
+});
+
+test('when the database fails no call of its batch is said to be done', () => {
+  const database = new DatabaseSync(temporaryFile());
+  database.exec('PRAGMA max_page_count = 10; CREATE TABLE t (a)');
+  const insert: Run = ({ args }) => database.prepare('INSERT INTO t VALUES (zeroblob(?))').run(Number(args[0])).changes;
+  const calls = [1, 1_000_000, 1].map((size) => ({ name: 'insert', args: [size] }));
+  expect(failures(writeTogether(database, insert, calls))).toEqual(['unavailable', 'unavailable', 'unavailable']);
+  expect(database.prepare('SELECT * FROM t').all()).toEqual([]);
+  database.close();
+});
+
 test('another process that holds the database for long makes it unavailable, not wrong', () => {
   const file = temporaryFile();
   const [ours, theirs] = [new DatabaseSync(file, { timeout: 0 }), new DatabaseSync(file)];
   ours.exec('CREATE TABLE t (a)');
   theirs.exec('BEGIN IMMEDIATE');
-  const write = (): unknown => ours.prepare('INSERT INTO t VALUES (1)').run().changes;
+  const write: Run = () => ours.prepare('INSERT INTO t VALUES (1)').run().changes;
   const calls = [{ name: 'write', args: [] }];
   expect(writeTogether(ours, write, calls)).toMatchObject([{ failure: { kind: 'unavailable' } }]);
   theirs.exec('COMMIT');
