@@ -10,6 +10,7 @@ import { createMinter } from './auth/mint.ts';
 import { createVerifier } from './auth/verify.ts';
 import type { Config } from './config/config.ts';
 import { matchesRepository } from './config/glob.ts';
+import { parseRepositoryFilter } from './config/repository-filter.ts';
 import { createFiller } from './fill/filler.ts';
 import { Spool } from './fill/spool.ts';
 import { createStore } from './fill/store.ts';
@@ -27,8 +28,11 @@ import { Transport } from './registry/transport.ts';
 import { startReplication } from './replication/replication.ts';
 import { createSqliteStore } from './replication/store/sqlite.ts';
 import { parseRepositories } from './replication/walk.ts';
-import { createCheckReadiness, type Phase } from './status/health.ts';
+import { createAdministration } from './status/administration.ts';
+import { createCheckReadiness, createQuickReadiness, type Phase } from './status/health.ts';
 import { createMetrics } from './status/metrics.ts';
+import { createSnapshot, type Live } from './status/snapshot.ts';
+import { programVersion } from './status/version.ts';
 
 /** A proxy that listens. */
 export interface Proxy {
@@ -177,6 +181,7 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
   );
   const memory = createMemory(config.memoryCache);
   const rows = await createSqliteStore({ file: join(config.dataDir, 'state.db'), log });
+  const isOn = config.replication && config.store;
   const replication = await startReplication(
     {
       primary,
@@ -193,17 +198,18 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
       meter,
     },
     {
-      isOn: config.replication && config.store,
+      isOn,
       primaryUrl: config.primaryUrl.href,
       concurrency: config.replicationConcurrency,
       reconcileInterval: config.reconcileInterval,
       removalShare: config.removalLimit,
     },
   );
-  metrics.watch({
+  const gauges = {
     spoolBytes: () => spool.used,
     breakersOpen: () => ({ primary: primary.client.breaker.isOpen, secondary: secondary.client.breaker.isOpen }),
-  });
+  };
+  metrics.watch(gauges);
 
   const proxy: ProxyDeps = {
     primary,
@@ -237,7 +243,25 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
         : undefined,
   });
   const checkReadiness = createCheckReadiness({ registries: [primary, secondary], phase: () => phase });
-  const admin = createAdminApp(log, { checkReadiness, metrics, adminToken: config.adminToken });
+  const live: Live = {
+    startedAt: Date.now(),
+    checkReadiness: createQuickReadiness(checkReadiness),
+    replication,
+    ...gauges,
+  };
+  const snapshot = createSnapshot(
+    { version: programVersion(), site: config.siteName, rows, live },
+    { isOn, removalShare: config.removalLimit },
+  );
+  const admin = createAdminApp(log, {
+    site: config.siteName,
+    checkReadiness,
+    metrics,
+    administration: createAdministration({ rows, snapshot, replication, log }, { isOn }),
+    rows,
+    parseRepositories: parseRepositoryFilter,
+    adminToken: config.adminToken,
+  });
 
   const reload = (): void => {
     if (keys.reload()) log.info({}, 'other keys are in use');

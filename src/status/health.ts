@@ -1,4 +1,5 @@
 // Health: whether any pull can be answered, and what is wrong meanwhile.
+import { createSingleFlight } from '../lib/single-flight.ts';
 import type { Registry } from '../registry/registry.ts';
 
 /** What `/readyz` says (design: 503 only when starting, draining, or when neither registry answers). */
@@ -45,5 +46,24 @@ export function createCheckReadiness(
     const reasons = troubles.filter((trouble) => trouble !== undefined);
     if (reasons.length === deps.registries.length) return { ready: false, status: 'no registry answers', reasons };
     return { ready: true, status: reasons.length === 0 ? 'ok' : 'degraded', reasons };
+  };
+}
+
+/**
+ * Answers as `check` does where that takes no longer than `patience` ms, else what it answered before: whoever looks at
+ * the status of a site with a registry that hangs must not hang, too.
+ */
+export function createQuickReadiness(check: CheckReadiness, { patience = 250 } = {}): CheckReadiness {
+  const flight = createSingleFlight<Readiness>();
+  let last: Readiness | undefined;
+  return async () => {
+    const asked = flight('', check).then((readiness) => (last = readiness));
+    const before = last;
+    if (before === undefined) return asked;
+    let timer: NodeJS.Timeout | undefined;
+    const known = new Promise<Readiness>((resolve) => {
+      timer = setTimeout(() => resolve(before), patience);
+    });
+    return Promise.race([asked, known]).finally(() => clearTimeout(timer));
   };
 }

@@ -1,6 +1,8 @@
 // Metrics for Prometheus: every counter of lib/meter.ts, and what is read at the moment of the scrape.
 import { collectDefaultMetrics, Counter, Gauge, Registry as Prometheus } from 'prom-client';
 import { COUNTERS, type CounterName, type Meter } from '../lib/meter.ts';
+import { exposeSnapshot } from './gauges.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** Values that are read when Prometheus asks. */
 export interface Gauges {
@@ -12,8 +14,8 @@ export interface Gauges {
 export interface Metrics {
   readonly meter: Meter;
   watch(gauges: Gauges): void;
-  /** The exposition and its content type. */
-  expose(): Promise<{ contentType: string; body: string }>;
+  /** The exposition and its content type; what a snapshot tells is left out where there is none. */
+  expose(snapshot: Snapshot | undefined): Promise<{ contentType: string; body: string }>;
 }
 
 const PREFIX = 'geo_registry_';
@@ -60,6 +62,9 @@ export function createMetrics(site: string): Metrics {
         },
       });
     },
-    expose: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    async expose(snapshot) {
+      const parts = [registry.metrics(), ...(snapshot ? [exposeSnapshot(snapshot, PREFIX)] : [])];
+      return { contentType: registry.contentType, body: (await Promise.all(parts)).join('\n') };
+    },
   };
 }

@@ -1,0 +1,112 @@
+// What people may ask of replication: by the admin API of a running process, or by a command that opened the database.
+import type { Log } from '../lib/log.ts';
+import type { Replication } from '../replication/replication.ts';
+import type { RowFilter, RowStore } from '../replication/rows.ts';
+import { listRows, type RepositoryFilter, type RowPage, type RowQuery } from './row-listing.ts';
+import { runOf, SUSPENDED_FACT, type Run, type TakeSnapshot } from './snapshot.ts';
+
+/** What a backfill answers: one that runs already for these repositories is joined (`started` is false). */
+export interface BackfillAnswer {
+  readonly started: boolean;
+  readonly run: Run | null;
+}
+
+/** How many rows are due again. */
+export interface RetryAnswer {
+  readonly changed: number;
+}
+
+/** How many removals were confirmed, and whether all others still wait, since the primary is another than before. */
+export interface ConfirmAnswer {
+  readonly confirmed: number;
+  readonly suspended: boolean;
+}
+
+/** The questions and orders; without a filter they mean all repositories. Any may throw StoreUnavailable. */
+export interface Administration {
+  readonly snapshot: TakeSnapshot;
+  list(query: RowQuery): Promise<RowPage>;
+  /** Begins to mark all that the primary has. @throws NotNow */
+  backfill(repositories?: RepositoryFilter): Promise<BackfillAnswer>;
+  /** Makes failed and unsupported rows due now. */
+  retry(repositories?: RepositoryFilter): Promise<RetryAnswer>;
+  /** Confirms the removals that wait; without a filter also those that will, since the primary is another than before. */
+  confirmRemovals(repositories?: RepositoryFilter): Promise<ConfirmAnswer>;
+}
+
+/** What was asked cannot be done in this state; the message says why, and what to do. */
+export class NotNow extends Error {}
+
+/** What the orders work on; without `replication` it is a database that nobody else has open. */
+export interface AdministrationDeps {
+  readonly rows: Pick<RowStore, 'list' | 'repositories' | 'retry' | 'confirmRemovals' | 'getFact' | 'setFact'>;
+  readonly snapshot: TakeSnapshot;
+  readonly replication?: Pick<Replication, 'nudge' | 'walks' | 'areRemovalsSuspended' | 'confirmRemovals'>;
+  readonly log: Log;
+  readonly clock?: () => number;
+}
+
+type Change = (filter: RowFilter, now: number) => Promise<number>;
+
+/** @see Administration */
+export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn: boolean }): Administration {
+  const { rows, replication, log, clock = Date.now } = deps;
+  // What the backfill that runs was narrowed to; one that replication began by itself is not.
+  let narrowed: string | undefined;
+
+  async function changeEach(change: Change, repositories: RepositoryFilter | undefined): Promise<number> {
+    if (!repositories) return change({}, clock());
+    const { exact, matches } = repositories;
+    const names = exact === undefined ? (await rows.repositories()).filter(matches) : [exact];
+    let count = 0;
+    for (const repository of names) count += await change({ repository }, clock());
+    return count;
+  }
+
+  async function confirmAll(): Promise<number> {
+    if (replication) return replication.confirmRemovals();
+    await rows.setFact(SUSPENDED_FACT, false);
+    return rows.confirmRemovals({ isHeld: true }, clock());
+  }
+
+  async function isSuspended(): Promise<boolean> {
+    return replication ? replication.areRemovalsSuspended : (await rows.getFact(SUSPENDED_FACT)) === true;
+  }
+
+  return {
+    snapshot: deps.snapshot,
+    list: (query) => listRows(rows, query),
+
+    async backfill(repositories) {
+      if (!replication) throw new NotNow('no process of the proxy answers: start it');
+      if (!isOn) throw new NotNow('replication is off: set GEO_REPLICATION and GEO_STORE to on, and start again');
+      const { walks } = replication;
+      const run = runOf(walks.progress, 'backfill');
+      if (run?.endedAt === null) {
+        if (narrowed === undefined || narrowed === repositories?.text) return { started: false, run };
+        throw new NotNow(`a backfill of ${narrowed} runs since ${run.startedAt}: ask again when it has ended`);
+      }
+      narrowed = repositories?.text;
+      const ended = (): void => {
+        narrowed = undefined;
+      };
+      walks.backfill(repositories?.matches).then(ended, (error: unknown) => {
+        ended();
+        log.error({ reason: (error as Error).message }, 'backfill failed');
+      });
+      return { started: true, run: runOf(walks.progress, 'backfill') };
+    },
+
+    async retry(repositories) {
+      const changed = await changeEach(rows.retry, repositories);
+      replication?.nudge();
+      return { changed };
+    },
+
+    async confirmRemovals(repositories) {
+      const confirmed = await (repositories ? changeEach(rows.confirmRemovals, repositories) : confirmAll());
+      replication?.nudge();
+      return { confirmed, suspended: await isSuspended() };
+    },
+  };
+}

@@ -1,0 +1,78 @@
+// What a snapshot tells, as Prometheus reads it.
+import { Gauge, Registry as Prometheus } from 'prom-client';
+import type { Run, Snapshot } from './snapshot.ts';
+
+/** One gauge: a number, or numbers by the values of its label. */
+interface Reading {
+  readonly help: string;
+  readonly label?: string;
+  readonly values: number | Readonly<Record<string, number>>;
+}
+
+function seconds(time: string): number {
+  return Date.parse(time) / 1000;
+}
+
+function runReadings(runs: Snapshot['replication']['runs']): Record<string, Reading> {
+  const known = Object.entries(runs).filter((entry): entry is [string, Run] => entry[1] !== null);
+  const of = (help: string, value: (run: Run) => number | undefined): Reading => {
+    const values = known.flatMap(([kind, run]) => {
+      const read = value(run);
+      return read === undefined ? [] : [[kind, read] as const];
+    });
+    return { help, label: 'kind', values: Object.fromEntries(values) };
+  };
+  return {
+    replication_run_running: of('Whether a walk over everything runs', (run) => (run.endedAt === null ? 1 : 0)),
+    replication_run_failed: of('Whether the last walk ended early', (run) => (run.error === null ? 0 : 1)),
+    replication_run_start_timestamp_seconds: of('When the last walk began', (run) => seconds(run.startedAt)),
+    replication_run_end_timestamp_seconds: of('When the last walk ended', (run) =>
+      run.endedAt === null ? undefined : seconds(run.endedAt),
+    ),
+    replication_run_repositories: of('Repositories that the walk has come to', (run) => run.repositories),
+    replication_run_repositories_done: of('Repositories that the walk is done with', (run) => run.repositoriesDone),
+    replication_run_tags: of('Tags that the walk has looked at', (run) => run.tags),
+    replication_run_marked: of('Tags that the walk has marked', (run) => run.marked),
+  };
+}
+
+function readings({ version, replication, damaged }: Snapshot): Record<string, Reading> {
+  const { tags, queue, lagMs, bytes, verified, removals, worker, runs, malformedEvents } = replication;
+  return {
+    build_info: { help: 'The version of the program', label: 'version', values: { [version]: 1 } },
+    replication_tags: { help: 'Tags and untagged manifests by state', label: 'state', values: tags },
+    replication_queue: { help: 'Pending ones by who asked', label: 'priority', values: { ...queue } },
+    replication_lag_seconds: { help: 'Age of the oldest event that is not worked off', values: lagMs / 1000 },
+    replication_bytes: { help: 'Body bytes that the copies of what is known brought over', values: bytes },
+    replication_verified: { help: 'Tags and manifests whose blobs were read and hashed', values: verified },
+    replication_removals_held: { help: 'Removals that wait for a person', values: removals.held },
+    replication_removals_last_day: { help: 'Removals of the last 24 hours', values: removals.lastDay },
+    replication_removals_limit: { help: 'Removals in 24 hours that need no person', values: removals.limit },
+    replication_removals_suspended: { help: 'Whether all removals wait', values: removals.suspended ? 1 : 0 },
+    replication_malformed_events: { help: 'Events kept that were not understood', values: malformedEvents },
+    replication_worker_running: { help: 'Tags and manifests that are worked on', values: worker.running },
+    replication_paused: {
+      help: 'Whether replication waits, since the secondary takes no writes',
+      values: worker.pausedUntil === null ? 0 : 1,
+    },
+    replication_damaged_blobs: { help: 'Blobs of the secondary that were found damaged', values: damaged },
+    ...runReadings(runs),
+  };
+}
+
+/** The exposition of a snapshot, each name begun by `prefix`. */
+export async function exposeSnapshot(snapshot: Snapshot, prefix: string): Promise<string> {
+  const registry = new Prometheus();
+  registry.setDefaultLabels({ site: snapshot.site });
+  for (const [name, { help, label, values }] of Object.entries(readings(snapshot))) {
+    const gauge = new Gauge({
+      name: prefix + name,
+      help,
+      labelNames: label === undefined ? [] : [label],
+      registers: [registry],
+    });
+    if (typeof values === 'number') gauge.set(values);
+    else for (const [value, number] of Object.entries(values)) gauge.set({ [label!]: value }, number);
+  }
+  return registry.metrics();
+}

@@ -1,0 +1,111 @@
+// What is asked of the admin API, read strictly: a misspelt filter must not mean everything.
+import type { RowState } from '../replication/rows.ts';
+import type { RepositoryFilter, RowQuery } from './row-listing.ts';
+
+/** What was asked cannot be read: one line that says where, what, and what to give. */
+export class InvalidInput extends Error {}
+
+/** Reads the repositories that are meant. @throws Error that says what is wrong and what is allowed. */
+export type ParseRepositories = (text: string) => RepositoryFilter;
+
+/** A parsed query: a text, or several where the name is repeated. */
+export type Query = Readonly<Record<string, string | readonly string[]>>;
+
+const STATES: readonly RowState[] = ['pending', 'syncing', 'synced', 'failed', 'unsupported'];
+const LIMIT = 100;
+const LIMIT_MAX = 1_000;
+
+function shown(value: unknown): string {
+  return (JSON.stringify(value) ?? 'nothing').slice(0, 200);
+}
+
+function refuseUnknown(names: readonly string[], allowed: readonly string[], where: string): void {
+  const unknown = names.find((name) => !allowed.includes(name));
+  if (unknown === undefined) return;
+  throw new InvalidInput(`${where}: ${shown(unknown)} is unknown; give ${allowed.join(', ')} or nothing`);
+}
+
+function single(query: Query, name: string): string | undefined {
+  const value = query[name];
+  if (value === undefined || typeof value === 'string') return value;
+  throw new InvalidInput(`${name}: given ${value.length} times; give it once`);
+}
+
+function integer(query: Query, name: string, least: number, most: number): number | undefined {
+  const text = single(query, name);
+  if (text === undefined) return undefined;
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  throw new InvalidInput(
+    `${name}: ${shown(text)} is no whole number from ${least} to ${most}; give one or leave it out`,
+  );
+}
+
+function states(query: Query): readonly RowState[] | undefined {
+  const given = query['state'];
+  if (given === undefined) return undefined;
+  return [given].flat().flatMap((text) =>
+    text.split(',').map((word) => {
+      const state = STATES.find((known) => known === word.trim());
+      if (state === undefined) throw new InvalidInput(`state: ${shown(word)} is unknown; give ${STATES.join(', ')}`);
+      return state;
+    }),
+  );
+}
+
+function held(query: Query): boolean | undefined {
+  const text = single(query, 'held');
+  if (text === undefined) return undefined;
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw new InvalidInput(`held: ${shown(text)} is unknown; give true or false, or leave it out`);
+}
+
+function repositories(text: string | undefined, parse: ParseRepositories): RepositoryFilter | undefined {
+  try {
+    return text === undefined ? undefined : parse(text);
+  } catch (error) {
+    throw new InvalidInput(`repository: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** The query of a listing: `state`, `repository`, `held`, `after`, `limit` (100 unless given). @throws InvalidInput */
+export function parseRowQuery(query: Query, parse: ParseRepositories): RowQuery {
+  refuseUnknown(Object.keys(query), ['state', 'repository', 'held', 'after', 'limit'], 'query');
+  const given = {
+    states: states(query),
+    held: held(query),
+    repositories: repositories(single(query, 'repository'), parse),
+    after: integer(query, 'after', 0, Number.MAX_SAFE_INTEGER),
+  };
+  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return { ...known, limit: integer(query, 'limit', 1, LIMIT_MAX) ?? LIMIT };
+}
+
+function repositoryOfBody(body: string): string | undefined {
+  if (body.trim() === '') return undefined;
+  const example = 'give {"repository":"group/project"}, or nothing';
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch (cause) {
+    throw new InvalidInput(`body: it is no JSON; ${example}`, { cause });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new InvalidInput(`body: ${shown(value)} is no object; ${example}`);
+  }
+  refuseUnknown(Object.keys(value), ['repository'], 'body');
+  const { repository } = value as { repository?: unknown };
+  if (repository === undefined || typeof repository === 'string') return repository;
+  throw new InvalidInput(`body: repository: ${shown(repository)} is no text; ${example}`);
+}
+
+/** The repositories of an order: `repository` in the query or in a JSON body, undefined for all. @throws InvalidInput */
+export function parseOrder(query: Query, body: unknown, parse: ParseRepositories): RepositoryFilter | undefined {
+  refuseUnknown(Object.keys(query), ['repository'], 'query');
+  const inQuery = single(query, 'repository');
+  const inBody = repositoryOfBody(typeof body === 'string' ? body : '');
+  if (inQuery !== undefined && inBody !== undefined) {
+    throw new InvalidInput('repository: given in the query and in the body; give it once');
+  }
+  return repositories(inQuery ?? inBody, parse);
+}

@@ -1,0 +1,123 @@
+// The sections of the status page that are there only when something needs a person.
+import type { BlobRecord, MalformedEvent } from '../replication/rows.ts';
+import { counted, countText } from './figures.ts';
+import { html, type Html } from './html.ts';
+import { name, table, time } from './page-parts.ts';
+import type { ListedRow, RowPage } from './row-listing.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** What the page shows; lists are as long as they are worth reading. */
+export interface PageData {
+  readonly snapshot: Snapshot;
+  readonly failed: RowPage;
+  readonly held: RowPage;
+  readonly damaged: readonly BlobRecord[];
+  readonly malformed: readonly MalformedEvent[];
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+function more(page: RowPage, query: string): Html | undefined {
+  if (page.next === null) return undefined;
+  return html`<p><a href="/api/replication?${query}&amp;after=${page.next}">more</a></p>`;
+}
+
+function failedRow({ repository, reference, error, attempts, nextAttemptAt }: ListedRow, now: number): Html {
+  return html`<tr>
+    <td class="name">${name(repository, reference)}</td>
+    <td class="reason"><bdi>${error ?? ''}</bdi></td>
+    <td class="number">${countText(attempts)}</td>
+    <td>${time(nextAttemptAt, now)}</td>
+  </tr>`;
+}
+
+/** What failed, and why. */
+export function failedSection({ failed, snapshot, now }: PageData): Html | undefined {
+  if (failed.rows.length === 0) return undefined;
+  const rows = failed.rows.map((row) => failedRow(row, now));
+  return html`<section class="bad">
+    <h2>${counted(snapshot.replication.tags.failed, 'failed tag or manifest', 'failed tags and manifests')}</h2>
+    <p>
+      They are tried again by themselves, after pauses up to an hour. At once: <code>geo-registry-proxy retry</code>
+    </p>
+    ${table(['image', 'reason', 'attempts', 'next'], rows)}${more(failed, 'state=failed')}
+  </section>`;
+}
+
+/** Removals that wait for a person, and what to do. */
+export function heldSection({ held, snapshot, now }: PageData): Html | undefined {
+  const { held: count, limit, suspended } = snapshot.replication.removals;
+  const waiting = held.rows.filter(({ confirmed }) => !confirmed);
+  if (waiting.length === 0 && !suspended) return undefined;
+  const why = suspended
+    ? 'The primary is another than before (GEO_PRIMARY_URL), so all removals wait.'
+    : `More were due than ${countText(limit)} in 24 hours (GEO_REMOVAL_LIMIT), so these wait.`;
+  const rows = waiting.map(
+    ({ repository, reference, markedAt }) =>
+      html`<tr>
+        <td class="name">${name(repository, reference)}</td>
+        <td>${time(markedAt, now)}</td>
+      </tr>`,
+  );
+  return html`<section class="warn">
+    <h2>${counted(count, 'removal')} on hold</h2>
+    <p>
+      ${why} The primary says that it does not have these any more. If that is right:
+      <code>geo-registry-proxy confirm-removals</code>, for some of them with <code>--repository group/project</code>.
+      If it is not, do nothing: what the primary has again is kept.
+    </p>
+    ${rows.length > 0 && table(['image', 'marked'], rows)}${more(held, 'held=true')}
+  </section>`;
+}
+
+/** Blobs that were found damaged, and how to mend them. */
+export function damagedSection({ damaged, snapshot, now }: PageData): Html | undefined {
+  if (damaged.length === 0) return undefined;
+  const rows = damaged.map(
+    ({ repository, digest, verifiedAt }) =>
+      html`<tr>
+        <td class="name">${name(repository, digest)}</td>
+        <td>${time(new Date(verifiedAt).toISOString(), now)}</td>
+      </tr>`,
+  );
+  return html`<section class="bad">
+    <h2>${counted(snapshot.damaged, 'damaged blob')}</h2>
+    <p>
+      Clients get them from the primary. A registry does not overwrite a file that exists: remove the blob's
+      <code>data</code> file from the local registry's storage; then it is brought again.
+    </p>
+    ${table(['blob', 'read'], rows)}
+  </section>`;
+}
+
+/** Events that could not be understood. */
+export function malformedSection({ malformed, snapshot, now }: PageData): Html | undefined {
+  if (malformed.length === 0) return undefined;
+  const rows = malformed.map(
+    ({ at, reason }) =>
+      html`<tr>
+        <td>${time(new Date(at).toISOString(), now)}</td>
+        <td class="reason"><bdi>${reason}</bdi></td>
+      </tr>`,
+  );
+  return html`<section class="warn">
+    <h2>${counted(snapshot.replication.malformedEvents, 'event')} not understood</h2>
+    <p>What they told of is found by the next comparison. The newest:</p>
+    ${table(['came', 'reason'], rows)}
+  </section>`;
+}
+
+/** What is wrong with the site now. */
+export function troubleSection({ snapshot, now }: PageData): Html | undefined {
+  const { pausedUntil } = snapshot.replication.worker;
+  const paused =
+    pausedUntil !== null &&
+    html`<li>the local registry takes no writes; replication goes on ${time(pausedUntil, now)}</li>`;
+  if (snapshot.reasons.length === 0 && !paused) return undefined;
+  return html`<section class="${snapshot.ready ? 'warn' : 'bad'}">
+    <h2>Trouble</h2>
+    <ul>
+      ${snapshot.reasons.map((reason) => html`<li>${reason}</li>`)}${paused}
+    </ul>
+  </section>`;
+}

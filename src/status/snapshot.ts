@@ -1,0 +1,188 @@
+// The snapshot: one look at everything, which the page, the API, the command line and the metrics share.
+import type { Replication } from '../replication/replication.ts';
+import type { Progress } from '../replication/reconcile.ts';
+import type { Counts, RowState, RowStore } from '../replication/rows.ts';
+import type { CheckReadiness, Readiness } from './health.ts';
+
+/** A walk over everything, as JSON. */
+export interface Run {
+  readonly startedAt: string;
+  /** null while it runs. */
+  readonly endedAt: string | null;
+  readonly repositories: number;
+  readonly repositoriesDone: number;
+  /** Tags that were looked at, and those of them that were marked for the workers. */
+  readonly tags: number;
+  readonly marked: number;
+  /** Why it ended early. */
+  readonly error: string | null;
+}
+
+/**
+ * The answer of `GET /api/status`; these names are stable. Times are ISO 8601 in UTC, `…Ms` milliseconds, `…Bytes` and
+ * `bytes` bytes, null what is not known or not so.
+ */
+export interface Snapshot {
+  readonly version: string;
+  readonly site: string;
+  /** What `/readyz` says; `stopped` when only the database was read, since no process answers. */
+  readonly status: Readiness['status'] | 'stopped';
+  /** Whether any pull can be answered. */
+  readonly ready: boolean;
+  /** What is wrong, for people. */
+  readonly reasons: readonly string[];
+  readonly startedAt: string | null;
+  readonly uptimeMs: number | null;
+  readonly replication: {
+    /** `GEO_REPLICATION` and `GEO_STORE`. */
+    readonly on: boolean;
+    /** Rows by state; each is a tag, or a manifest without one. */
+    readonly tags: Readonly<Record<RowState, number>>;
+    /** Pending rows by who asked; held removals are among them. */
+    readonly queue: Counts['queue'];
+    /** The age of the oldest event that is not worked off, and when that came; 0 and null when there is none. */
+    readonly lagMs: number;
+    readonly oldestEventAt: string | null;
+    /** Body bytes that copies brought over. */
+    readonly bytes: number;
+    /** Rows whose blobs were read and hashed. */
+    readonly verified: number;
+    readonly removals: {
+      /** Those that wait for `confirm-removals`. */
+      readonly held: number;
+      readonly lastDay: number;
+      /** How many may be carried out in 24 h without a person (`GEO_REMOVAL_LIMIT`). */
+      readonly limit: number;
+      /** All wait, since the primary is another than before. */
+      readonly suspended: boolean;
+    };
+    /** Rows that this process works on, and until when it claims none, since the secondary takes no writes. */
+    readonly worker: { readonly running: number; readonly pausedUntil: string | null };
+    /** The walk of each kind that runs, else the last one since the start. */
+    readonly runs: Readonly<Record<Progress['kind'], Run | null>>;
+    /** Events that could not be understood, as far as they are kept. */
+    readonly malformedEvents: number;
+  };
+  /** Blobs of the secondary that were found damaged and are not whole again. */
+  readonly damaged: number;
+  /** `open` while a registry is taken for down; null in a stopped process. */
+  readonly breakers: Readonly<Record<'primary' | 'secondary', 'open' | 'closed'>> | null;
+  readonly spoolBytes: number | null;
+}
+
+/** What a running process knows beside the database. */
+export interface Live {
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly checkReadiness: CheckReadiness;
+  readonly replication: Pick<Replication, 'walks' | 'worker' | 'areRemovalsSuspended'>;
+  readonly breakersOpen: () => Readonly<Record<'primary' | 'secondary', boolean>>;
+  readonly spoolBytes: () => number;
+}
+
+/** What a snapshot is taken of; without `live` it is that of a stopped process. */
+export interface SnapshotDeps {
+  readonly version: string;
+  readonly site: string;
+  readonly rows: Pick<RowStore, 'counts' | 'getFact'>;
+  readonly live?: Live;
+  readonly clock?: () => number;
+}
+
+/** Settings that the snapshot tells. */
+export interface SnapshotOptions {
+  readonly isOn: boolean;
+  /** The share of all tags that may be removed in 24 h. */
+  readonly removalShare: number;
+}
+
+/** Takes a snapshot; costs no more than the store's counts. @throws StoreUnavailable */
+export type TakeSnapshot = () => Promise<Snapshot>;
+
+/** The fact that all removals wait for a person. */
+export const SUSPENDED_FACT = 'removals.suspended';
+
+// As many may always be removed, however few tags there are (design, GEO_REMOVAL_LIMIT).
+const REMOVAL_MIN = 10;
+
+const STOPPED = { status: 'stopped', ready: false, reasons: ['no process of the proxy answers'] } as const;
+
+/** A time as JSON has it. */
+export function isoTime(time: number | undefined): string | null {
+  return time === undefined ? null : new Date(time).toISOString();
+}
+
+/** The walk of a kind that runs, else its last one; null for none. */
+export function runOf(progress: readonly Progress[], kind: Progress['kind']): Run | null {
+  const found = progress.find((one) => one.kind === kind);
+  if (!found) return null;
+  const { startedAt, endedAt, repositories, repositoriesDone, tags, marked, error = null } = found;
+  return {
+    startedAt: new Date(startedAt).toISOString(),
+    endedAt: isoTime(endedAt),
+    repositories,
+    repositoriesDone,
+    tags,
+    marked,
+    error,
+  };
+}
+
+function breakersOf({ breakersOpen }: Live): Snapshot['breakers'] {
+  const { primary, secondary } = breakersOpen();
+  return { primary: primary ? 'open' : 'closed', secondary: secondary ? 'open' : 'closed' };
+}
+
+/** @see TakeSnapshot */
+export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: SnapshotOptions): TakeSnapshot {
+  const { version, site, rows, live, clock = Date.now } = deps;
+
+  function replicationOf(counts: Counts, suspended: boolean, now: number): Snapshot['replication'] {
+    const { states, queue, oldestEventAt, bytes, verified, held, removalsLastDay, malformedEvents } = counts;
+    const all = Object.values(states).reduce((sum, count) => sum + count, 0);
+    const progress = live?.replication.walks.progress ?? [];
+    return {
+      on: isOn,
+      tags: states,
+      queue,
+      lagMs: oldestEventAt === undefined ? 0 : Math.max(0, now - oldestEventAt),
+      oldestEventAt: isoTime(oldestEventAt),
+      bytes,
+      verified,
+      malformedEvents,
+      removals: {
+        held,
+        lastDay: removalsLastDay,
+        limit: Math.max(REMOVAL_MIN, Math.floor(all * removalShare)),
+        suspended,
+      },
+      worker: {
+        running: live?.replication.worker.running ?? 0,
+        pausedUntil: isoTime(live?.replication.worker.pausedUntil),
+      },
+      runs: { backfill: runOf(progress, 'backfill'), reconcile: runOf(progress, 'reconcile') },
+    };
+  }
+
+  return async () => {
+    const now = clock();
+    const [{ status, ready, reasons }, counts, suspended] = await Promise.all([
+      live?.checkReadiness() ?? STOPPED,
+      rows.counts(now),
+      live ? live.replication.areRemovalsSuspended : rows.getFact(SUSPENDED_FACT).then((fact) => fact === true),
+    ]);
+    return {
+      version,
+      site,
+      status,
+      ready,
+      reasons,
+      startedAt: isoTime(live?.startedAt),
+      uptimeMs: live ? now - live.startedAt : null,
+      replication: replicationOf(counts, suspended, now),
+      damaged: counts.damagedBlobs,
+      breakers: live ? breakersOf(live) : null,
+      spoolBytes: live ? live.spoolBytes() : null,
+    };
+  };
+}
