@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { image } from '../support/image.ts';
 import { startProxySite, type Answer, type ProxySite } from '../support/proxy.ts';
-import { pushImage } from '../support/push.ts';
+import { deleteManifest, pushBlob, pushImage } from '../support/push.ts';
 import type { RelayRule } from '../support/relay-rule.ts';
 import { calm, pushToBoth } from './local-copy.ts';
 import { answering, notPing, troubles } from './trouble.ts';
@@ -16,10 +16,14 @@ beforeAll(async () => {
   await pushToBoth(site, 'list/both', 'v1', pushed);
   await pushImage(site.primaryTarget('list/both'), 'v2', pushed);
   await pushImage(site.primaryTarget('list/remote'), 'v1', pushed);
+  await pushImage(site.primaryTarget('list/emptied'), 'v1', pushed);
+  await pushImage(site.secondaryTarget('list/here'), 'v1', pushed);
+  await pushBlob(site.primaryTarget('list/layers'), pushed.blobs[0]!);
 });
 afterEach(() => calm(site));
 afterAll(() => site.close());
 
+const atPrimary = ['list/both', 'list/emptied', 'list/layers', 'list/remote'];
 const catalogToken = (): string => site.tokenFor([{ type: 'registry', name: 'catalog', actions: ['*'] }]);
 const catalog = (query = ''): Promise<Answer> => site.ask(`_catalog${query}`, { token: catalogToken() });
 const parsed = ({ body }: Answer): unknown => JSON.parse(body.toString());
@@ -83,6 +87,26 @@ describe('tags', () => {
     expect(parsed(await site.ask('list/both/tags/list'))).toEqual({ name: 'list/both', tags: ['v1'] });
   });
 
+  test('come byte for byte', async () => {
+    const body = '{"name":"list/both" ,\n"tags":["b","a","b"],"child":[],"manifest":{"x":{"tag":["b"]}}}\n';
+    site.relay.rules.push({ match: notPing, answer: { status: 200, headers: json, body } });
+    expect((await site.ask('list/both/tags/list')).body.toString()).toBe(body);
+  });
+
+  test('are null as soon as all are gone', async () => {
+    const list = async (): Promise<unknown> => parsed(await site.ask('list/emptied/tags/list'));
+    expect(await list()).toEqual({ name: 'list/emptied', tags: ['v1'] });
+    await deleteManifest(site.primaryTarget('list/emptied'), pushed.digest);
+    // Distribution's own word for a repository whose tags are all gone.
+    expect(await list()).toEqual({ name: 'list/emptied', tags: null });
+  });
+
+  test('of a repository that only we have, or that has blobs only, are 404 as at the primary', async () => {
+    for (const name of ['list/here', 'list/layers']) {
+      expect(await site.ask(`${name}/tags/list`)).toMatchObject({ status: 404, code: 'NAME_UNKNOWN' });
+    }
+  });
+
   test('of HEAD have no body', async () => {
     const answer = await site.ask('list/both/tags/list', { method: 'HEAD' });
     expect({ status: answer.status, length: answer.body.length }).toEqual({ status: 200, length: 0 });
@@ -130,7 +154,7 @@ describe('pages', () => {
       names.push(...(parsed(answer) as { repositories: string[] }).repositories);
       query = /<\/v2\/_catalog(\?[^>]*)>/.exec(answer.headers['link'] ?? '')?.[1] ?? '';
     }
-    expect(names).toEqual(['list/both', 'list/remote']);
+    expect(names).toEqual(atPrimary);
   });
 
   test.each(['n=-1', 'n=x', 'n=', 'n=1.5', 'n=99999999999999999999'])('of %s are 400', async (query) => {
@@ -168,6 +192,17 @@ describe('referrers', () => {
     expect(site.relay.requests[0]!.path).toBe(`/v2/${path}?artifactType=application%2Fvnd.example`);
   });
 
+  test('that are not filtered do not say that they are', async () => {
+    site.relay.rules.push({ ...giving({ manifests: [] }), match: ofReferrers });
+    const { status, headers } = await site.ask(`${path}?artifactType=x`);
+    expect({ status, filters: headers['oci-filters-applied'] }).toEqual({ status: 200, filters: undefined });
+  });
+
+  test('of what the primary does not know are its 404', async () => {
+    site.relay.rules.push(answering(404, 'NAME_UNKNOWN', { match: ofReferrers }));
+    expect(await site.ask(path)).toMatchObject({ status: 404, code: 'NAME_UNKNOWN' });
+  });
+
   test('are not known where the primary cannot be asked', async () => {
     await site.relay.down();
     expect(await site.ask(path)).toMatchObject({ status: 503, code: 'UNAVAILABLE' });
@@ -185,7 +220,7 @@ describe('referrers', () => {
 
 describe('the catalog', () => {
   test('is the primary’s', async () => {
-    expect(parsed(await catalog())).toEqual({ repositories: ['list/both', 'list/remote'] });
+    expect(parsed(await catalog())).toEqual({ repositories: atPrimary });
   });
 
   test.each([
@@ -197,7 +232,7 @@ describe('the catalog', () => {
     if (rule === 'down') await site.relay.down();
     else site.relay.rules.push({ ...rule });
     const answer = await catalog();
-    expect(parsed(answer)).toEqual({ repositories: ['list/both'] });
+    expect(parsed(answer)).toEqual({ repositories: ['list/both', 'list/here'] });
     expect(answer.headers['warning']).toContain('299');
   });
 });
@@ -207,6 +242,19 @@ test.each(['a list', [1, 2], 'not JSON at all'])('a 200 that is no list, %s, is 
   site.relay.rules.push({ match: notPing, answer: { status: 200, headers: json, body: text } });
   const answer = await site.ask('list/both/tags/list');
   expect(parsed(answer)).toEqual({ name: 'list/both', tags: ['v1'] });
+});
+
+test('a list over 32 MiB is none', async () => {
+  const body = `{"tags":["${'x'.repeat(33 * 1024 * 1024)}"]}`;
+  site.relay.rules.push({ match: notPing, answer: { status: 200, headers: json, body } });
+  const answer = await site.ask('list/both/tags/list');
+  expect(parsed(answer)).toEqual({ name: 'list/both', tags: ['v1'] });
+});
+
+test('with both registries down no list is known', async () => {
+  await Promise.all([site.relay.down(), site.localRelay.down()]);
+  const answers = [await site.ask('list/both/tags/list'), await catalog()];
+  for (const answer of answers) expect(answer).toMatchObject({ status: 503, code: 'UNAVAILABLE' });
 });
 
 test('a list that breaks off is none', async () => {
