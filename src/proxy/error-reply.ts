@@ -5,6 +5,14 @@ import { SourceFailed } from '../fill/source.ts';
 import { ERROR_MEDIA_TYPE, errorBody, OciError } from '../oci/error.ts';
 import { API_VERSION } from './headers.ts';
 
+// As nginx calls it in its log.
+const CLIENT_GONE = 499;
+
+/** The client closed its connection before there was an answer: nobody's fault, and nobody to tell. */
+export function clientGone(): OciError {
+  return new OciError('UNKNOWN', 'the client left before its answer', { status: CLIENT_GONE });
+}
+
 function asOciError(error: unknown): OciError {
   if (error instanceof OciError) return error;
   if (error instanceof DigestMismatch) {
@@ -30,6 +38,8 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
     const log = oci.code === 'UNKNOWN' ? 'error' : 'warn';
     request.log[log]({ status: oci.status, err: oci.cause ?? oci }, oci.message);
   }
+  // Nobody is told, and Fastify says nothing of an answer that cannot go out.
+  if (oci.status === CLIENT_GONE) request.log.info({ path: request.raw.url?.slice(0, 512) }, oci.message);
   // Whatever the handler had set for a success (lengths, digests) is not this answer's.
   for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
   return reply

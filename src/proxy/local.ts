@@ -4,12 +4,12 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { pullAccess } from '../auth/scope.ts';
-import { OciError } from '../oci/error.ts';
 import { RegistryOutage } from '../registry/answer.ts';
 import type { Client } from '../registry/client.ts';
 import type { Patience } from '../registry/patience.ts';
 import { requestOnce } from '../registry/transport.ts';
 import type { Place } from './deps.ts';
+import { clientGone } from './error-reply.ts';
 
 /** The local registry's answer; its body is read or destroyed by whoever gets it. */
 export interface LocalAnswer {
@@ -31,11 +31,6 @@ const PATIENCE = Symbol('patience');
 type LocalHeaders = Record<string, string> & { readonly [PATIENCE]: Patience };
 
 const OUTAGE_STATUS = new Set([502, 503, 504]);
-
-/** The client closed its connection before the local registry answered: nobody's fault, and nobody to tell. */
-function clientGone(): OciError {
-  return new OciError('UNKNOWN', 'the client has left', { status: 499 });
-}
 
 /** Our agent for the local registry in the form that reply-from calls; a request that was given up is never heard of again. */
 export function createLocalAgent(dispatcher: Dispatcher): LocalAgent {
