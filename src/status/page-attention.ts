@@ -26,8 +26,8 @@ function failedRow({ repository, reference, error, attempts, nextAttemptAt }: Li
   return html`<tr>
     <td class="name">${name(repository, reference)}</td>
     <td class="reason"><bdi>${error ?? ''}</bdi></td>
-    <td class="number">${countText(attempts)}</td>
-    <td>${time(nextAttemptAt, now)}</td>
+    <td data-name="attempts">${countText(attempts)}</td>
+    <td data-name="next">${time(nextAttemptAt, now)}</td>
   </tr>`;
 }
 
@@ -56,7 +56,7 @@ export function heldSection({ held, snapshot, now }: PageData): Html | undefined
     ({ repository, reference, markedAt }) =>
       html`<tr>
         <td class="name">${name(repository, reference)}</td>
-        <td>${time(markedAt, now)}</td>
+        <td data-name="marked">${time(markedAt, now)}</td>
       </tr>`,
   );
   return html`<section class="warn">
@@ -77,7 +77,7 @@ export function damagedSection({ damaged, snapshot, now }: PageData): Html | und
     ({ repository, digest, verifiedAt }) =>
       html`<tr>
         <td class="name">${name(repository, digest)}</td>
-        <td>${time(new Date(verifiedAt).toISOString(), now)}</td>
+        <td data-name="read">${time(new Date(verifiedAt).toISOString(), now)}</td>
       </tr>`,
   );
   return html`<section class="bad">
@@ -96,7 +96,7 @@ export function malformedSection({ malformed, snapshot, now }: PageData): Html |
   const rows = malformed.map(
     ({ at, reason }) =>
       html`<tr>
-        <td>${time(new Date(at).toISOString(), now)}</td>
+        <td data-name="came">${time(new Date(at).toISOString(), now)}</td>
         <td class="reason"><bdi>${reason}</bdi></td>
       </tr>`,
   );

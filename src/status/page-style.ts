@@ -22,7 +22,7 @@ header { display: flex; flex-wrap: wrap; align-items: baseline; gap: .25rem .75r
 h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.05rem; margin: 0 0 .5rem; }
 p { margin: .25rem 0; }
-header p, footer, .dim { color: var(--dim); font-size: .875rem; }
+header p, footer, .dim { color: var(--dim); font-size: .875rem; font-weight: 400; }
 header p { flex-basis: 100%; margin: 0; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: .9rem 1rem; margin: 0 0 1rem; }
 .badge { border-radius: 1rem; padding: .1rem .7rem; font-weight: 600; font-size: .9rem; }
@@ -44,9 +44,20 @@ svg .bad { fill: var(--bad); } svg .warn { fill: var(--warn); }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0; border-top: 1px solid var(--line); }
 th { border-top: 0; color: var(--dim); font-weight: 500; white-space: nowrap; }
-td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
+td[data-name] { font-variant-numeric: tabular-nums; white-space: nowrap; }
+dl + .scroll { margin-top: .9rem; }
 td.name { overflow-wrap: anywhere; min-width: 8rem; }
 td.reason { overflow-wrap: anywhere; min-width: 11rem; }
 code { font: .875em ui-monospace, monospace; background: var(--back); border: 1px solid var(--line); border-radius: .3rem; padding: 0 .3rem; overflow-wrap: anywhere; }
 a { color: var(--busy); }
+@media (max-width: 40rem) {
+  main { padding: .6rem; }
+  thead { display: none; }
+  table, tbody, tr, td { display: block; }
+  tr { border-top: 1px solid var(--line); padding: .4rem 0; }
+  td { border: 0; padding: 0; }
+  td.name { font-weight: 500; }
+  td[data-name] { display: inline-block; margin-right: 1rem; }
+  td[data-name]::before { content: attr(data-name) ' '; color: var(--dim); }
+}
 `;

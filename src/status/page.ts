@@ -1,6 +1,6 @@
 // The status page: one HTML document without scripts, forms or anything from elsewhere.
 import { createHash } from 'node:crypto';
-import { bytesText, counted, countText, durationText } from './figures.ts';
+import { bytesText, countText, durationText } from './figures.ts';
 import { html, Html } from './html.ts';
 import {
   damagedSection,
@@ -49,10 +49,8 @@ function share(tags: Snapshot['replication']['tags']): Html {
   return html`<svg class="share" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">${bars}</svg>`;
 }
 
-function replicationSection({ snapshot, now }: PageData): Html {
-  const { replication, damaged } = snapshot;
-  const { tags, lagMs, oldestEventAt, bytes, removals } = replication;
-  const oldest = oldestEventAt === null ? undefined : html`since ${time(oldestEventAt, now)}`;
+function replicationSection({ replication, damaged }: Snapshot): Html {
+  const { tags, lagMs, bytes, removals } = replication;
   return html`<section>
     <h2>Tags and manifests</h2>
     ${share(tags)}
@@ -64,9 +62,9 @@ function replicationSection({ snapshot, now }: PageData): Html {
         fact('failed', countText(tags.failed), tags.failed > 0 && 'bad'),
         fact('unsupported', countText(tags.unsupported), tags.unsupported > 0 && 'warn'),
         fact('damaged blobs', countText(damaged), damaged > 0 && 'bad'),
-        fact('lag', lagMs === 0 ? 'none' : durationText(lagMs), false, oldest),
+        fact('lag', lagMs === 0 ? 'none' : durationText(lagMs)),
         fact('brought over', bytesText(bytes)),
-        fact('removals, 24 h', countText(removals.lastDay), false, `${countText(removals.limit)} need no person`),
+        fact('removals, 24 h', countText(removals.lastDay), false, `limit ${countText(removals.limit)}`),
       ]}
     </dl>
   </section>`;
@@ -75,26 +73,26 @@ function replicationSection({ snapshot, now }: PageData): Html {
 function runRow(kind: string, run: Run | null, now: number): Html {
   if (!run)
     return html`<tr>
-      <td>${kind}</td>
+      <td class="name">${kind}</td>
       <td class="dim" colspan="5">not since the start</td>
     </tr>`;
   const { startedAt, endedAt, repositories, repositoriesDone, tags, marked, error } = run;
-  const ended = endedAt === null ? html`<b>runs</b>` : time(endedAt, now);
+  const ended = endedAt === null ? 'it runs' : time(endedAt, now);
   return html`<tr>
-    <td>${kind}</td>
-    <td>${time(startedAt, now)}</td>
-    <td>${ended}</td>
-    <td class="number">${countText(repositoriesDone)} of ${countText(repositories)}</td>
-    <td class="number">${countText(tags)}, ${countText(marked)} marked</td>
-    <td class="reason">${error ?? ''}</td>
+    <td class="name">${kind}</td>
+    <td data-name="began">${time(startedAt, now)}</td>
+    <td data-name="ended">${ended}</td>
+    <td data-name="repositories">${countText(repositoriesDone)} of ${countText(repositories)}</td>
+    <td data-name="tags">${countText(tags)}, ${countText(marked)} marked</td>
+    <td class="reason"><bdi>${error ?? ''}</bdi></td>
   </tr>`;
 }
 
 function workSection({ snapshot, now }: PageData): Html {
   const { on, queue, worker, runs } = snapshot.replication;
-  const state = on ? `${counted(worker.running, 'row')} worked on` : 'off: only what clients pull is stored';
+  const state = on ? `${countText(worker.running)} worked on now` : 'off: only what clients pull is stored';
   return html`<section>
-    <h2>Replication <span class="dim">${state}</span></h2>
+    <h2>Waiting <span class="dim">${state}</span></h2>
     <dl>
       ${[
         fact('asked by clients', countText(queue.onDemand)),
@@ -103,7 +101,6 @@ function workSection({ snapshot, now }: PageData): Html {
         fact('by backfill', countText(queue.backfill)),
       ]}
     </dl>
-    <p></p>
     ${table(
       ['walk', 'began', 'ended', 'repositories', 'tags', ''],
       [runRow('backfill', runs.backfill, now), runRow('comparison', runs.reconcile, now)],
@@ -151,11 +148,11 @@ export function renderPage(data: PageData): string {
           </header>
           ${[
             troubleSection(data),
+            replicationSection(snapshot),
             heldSection(data),
             failedSection(data),
             damagedSection(data),
             malformedSection(data),
-            replicationSection(data),
             workSection(data),
             siteSection(snapshot),
           ]}
