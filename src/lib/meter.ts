@@ -2,7 +2,7 @@
 
 /** Everything that is counted, with its help text. */
 export const COUNTERS = {
-  pulls_total: 'Answers of the pull API by kind (manifest, blob, …), where they came from and status',
+  pulls_total: 'Answers of the pull API by kind (manifest, blob, …) and where they came from, or why there was none',
   pushes_refused_total: 'Pushes refused',
   stale_answers_total: 'Answers given from the local copy because the primary could not be asked',
   primary_body_bytes_total: 'Body bytes received from the primary',

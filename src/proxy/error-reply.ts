@@ -38,6 +38,9 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
     const log = oci.code === 'UNKNOWN' ? 'error' : 'warn';
     request.log[log]({ status: oci.status, err: oci.cause ?? oci }, oci.message);
   }
+  // Why a token was refused is the log's alone; a request without one is how every login begins.
+  if (oci.status === 401 && oci.cause instanceof Error)
+    request.log.info({ reason: oci.cause.message }, 'token refused');
   // Nobody is told, and Fastify says nothing of an answer that cannot go out.
   if (oci.status === CLIENT_GONE) request.log.info({ path: request.raw.url?.slice(0, 512) }, oci.message);
   // Whatever the handler had set for a success (lengths, digests) is not this answer's.
