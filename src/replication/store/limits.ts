@@ -12,15 +12,21 @@ export const PLACES_MAX = 4;
 /** How long a removal counts towards the limit, in milliseconds. */
 export const REMOVAL_WINDOW = 24 * 3_600_000;
 
+/** NUL ends a text where some drivers read it, and others refuse it; so do halves of characters. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '\uFFFD').toWellFormed();
+}
+
 /** An error's text for people, at most 255 characters. */
 export function clipError(text: string): string {
-  return text.slice(0, ERROR_MAX).toWellFormed();
+  return storable(text.slice(0, ERROR_MAX));
 }
 
 /** At most 64 KiB of a body as UTF-8, no character cut in two. */
 export function clipBody(text: string): string {
-  const bytes = Buffer.from(text);
-  if (bytes.length <= BODY_MAX) return text.toWellFormed();
+  const whole = storable(text);
+  const bytes = Buffer.from(whole);
+  if (bytes.length <= BODY_MAX) return whole;
   let end = BODY_MAX;
   // 10xxxxxx continues a character.
   while ((bytes[end]! & 0xc0) === 0x80) end -= 1;

@@ -51,12 +51,18 @@ export function keepContract(create: CreateStore): void {
 
   test('malformed events are kept, the newest first', async () => {
     const store = await create();
-    const first = { at: 200, reason: 'no JSON', body: '{\0"é' };
+    const first = { at: 200, reason: 'no JSON', body: '{"é' };
     const second = { at: 100, reason: 'no repository', body: '' };
     await store.keepMalformed(first);
     await store.keepMalformed(second);
     expect(await store.malformed(10)).toEqual([second, first]);
     expect(await store.malformed(1)).toEqual([second]);
+  });
+
+  test('what is no text is kept as far as it is one', async () => {
+    const store = await create();
+    await store.keepMalformed({ at: 1, reason: 'a\0b', body: 'c\0d\ud800e' });
+    expect(await store.malformed(1)).toEqual([{ at: 1, reason: 'a\ufffdb', body: 'c\ufffdd\ufffde' }]);
   });
 
   test('of more than 1,000 malformed events the oldest go', async () => {

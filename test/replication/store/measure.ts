@@ -76,14 +76,26 @@ async function fill(store: RowStore): Promise<void> {
   await Promise.all(rows.map((row, index) => store.finish('us', row, outcomes[index % 4]!, 10_000_001)));
 }
 
-async function measureLoad(name: string, delay: number): Promise<void> {
+/** Marks pages of 500 one after the other, as a backfill does, until told to stop. */
+async function backfill(store: RowStore, signal: AbortSignal): Promise<void> {
+  for (let page = 0; !signal.aborted; page += 1) {
+    const marks = Array.from({ length: 500 }, (_, index) => mark(1_000_000 + page * 500 + index, PRIORITY.backfill));
+    await store.mark(marks, page);
+  }
+}
+
+async function measureLoad(name: string, delay: number, isFilling = false): Promise<void> {
   const threads = watchedThreads(delay);
-  const store = await createSqliteStore({ file: join(directory, `load-${delay}.db`), log: silent }, threads.options);
+  const store = await createSqliteStore({ file: join(directory, `${name}.db`), log: silent }, threads.options);
   const loop = monitorEventLoopDelay({ resolution: 1 });
   const before = threads.commits;
   loop.enable();
+  const stop = new AbortController();
+  const filling = isFilling ? backfill(store, stop.signal) : undefined;
   const times = await atRate(2_000, 5, (call) => store.mark([mark(call)], call));
   loop.disable();
+  stop.abort();
+  await filling;
   const commits = threads.commits - before;
   console.log(`mark at 2,000 calls/s, ${name}: ${summary(times)}; ${times.length} calls in ${commits} commits`);
   console.log(`  event loop delay: p99 ${(loop.percentile(99) / 1e6).toFixed(1)} ms`);
@@ -124,4 +136,6 @@ await rate('markAllUnknown', rowCount, () => store.markAllUnknown(40_000_000));
 await store.close();
 await measureLoad('commits as they are', 0);
 await measureLoad('commits 20 ms slower', 20);
+await measureLoad('during a backfill', 0, true);
+await measureLoad('during a backfill, commits 20 ms slower', 20, true);
 rmSync(directory, { recursive: true });

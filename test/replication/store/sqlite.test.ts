@@ -29,8 +29,10 @@ storeContract(async () => {
   const file = join(directory, 'rows.db');
   shared ??= await createSqliteStore({ file, log: silent });
   const database = new DatabaseSync(file);
-  for (const table of ['rows', 'removals', 'blobs', 'malformed', 'dummies', 'facts'])
-    database.exec(`DELETE FROM ${table}`);
+  const tables = database
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    .all();
+  for (const { name } of tables) database.exec(`DELETE FROM ${String(name)}`);
   database.close();
   return { ...shared, close: closeShared };
 });
