@@ -36,8 +36,6 @@ export function refusePush(request: FastifyRequest, reply: FastifyReply, pushHos
     return;
   }
   reply.hijack();
-  // Fastify knows nothing of a hijacked answer's end.
-  request.log.info({ method: request.method, path: request.raw.url?.slice(0, 512), status: 405 }, 'push refused');
   const { raw } = reply;
   raw.writeHead(405, { ...headers, connection: 'close' });
   // The whole answer is out now; only the end of the connection waits.

@@ -118,7 +118,7 @@ export function addStatusRoutes(app: FastifyInstance, deps: StatusDeps): void {
   void app.register(async (scope) => {
     addGuard(scope, guard);
     scope.get('/metrics', async (request, reply) => {
-      const snapshot = await administration.snapshot().catch((error: unknown) => {
+      const snapshot = await administration.snapshot({ asks: false }).catch((error: unknown) => {
         request.log.error({ err: error }, 'metrics without what the database knows');
         return undefined;
       });
