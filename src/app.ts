@@ -44,9 +44,14 @@ function facts(request: FastifyRequest): object {
   };
 }
 
+/** Whether an answer is on its way, as Node's own handler of such errors asks: a second one would end up inside of it. */
+function isAnswering(socket: Socket & { readonly _httpMessage?: { readonly headersSent: boolean } | null }): boolean {
+  return socket._httpMessage?.headersSent === true;
+}
+
 /** Answers what is no HTTP, or too much of it. Nothing of it is logged: it may hold a token. */
 function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (socket.writable && error.code !== 'ECONNRESET') {
+  if (socket.writable && error.code !== 'ECONNRESET' && !isAnswering(socket)) {
     const status = CLIENT_ERRORS[error.code ?? ''] ?? '400 Bad Request';
     const body = errorBody('UNSUPPORTED', 'this is no request that can be read');
     socket.write(
