@@ -4,15 +4,22 @@ import type { Digest } from '../oci/digest.ts';
 import { linksOf, type Manifest } from '../oci/manifest.ts';
 import { isSchema1 } from '../oci/media-types.ts';
 import type { Reference } from '../oci/reference.ts';
-import type { Filler } from '../fill/filler.ts';
+import type { Corrupt, Filler } from '../fill/filler.ts';
 import type { Store } from '../fill/store.ts';
-import type { Answer } from '../registry/answer.ts';
+import type { Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
+import { forEach } from './for-each.ts';
 
 /** How a copy ended. */
 export type CopyResult =
   /** The secondary answered with this digest of the primary's; `bytes` of blobs were brought for it. */
-  | { readonly kind: 'synced'; readonly digest: Digest; readonly bytes: number }
+  | {
+      readonly kind: 'synced';
+      readonly digest: Digest;
+      readonly bytes: number;
+      /** It and all the manifests that it points at. */
+      readonly manifests: readonly Digest[];
+    }
   /** The primary does not have it (any more). */
   | { readonly kind: 'gone' }
   /** The secondary cannot hold it, now or later. */
@@ -20,9 +27,13 @@ export type CopyResult =
 
 /** An image could not be copied now; `reason` in plain words. */
 export class CopyFailed extends Error {
-  constructor(what: string, reason: string) {
+  /** What a registry answered, where that was the reason. */
+  readonly failure: Failure | undefined;
+
+  constructor(what: string, reason: string, failure?: Failure) {
     super(`${what}: ${reason}`);
     this.name = 'CopyFailed';
+    this.failure = failure;
   }
 }
 
@@ -37,6 +48,16 @@ export interface CopyDeps {
   readonly store: Store;
   /** A manifest's bytes where they are in memory: they need not be brought twice. */
   readonly known?: (name: string, digest: Digest) => Manifest | undefined;
+  /** Knows where else in the secondary a blob is. */
+  readonly places?: Places;
+}
+
+/** Where the secondary's blobs are: what is there under any name is not fetched again. */
+export interface Places {
+  /** Notes that a repository has, or is about to have, these blobs. */
+  note(name: string, digests: readonly Digest[]): Promise<void>;
+  /** Links a blob from another repository that has it; false where none has. @throws CopyFailed */
+  link(name: string, digest: Digest): Promise<boolean>;
 }
 
 /** Copies what a reference names. @throws CopyFailed */
@@ -65,40 +86,26 @@ interface Walk {
   bytes: number;
 }
 
-function failed(what: string, answer: Exclude<Answer<unknown>, { kind: 'found' }> | { kind: 'corrupt' }): CopyFailed {
-  return new CopyFailed(what, answer.kind === 'unavailable' ? answer.reason : answer.kind);
-}
-
-/** Works on `width` items at once; the first failure ends it, when what was begun has ended. */
-async function inParallel<T>(items: readonly T[], width: number, work: (item: T) => Promise<void>): Promise<void> {
-  const rest = [...items];
-  const worker = async (): Promise<void> => {
-    for (let item = rest.shift(); item !== undefined; item = rest.shift()) await work(item);
-  };
-  const workers = Array.from({ length: width }, () =>
-    worker().catch((error: unknown) => {
-      rest.length = 0;
-      throw error;
-    }),
-  );
-  const failure = (await Promise.allSettled(workers)).find((result) => result.status === 'rejected');
-  if (failure) throw failure.reason;
+/** The failure that a registry's answer means; `at` which one, for people. */
+export function copyFailure(what: string, answer: Failure | Corrupt, at: 'primary' | 'secondary'): CopyFailed {
+  if (answer.kind === 'corrupt') return new CopyFailed(what, 'the primary gives wrong bytes');
+  return new CopyFailed(what, answer.kind === 'unavailable' ? answer.reason : `${answer.kind} at the ${at}`, answer);
 }
 
 /** @see Copy */
 export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: CopyOptions = {}): Copy {
-  const { primary, secondary, filler, store, known = () => undefined } = deps;
+  const { primary, secondary, filler, store, places, known = () => undefined } = deps;
 
   async function copyBlob(name: string, blob: Descriptor, walk: Walk): Promise<void> {
     const { digest, size = 0 } = blob;
     const here = await store.has(name, digest);
     // Where that can't be said it can't be stored either: nothing is fetched in vain.
-    if (here.kind !== 'found') throw failed(`blob ${digest}`, here);
-    if (here.value) return;
+    if (here.kind !== 'found') throw copyFailure(`blob ${digest}`, here, 'secondary');
+    if (here.value || (await places?.link(name, digest))) return;
     const answer = await filler.fill(name, digest, 'background');
     // 405 is what a registry in maintenance says to writes; a repository that is not stored is not copied.
     if (answer.kind === 'unsupported') throw new SecondaryReadOnly(`blob ${digest}`, 'the secondary takes no writes');
-    if (answer.kind !== 'found') throw failed(`blob ${digest}`, answer);
+    if (answer.kind !== 'found') throw copyFailure(`blob ${digest}`, answer, 'primary');
     walk.bytes += size;
   }
 
@@ -116,7 +123,7 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
     if (answer.kind !== 'found' && isSchema1(manifest.mediaType)) {
       throw new Unsupported('the secondary takes no Docker schema 1 manifests (compatibility.schema1.enabled)');
     }
-    if (answer.kind !== 'found') throw failed(what, answer);
+    if (answer.kind !== 'found') throw copyFailure(what, answer, 'secondary');
     // Synced means that the secondary was asked and answered with the primary's digest.
     if (await isHere(name, reference, manifest.digest)) return;
     throw new CopyFailed(`manifest ${manifest.digest}`, 'the secondary does not give it back');
@@ -127,7 +134,7 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
     if (here) return here;
     const answer = await primary.manifests.get(name, { digest }, timeout);
     if (answer.kind === 'missing') return undefined;
-    if (answer.kind !== 'found') throw failed(`manifest ${digest}`, answer);
+    if (answer.kind !== 'found') throw copyFailure(`manifest ${digest}`, answer, 'primary');
     return answer.value;
   }
 
@@ -144,7 +151,9 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
       if (!seen.has(child.digest)) await copyChild(name, child.digest, walk, depth + 1);
     }
     const blobs = new Map(links.blobs.filter((blob) => !isForeign(blob)).map((blob) => [blob.digest, blob]));
-    await inParallel([...blobs.values()], parallel, (blob) => copyBlob(name, blob, walk));
+    // Before they are there: whatever is stored is known, whenever this process ends.
+    await places?.note(name, [...blobs.keys()]);
+    await forEach(blobs.values(), parallel, (blob) => copyBlob(name, blob, walk));
     return manifest;
   }
 
@@ -158,7 +167,7 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
     const look = (): ReturnType<typeof primary.manifests.head> => primary.manifests.head(name, { tag }, timeout);
     const before = await look();
     if (before.kind === 'missing') return { kind: 'gone' };
-    if (before.kind !== 'found') throw failed(`tag ${tag}`, before);
+    if (before.kind !== 'found') throw copyFailure(`tag ${tag}`, before, 'primary');
     const { digest } = before.value;
     const walk: Walk = { seen: new Set(), bytes: 0 };
     const manifest = await copyTree(name, digest, walk);
@@ -166,8 +175,9 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
     if (manifest && now.kind === 'found' && now.value.digest === digest) {
       await put(name, { tag }, manifest);
       const after = await look();
-      if (after.kind === 'found' && after.value.digest === digest) return { kind: 'synced', digest, bytes: walk.bytes };
-      if (after.kind !== 'found' && after.kind !== 'missing') throw failed(`tag ${tag}`, after);
+      if (after.kind === 'found' && after.value.digest === digest)
+        return { kind: 'synced', digest, bytes: walk.bytes, manifests: [...walk.seen] };
+      if (after.kind !== 'found' && after.kind !== 'missing') throw copyFailure(`tag ${tag}`, after, 'primary');
     }
     // The tag moved meanwhile: what it means now is what has to be here.
     if (moves === MOVES_MAX) throw new CopyFailed(`tag ${tag}`, 'it keeps moving');
@@ -179,7 +189,7 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
     const manifest = await copyTree(name, digest, walk);
     if (!manifest) return { kind: 'gone' };
     await put(name, { digest }, manifest);
-    return { kind: 'synced', digest, bytes: walk.bytes };
+    return { kind: 'synced', digest, bytes: walk.bytes, manifests: [...walk.seen] };
   }
 
   return async (name, reference) => {

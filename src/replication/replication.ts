@@ -1,6 +1,5 @@
 // Replication put together: wishes and walks mark rows, the worker claims them, and what it needs is kept in one place.
-import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Filler } from '../fill/filler.ts';
 import type { Store } from '../fill/store.ts';
 import type { Log } from '../lib/log.ts';
@@ -10,11 +9,18 @@ import type { Manifest } from '../oci/manifest.ts';
 import { referenceText, type Reference } from '../oci/reference.ts';
 import type { Registry } from '../registry/registry.ts';
 import { createCopy } from './copy.ts';
-import { createWalks, type Walks } from './reconcile.ts';
+import { takeOverLeases } from './owner.ts';
+import { createPlaces } from './places.ts';
+import { createWalks, forgetBackfill, type Walks } from './reconcile.ts';
+import { createMarkReferrers } from './referrers.ts';
+import { createRemovals } from './removal.ts';
 import { createRemover } from './remove.ts';
+import { repeat } from './repeat.ts';
 import { PRIORITY, type RowStore } from './rows.ts';
+import { confirmRemovals, isSuspended, noteCompared, notePrimary } from './suspension.ts';
 import { createSync } from './sync.ts';
-import { createWorker, type Worker } from './worker.ts';
+import { createFindTrouble, type Trouble, type TroubleOptions } from './trouble.ts';
+import { createWorker, type Worker, type WorkerOptions } from './worker.ts';
 
 /** What replication is made of. */
 export interface ReplicationDeps {
@@ -31,6 +37,8 @@ export interface ReplicationDeps {
   readonly onRemoved: (name: string, digest: Digest) => void;
   readonly log: Log;
   readonly meter: Meter;
+  /** Milliseconds since the epoch. */
+  readonly clock?: () => number;
 }
 
 /** Times in milliseconds. */
@@ -42,6 +50,9 @@ export interface ReplicationOptions {
   readonly reconcileInterval: number;
   /** The share of all tags that may be removed in 24 h. */
   readonly removalShare: number;
+  /** Knobs of the worker, and of its pauses. */
+  readonly worker?: Pick<WorkerOptions, 'lease' | 'nap'>;
+  readonly trouble?: Pick<TroubleOptions, 'outagePause' | 'readOnlyPause'>;
 }
 
 /** A running replication. */
@@ -52,76 +63,124 @@ export interface Replication {
   nudge(): void;
   readonly walks: Walks;
   readonly worker: Worker;
-  /** Why removals wait for a person, if they do. */
+  /** Whether all removals wait for a person, since the primary is another than before. */
   readonly areRemovalsSuspended: boolean;
-  /** Confirms the removals that wait; answers how many. */
+  /** Confirms the removals that wait; answers how many. @throws NotCompared */
   confirmRemovals(): Promise<number>;
+  /** Ends what it began, for `grace` milliseconds at the most; the rest is taken up by the next start. */
   close(grace: number): Promise<void>;
 }
 
-const PRIMARY = 'primary.url';
-const SUSPENDED = 'removals.suspended';
+/** A fact: everything of the primary was marked once. */
 const BACKFILLED = 'backfill.done';
-const READ_ONLY_PAUSE = 30_000;
+// After a walk or a recovery that failed (ms), doubled with each failure.
+const AGAIN_AFTER = 5_000;
 
 /** Starts the worker, takes up what an earlier run began, and walks in its interval. @throws StoreUnavailable */
 export async function startReplication(deps: ReplicationDeps, options: ReplicationOptions): Promise<Replication> {
-  const { primary, secondary, filler, store, rows, known, isStored, log, meter } = deps;
+  const { primary, secondary, filler, store, rows, known, isStored, log, meter, clock = Date.now } = deps;
   const { isOn, primaryUrl, concurrency, reconcileInterval, removalShare } = options;
-  let isSuspended = await notePrimary(rows, primaryUrl, log);
 
+  await notePrimary({ rows, log, clock }, primaryUrl, () => forgetBackfill(rows));
+  let areRemovalsSuspended = await isSuspended(rows);
   const remover = createRemover({ secondary, store, rows, onDummy: deps.onDummy });
+  // Before anybody is served, whether or not they are removed in this run.
+  await remover.takeUp();
+
+  const findTrouble = createFindTrouble({ primary, secondary }, { ...options.trouble, clock });
+  const markReferrers = createMarkReferrers({ primary, rows, clock });
   const walks = createWalks({
     primary,
     secondary,
     rows,
     listedRepositories: deps.listedRepositories,
     isReplicated: isStored,
+    markReferrers,
+    findTrouble,
     onMarked: () => worker.nudge(),
+    onCompared: () => noteCompared(rows),
     log,
+    clock,
   });
-  const sync = createSync(
+  const removals = createRemovals(
     {
       primary,
       secondary,
       rows,
       remover,
-      copy: createCopy({ primary, secondary, filler, store, known }),
-      markRepository: walks.markRepository,
-      isReplicated: isStored,
-      removals: () => (isOn ? (isSuspended ? 'suspended' : 'on') : 'off'),
-      onReadOnly: () => {
-        log.warn({ pause: READ_ONLY_PAUSE }, 'the secondary takes no writes; replication pauses');
-        worker.pause(READ_ONLY_PAUSE);
-      },
       onRemoved: deps.onRemoved,
+      clock,
+      async mode() {
+        // Another process may have confirmed.
+        areRemovalsSuspended = await isSuspended(rows);
+        if (!isOn) return 'off';
+        return areRemovalsSuspended ? 'suspended' : 'on';
+      },
     },
-    { removalShare, readOnlyPause: READ_ONLY_PAUSE },
+    { share: removalShare },
   );
-  const owner = `${hostname()}/${process.pid}/${randomUUID()}`;
-  const worker: Worker = createWorker({ rows, sync, log, meter, owner }, { concurrency });
+  const places = createPlaces({ primary, secondary, store, rows });
+  const sync = createSync({
+    primary,
+    secondary,
+    copy: createCopy({ primary, secondary, filler, store, known, places }),
+    removals,
+    markReferrers,
+    markRepository: walks.markRepository,
+    isReplicated: isStored,
+    isOn,
+    findTrouble,
+    onTrouble,
+    clock,
+  });
+  const owner = await takeOverLeases(rows, clock());
+  const worker: Worker = createWorker(
+    { rows, sync, onFinished: removals.finished, log, meter, owner, clock },
+    { concurrency, ...options.worker },
+  );
 
-  async function walk(): Promise<void> {
+  function onTrouble({ reason, pause }: Trouble): void {
+    if (worker.pausedUntil === undefined) log.warn({ reason, pause }, 'replication pauses');
+    worker.pause(pause, reason);
+  }
+
+  /** Whether everything was walked over. */
+  async function walk(): Promise<boolean> {
     const isFirst = (await rows.getFact(BACKFILLED)) !== true;
-    const done = await (isFirst ? walks.backfill() : walks.reconcile());
-    if (done.error === undefined && isFirst) await rows.setFact(BACKFILLED, true);
+    if (isFirst && (await walks.backfill()).error === undefined) {
+      await rows.setFact(BACKFILLED, true);
+      return true;
+    }
+    // Where there is no catalog to begin with, what is known is compared all the same.
+    return (await walks.reconcile()).error === undefined && !isFirst;
   }
-  const walking = async (): Promise<void> => {
-    await walk().catch((error: unknown) => log.error({ reason: (error as Error).message }, 'walk failed'));
-  };
 
-  if (isOn) {
-    remover.recover().catch((error: unknown) => {
-      log.warn({ reason: (error as Error).message }, 'a removal that was begun is not finished yet');
-    });
-    void walking();
+  /** Does work until it succeeds, sooner and later; `pause` (ms) after that, or no more. */
+  function persistently(work: () => Promise<boolean>, pause: number | undefined, what: string): Promise<void> {
+    let failures = 0;
+    return repeat(async () => {
+      const isDone = await work().catch((error: unknown) => {
+        log.warn({ reason: (error as Error).message }, what);
+        return false;
+      });
+      failures = isDone ? 0 : failures + 1;
+      if (isDone) return pause;
+      return Math.min(reconcileInterval, AGAIN_AFTER * 2 ** Math.min(failures - 1, 20));
+    }, closing.signal);
   }
-  const timer = isOn ? setInterval(() => void walking(), reconcileInterval).unref() : undefined;
+
+  const closing = new AbortController();
+  const background = isOn
+    ? [
+        persistently(remover.recover, undefined, 'a removal that was begun is not finished yet'),
+        persistently(walk, reconcileInterval, 'walk failed'),
+      ]
+    : [];
 
   return {
     enqueue({ name, reference }) {
       const mark = { repository: name, reference: referenceText(reference), priority: PRIORITY.onDemand };
-      rows.mark([mark], Date.now()).then(worker.nudge, (error: unknown) => {
+      rows.mark([mark], clock()).then(worker.nudge, (error: unknown) => {
         log.error({ ...mark, reason: (error as Error).message }, 'not queued for storing');
       });
     },
@@ -129,31 +188,21 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     walks,
     worker,
     get areRemovalsSuspended() {
-      return isSuspended;
+      return areRemovalsSuspended;
     },
     async confirmRemovals() {
-      await rows.setFact(SUSPENDED, false);
-      isSuspended = false;
-      const count = await rows.confirmRemovals({ isHeld: true }, Date.now());
+      const count = await confirmRemovals(rows, clock());
+      areRemovalsSuspended = false;
       worker.nudge();
       return count;
     },
     async close(grace) {
-      clearInterval(timer);
-      walks.stop();
+      closing.abort();
+      const limit = new AbortController();
+      const timeUp = delay(grace, undefined, { signal: limit.signal }).catch(() => undefined);
+      await Promise.race([Promise.all([walks.stop(), ...background]), timeUp]);
+      limit.abort();
       await worker.close(grace);
     },
   };
-}
-
-/** Another primary makes every row unknown, and removals wait until a person has looked. */
-async function notePrimary(rows: RowStore, url: string, log: Log): Promise<boolean> {
-  const before = await rows.getFact(PRIMARY);
-  if (before !== undefined && before !== url) {
-    const count = await rows.markAllUnknown(Date.now());
-    await rows.setFact(SUSPENDED, true);
-    log.warn({ before, now: url, rows: count }, 'the primary is another: removals wait for confirm-removals');
-  }
-  await rows.setFact(PRIMARY, url);
-  return (await rows.getFact(SUSPENDED)) === true;
 }

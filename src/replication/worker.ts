@@ -1,15 +1,18 @@
 // The worker: claims due rows, works on several at once, renews their leases, and sleeps until there is more to do.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../lib/log.ts';
 import type { Meter } from '../lib/meter.ts';
-import type { Outcome, Row, RowStore } from './rows.ts';
+import { StoreUnavailable, type Outcome, type Row, type RowStore } from './rows.ts';
 
 /** Works on one claimed row. Whatever it throws becomes a failed attempt. */
 export type Sync = (row: Row) => Promise<Outcome>;
 
-/** What a worker is made of. */
+/** What a worker is made of; `clock` in milliseconds since the epoch. */
 export interface WorkerDeps {
   readonly rows: Pick<RowStore, 'claim' | 'renew' | 'finish' | 'nextDue'>;
   readonly sync: Sync;
+  /** Told when a row's outcome is on disk, or never will be. */
+  readonly onFinished?: (row: Row) => void;
   readonly log: Log;
   readonly meter: Meter;
   /** A name that no other worker has, so that leases can be told apart. */
@@ -29,132 +32,180 @@ export interface WorkerOptions {
 export interface Worker {
   /** Looks for due rows now: something was marked. */
   nudge(): void;
-  /** Claims nothing for a while: the secondary takes no writes now. */
-  pause(time: number): void;
+  /** Claims nothing for a while, since no row could be worked on now. */
+  pause(time: number, reason: string): void;
   /** Until when nothing is claimed; undefined when it works. */
   readonly pausedUntil: number | undefined;
+  /** Why nothing is claimed, for people. */
+  readonly pausedBecause: string | undefined;
   /** Rows that are worked on. */
   readonly running: number;
-  /** Claims no more; resolves when what runs has ended, or after `grace` ms (the leases run out then). */
+  /** Claims no more; resolves when what runs has ended, or is given back after `grace` ms. */
   close(grace: number): Promise<void>;
 }
 
 // After a store that cannot be asked (ms): it is asked again soon, but not in a loop.
 const STORE_PAUSE = 1_000;
 
-// Retries (ms): exponential with jitter, capped, so that one broken tag costs some thirty attempts a day, not thousands.
+// Retries (ms): exponential with jitter, capped, so that one broken tag costs some forty attempts a day, not thousands.
 const RETRY_FIRST = 500;
 const RETRY_MAX = 3_600_000;
 
-/** When a row whose `attempts`-th attempt failed is due again. */
+/** When a row is due again whose attempt failed; `attempts` with that one, so 1 at the least. */
 export function retryAt(attempts: number, now: number, random = Math.random): number {
-  const pause = Math.min(RETRY_MAX, RETRY_FIRST * 2 ** Math.min(attempts, 30));
+  const pause = Math.min(RETRY_MAX, RETRY_FIRST * 2 ** Math.min(attempts - 1, 30));
   return now + Math.round(pause * (0.75 + random() / 4));
+}
+
+/** A bell whose ringing is never lost: one that rang before the sleep ends the sleep at once. */
+interface Bell {
+  ring(): void;
+  /** Resolves after `time` ms or when it rings, counted from the last {@link Bell.hush}. */
+  sleep(time: number): Promise<void>;
+  hush(): void;
+}
+
+function createBell(): Bell {
+  let rang = false;
+  let wake: (() => void) | undefined;
+  return {
+    ring() {
+      rang = true;
+      wake?.();
+    },
+    async sleep(time) {
+      if (rang) return;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, time).unref();
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      wake = undefined;
+    },
+    hush() {
+      rang = false;
+    },
+  };
 }
 
 /** @see Worker */
 export function createWorker(deps: WorkerDeps, options: WorkerOptions = {}): Worker {
-  const { rows, sync, log, meter, owner, clock = Date.now } = deps;
-  const { concurrency = 4, lease = 60_000, nap = 5_000 } = options;
-  const running = new Map<number, Promise<void>>();
-  const idlers: (() => void)[] = [];
-  let timer: NodeJS.Timeout | undefined;
-  let isLooking = false;
-  let isDirty = false;
-  let closed = false;
-  let pausedUntil = 0;
+  const { rows, sync, onFinished, log, meter, owner, clock = Date.now } = deps;
+  const { concurrency = 4, lease = 30_000, nap = 5_000 } = options;
+  const running = new Map<number, { readonly row: Row; readonly work: Promise<void> }>();
+  const bell = createBell();
+  const closing = new AbortController();
+  let paused: { readonly until: number; readonly reason: string } | undefined;
 
-  function sleep(time: number): void {
-    clearTimeout(timer);
-    if (!closed) timer = setTimeout(look, Math.max(0, Math.min(time, nap))).unref();
-  }
-
-  /** One look at a time; a nudge during it makes it look again. */
-  function look(): void {
-    isDirty = true;
-    if (isLooking || closed) return;
-    isLooking = true;
-    void claimAll()
-      .catch((error: unknown) => {
-        log.error({ reason: (error as Error).message }, 'the replication database cannot be asked');
-        return STORE_PAUSE;
-      })
-      .then((pause) => {
-        isLooking = false;
-        if (isDirty && pause === undefined) look();
-        else sleep(pause ?? nap);
-      });
-  }
-
-  /** Claims until slots or rows run out; the time to sleep, or undefined to look again at once. */
-  async function claimAll(): Promise<number | undefined> {
-    isDirty = false;
+  /** Claims what is due as far as there is room; how long (ms) nothing is to be done then. */
+  async function claimDue(): Promise<number> {
     const now = clock();
-    if (now < pausedUntil) return pausedUntil - now;
-    const free = concurrency - running.size;
-    // Whoever ends looks again.
-    if (free <= 0) return nap;
-    const claimed = await rows.claim(owner, free, now, now + lease);
-    for (const row of claimed) start(row);
-    if (claimed.length > 0) return undefined;
+    if (paused && now < paused.until) return paused.until - now;
+    paused = undefined;
+    const room = concurrency - running.size;
+    // Whoever ends rings.
+    if (room <= 0) return nap;
+    const claimed = await rows.claim(owner, room, now, now + lease);
+    for (const row of claimed) await take(row);
+    if (claimed.length > 0) return 0;
     const due = await rows.nextDue();
     return due === undefined ? nap : due - clock();
   }
 
-  function start(row: Row): void {
+  async function take(row: Row): Promise<void> {
+    // Its lease ran out while the store could not be asked: the work goes on, and the lease is ours again.
+    if (running.has(row.id)) return;
+    if (closing.signal.aborted) return release(row);
     const work = run(row).finally(() => {
       running.delete(row.id);
-      look();
-      if (running.size === 0) for (const wake of idlers.splice(0)) wake();
+      onFinished?.(row);
+      bell.ring();
     });
-    running.set(row.id, work);
+    running.set(row.id, { row, work });
+  }
+
+  /** Gives a row back untouched; where that fails its lease runs out. */
+  async function release(row: Row): Promise<void> {
+    await rows.finish(owner, row, { kind: 'released', nextAttempt: clock() }, clock()).catch(() => undefined);
   }
 
   async function run(row: Row): Promise<void> {
     const outcome = await sync(row).catch((error: unknown): Outcome => {
-      const attempts = row.attempts + 1;
-      return { kind: 'failed', error: (error as Error).message, nextAttempt: retryAt(attempts, clock()) };
+      const { message } = error as Error;
+      return { kind: 'failed', error: message, nextAttempt: retryAt(row.attempts + 1, clock()) };
     });
     meter('copies_total', { result: outcome.kind });
     const facts = { repository: row.repository, reference: row.reference, attempts: row.attempts };
     if (outcome.kind === 'failed') log.warn({ ...facts, reason: outcome.error }, 'not replicated yet');
     else log.debug({ ...facts, outcome: outcome.kind }, 'row worked on');
-    // A database that does not take it: the lease runs out, and the row is worked on again.
-    await rows.finish(owner, row, outcome, clock()).catch((error: unknown) => {
-      log.error({ ...facts, reason: (error as Error).message }, 'the outcome could not be written');
-    });
+    await finish(row, outcome);
   }
 
-  const renewing = setInterval(() => {
+  /** Writes the outcome, and again while the store cannot: what was done is not to be done twice. */
+  async function finish(row: Row, outcome: Outcome): Promise<void> {
+    for (;;) {
+      try {
+        return await rows.finish(owner, row, outcome, clock());
+      } catch (error) {
+        if (closing.signal.aborted) return;
+        const facts = { repository: row.repository, reference: row.reference, reason: (error as Error).message };
+        log.error(facts, 'the outcome could not be written');
+        if (!(error instanceof StoreUnavailable)) return;
+      }
+      await delay(STORE_PAUSE, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  async function work(): Promise<void> {
+    while (!closing.signal.aborted) {
+      bell.hush();
+      const pause = await claimDue().catch((error: unknown) => {
+        log.error({ reason: (error as Error).message }, 'the replication database cannot be asked');
+        return STORE_PAUSE;
+      });
+      if (pause > 0) await bell.sleep(Math.min(pause, nap));
+    }
+  }
+
+  function renew(): void {
     if (running.size === 0) return;
     rows.renew(owner, [...running.keys()], clock() + lease).catch((error: unknown) => {
       log.error({ reason: (error as Error).message }, 'leases could not be renewed');
     });
-  }, lease / 3);
-  renewing.unref();
+  }
 
-  look();
+  const renewing = setInterval(renew, lease / 3).unref();
+  const working = work();
+
+  async function close(grace: number): Promise<void> {
+    closing.abort();
+    bell.ring();
+    await working;
+    const ended = Promise.all([...running.values()].map((one) => one.work));
+    const limit = new AbortController();
+    await Promise.race([ended, delay(grace, undefined, { signal: limit.signal }).catch(() => undefined)]);
+    limit.abort();
+    await Promise.all([...running.values()].map(({ row }) => release(row)));
+    clearInterval(renewing);
+  }
+
   return {
-    nudge: look,
-    pause(time) {
-      pausedUntil = Math.max(pausedUntil, clock() + time);
+    nudge: bell.ring,
+    pause(time, reason) {
+      const until = clock() + time;
+      if (!paused || until > paused.until) paused = { until, reason };
     },
     get pausedUntil() {
-      return pausedUntil > clock() ? pausedUntil : undefined;
+      return paused && paused.until > clock() ? paused.until : undefined;
+    },
+    get pausedBecause() {
+      return paused && paused.until > clock() ? paused.reason : undefined;
     },
     get running() {
       return running.size;
     },
-    async close(grace) {
-      closed = true;
-      clearTimeout(timer);
-      if (running.size > 0) {
-        await new Promise<void>((resolve) => {
-          setTimeout(resolve, grace).unref();
-          idlers.push(resolve);
-        });
-      }
-      clearInterval(renewing);
-    },
+    close,
   };
 }

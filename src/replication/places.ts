@@ -1,0 +1,68 @@
+// Places: where else in the secondary a blob is, so that it is linked from there and does not cross the WAN again.
+import { LRUCache } from 'lru-cache';
+import type { Store } from '../fill/store.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Registry } from '../registry/registry.ts';
+import { copyFailure, SecondaryReadOnly, type Places } from './copy.ts';
+import type { RowStore } from './rows.ts';
+
+/** What places are known by. */
+export interface PlacesDeps {
+  readonly primary: Registry;
+  readonly secondary: Registry;
+  readonly store: Store;
+  readonly rows: Pick<RowStore, 'addPlaces' | 'placesOf' | 'removePlace'>;
+}
+
+// What was noted by this process is not written again.
+const NOTED_MAX = 100_000;
+
+function keyOf(name: string, digest: Digest): string {
+  return `${name}@${digest}`;
+}
+
+/** @see Places */
+export function createPlaces(deps: PlacesDeps, { timeout = 30_000 }: { timeout?: number } = {}): Places {
+  const { primary, secondary, store, rows } = deps;
+  const noted = new LRUCache<string, true>({ max: NOTED_MAX });
+
+  async function note(name: string, digests: readonly Digest[]): Promise<void> {
+    const fresh = digests.filter((digest) => !noted.has(keyOf(name, digest)));
+    if (fresh.length === 0) return;
+    await rows.addPlaces(name, fresh);
+    for (const digest of fresh) noted.set(keyOf(name, digest), true);
+  }
+
+  async function forget(name: string, digest: Digest): Promise<void> {
+    noted.delete(keyOf(name, digest));
+    await rows.removePlace(name, digest);
+  }
+
+  /** Links from one place; false where the blob is not there, or not whole. */
+  async function linkFrom(from: string, name: string, digest: Digest): Promise<boolean> {
+    const there = await store.has(from, digest);
+    if (there.kind !== 'found') throw copyFailure(`blob ${digest}`, there, 'secondary');
+    // It may be under way to there: that flight is joined.
+    if (!there.value) return false;
+    const mounted = await secondary.uploads.mount(name, digest, from, timeout);
+    if (mounted.kind === 'unsupported') throw new SecondaryReadOnly(`blob ${digest}`, 'the secondary takes no writes');
+    if (mounted.kind !== 'found' || mounted.value !== undefined) return false;
+    const here = await store.has(name, digest);
+    return here.kind === 'found' && here.value;
+  }
+
+  async function link(name: string, digest: Digest): Promise<boolean> {
+    const places = (await rows.placesOf(digest)).filter((place) => place !== name);
+    if (places.length === 0) return false;
+    // That it is somewhere here does not mean that it belongs to this repository.
+    const belongs = await primary.blobs.head(name, digest, timeout);
+    if (belongs.kind !== 'found') throw copyFailure(`blob ${digest}`, belongs, 'primary');
+    for (const place of places) {
+      if (await linkFrom(place, name, digest)) return true;
+      await forget(place, digest);
+    }
+    return false;
+  }
+
+  return { note, link };
+}
