@@ -30,18 +30,17 @@ export function failureError(failure: Failure | Corrupt): OciError {
       });
     case 'invalid':
       return new OciError(failure.code, 'the registry does not take this request', { status: 400 });
-    case 'unsupported':
-      return new OciError('UNSUPPORTED', 'the registry does not have this endpoint', { status: 404 });
     case 'unsatisfiable':
       return new OciError('RANGE_INVALID', 'the range is not in the blob');
     case 'corrupt':
       return new OciError('UNKNOWN', 'the primary registry gave wrong bytes for this blob', { status: 502 });
     case 'locked-out':
       return new OciError('UNAVAILABLE', 'the primary registry does not accept this site’s key', later);
+    case 'unsupported':
     case 'unavailable':
       return new OciError('UNAVAILABLE', 'not here, and the primary registry cannot be asked now', {
         ...later,
-        cause: new Error(failure.reason),
+        cause: new Error(failure.kind === 'unavailable' ? failure.reason : 'primary: does not do that'),
       });
   }
 }

@@ -104,13 +104,14 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
   function sendRedirect(reply: FastifyReply, { digest }: Place, location: string | undefined): Answer<true> {
     const { origin } = secondary.client.origin;
     const target = location !== undefined && URL.canParse(location) ? new URL(location) : undefined;
-    if (!target || target.origin === origin || !/^https?:$/.test(target.protocol)) {
+    if (location === undefined || !target || target.origin === origin || !/^https?:$/.test(target.protocol)) {
       return { kind: 'unavailable', reason: 'secondary: redirect that leads nowhere' };
     }
     reply.code(307).headers({
       ...API_VERSION,
       ...PRIVATE,
-      location: target.href,
+      // As it came: it may be signed.
+      location,
       'docker-content-digest': digest,
       'content-length': '0',
     });

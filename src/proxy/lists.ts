@@ -31,6 +31,11 @@ function queryOf(url: string): URLSearchParams {
   return passed;
 }
 
+/** Every registry has tags; referrers and a catalog it may lack, and clients have ways of their own without them. */
+function noSuchList(): OciError {
+  return new OciError('UNSUPPORTED', 'the primary registry has no such list', { status: 404 });
+}
+
 /** @see ServeList */
 export function createServeList(deps: ProxyDeps, options: ProxyOptions): ServeList {
   const { primary, secondary, meter } = deps;
@@ -51,6 +56,7 @@ export function createServeList(deps: ProxyDeps, options: ProxyOptions): ServeLi
   return async (request, reply, list) => {
     const answer = await page(list, queryOf(request.raw.url ?? ''));
     meter('pulls_total', { kind: list.kind, origin: answer.kind === 'found' ? answer.value.origin : answer.kind });
+    if (answer.kind === 'unsupported' && list.kind !== 'tags') throw noSuchList();
     if (answer.kind !== 'found') throw failureError(answer);
     const { value, origin, stale } = answer.value;
     request.answeredFrom = origin;

@@ -5,7 +5,7 @@ import { startProxySite, type Answer, type ProxySite } from '../support/proxy.ts
 import { pushBlob } from '../support/push.ts';
 import { waitFor } from '../support/tool.ts';
 import { calm, hasLocalBlob } from './local-copy.ts';
-import { troubles } from './trouble.ts';
+import { statusOf, troubles } from './trouble.ts';
 
 let site: ProxySite;
 let name: string;
@@ -87,7 +87,7 @@ describe('GET', () => {
     if (rule === 'down') await site.relay.down();
     else site.relay.rules.push({ ...rule });
     const { status, code, headers } = await ask();
-    const expected = { unavailable: 503, 'locked-out': 503, busy: 429, refused: 403 }[kind]!;
+    const expected = statusOf(kind);
     expect(status).toBe(expected);
     expect(code).toBe({ 403: 'DENIED', 429: 'TOOMANYREQUESTS', 503: 'UNAVAILABLE' }[expected]);
     expect(headers['retry-after']).toBe({ 403: undefined, 429: '17', 503: '5' }[expected]);
@@ -161,6 +161,6 @@ describe('HEAD', () => {
     if (rule === 'down') await site.relay.down();
     else site.relay.rules.push({ ...rule });
     const { status } = await ask({}, 'HEAD');
-    expect(status).toBe({ unavailable: 503, 'locked-out': 503, busy: 429, refused: 403 }[kind]);
+    expect(status).toBe(statusOf(kind));
   });
 });

@@ -5,7 +5,7 @@ import { startProxySite, type Answer, type ProxySite } from '../support/proxy.ts
 import { deleteManifest, pushBlob, pushImage } from '../support/push.ts';
 import type { RelayRule } from '../support/relay-rule.ts';
 import { calm, pushToBoth } from './local-copy.ts';
-import { answering, notPing, troubles } from './trouble.ts';
+import { answering, notPing, statusOf, troubles } from './trouble.ts';
 
 let site: ProxySite;
 const pushed = image('listed');
@@ -67,7 +67,7 @@ describe('tags', () => {
     if (rule === 'down') await site.relay.down();
     else site.relay.rules.push({ ...rule });
     const { status } = await site.ask('list/remote/tags/list');
-    expect(status).toBe({ unavailable: 503, 'locked-out': 503, busy: 429, refused: 403 }[kind]);
+    expect(status).toBe(statusOf(kind));
   });
 
   test('of a slow primary do not stop its other answers', async () => {

@@ -5,7 +5,7 @@ import { image, type Manifest } from '../support/image.ts';
 import { startProxySite, type Answer, type ProxySite } from '../support/proxy.ts';
 import { pushImage } from '../support/push.ts';
 import { calm, localDigest, pushToBoth, untilLocal } from './local-copy.ts';
-import { troubles } from './trouble.ts';
+import { statusOf, troubles } from './trouble.ts';
 
 let site: ProxySite;
 let name: string;
@@ -80,7 +80,7 @@ describe.each(['GET', 'HEAD'] as const)('%s of a digest', (method) => {
     if (rule === 'down') await site.relay.down();
     else site.relay.rules.push({ ...rule });
     const { status, code, headers } = await ask();
-    const expected = { unavailable: 503, 'locked-out': 503, busy: 429, refused: 403 }[kind]!;
+    const expected = statusOf(kind);
     expect(status).toBe(expected);
     if (method === 'GET') expect(code).toBe({ 403: 'DENIED', 429: 'TOOMANYREQUESTS', 503: 'UNAVAILABLE' }[expected]);
     expect(headers['retry-after']).toBe({ 403: undefined, 429: '17', 503: '5' }[expected]);

@@ -35,6 +35,7 @@ export const troubles: readonly (readonly [what: string, rule: RelayRule | 'down
     { answer: { status: 200, headers: { 'content-type': 'text/html' }, body: '<p>Log in' } },
     'unavailable',
   ],
+  ['does not take GET', { match: notPing, answer: { status: 405 } }, 'unsupported'],
   ['refuses this repository', answering(403, 'DENIED', { match: notPing }), 'refused'],
   ['does not accept our key', answering(401, 'UNAUTHORIZED'), 'locked-out'],
   [
@@ -43,3 +44,8 @@ export const troubles: readonly (readonly [what: string, rule: RelayRule | 'down
     'unavailable',
   ],
 ];
+
+/** The status of an answer where nothing local can stand in. */
+export function statusOf(kind: string): number {
+  return { busy: 429, refused: 403 }[kind] ?? 503;
+}
