@@ -83,21 +83,6 @@ describe.each(['primary', 'secondary'] as const)('of the %s', (where) => {
   });
 });
 
-test('a type or a Retry-After that no header may hold harms nobody', async () => {
-  const name = 'header/types';
-  await pushImage(site.primaryTarget(name), 'v1', pushed);
-  site.relay.rules.push({
-    match: ({ path }) => path.includes('/manifests/'),
-    setHeaders: { 'content-type': 'text/ht\u00e9ml' },
-  });
-  expect((await site.ask(`${name}/manifests/v1`)).headers['content-type']).toBe(pushed.mediaType);
-  site.relay.rules.unshift(
-    answering(429, 'TOOMANYREQUESTS', { match: notPing, headers: { 'retry-after': 'so\u00f6n' } }),
-  );
-  const { status, headers } = await site.ask(`${name}/manifests/other`);
-  expect({ status, retryAfter: headers['retry-after'] }).toEqual({ status: 429, retryAfter: '5' });
-});
-
 test('a client’s headers reach no registry', async () => {
   const name = 'header/client';
   await pushImage(site.primaryTarget(name), 'v1', pushed);
@@ -166,4 +151,20 @@ describe('Via', () => {
     expect((await site.ask('header/loop/manifests/v1')).status).toBe(503);
     await site.restart();
   });
+});
+
+// The last of all: replication that is told to slow down does so.
+test('a type or a Retry-After that no header may hold harms nobody', async () => {
+  const name = 'header/types';
+  await pushImage(site.primaryTarget(name), 'v1', pushed);
+  site.relay.rules.push({
+    match: ({ path }) => path.includes('/manifests/'),
+    setHeaders: { 'content-type': 'text/ht\u00e9ml' },
+  });
+  expect((await site.ask(`${name}/manifests/v1`)).headers['content-type']).toBe(pushed.mediaType);
+  site.relay.rules.unshift(
+    answering(429, 'TOOMANYREQUESTS', { match: notPing, headers: { 'retry-after': 'so\u00f6n' } }),
+  );
+  const { status, headers } = await site.ask(`${name}/manifests/other`);
+  expect({ status, retryAfter: headers['retry-after'] }).toEqual({ status: 429, retryAfter: '5' });
 });
