@@ -1,0 +1,171 @@
+// Replication between two real registries, without the pull API: its rows, its log, and a clock that tests can put ahead.
+import { join } from 'node:path';
+import { request } from 'undici';
+import { parseDigest, type Digest } from '../../src/oci/digest.ts';
+import { startReplication, type Replication, type ReplicationOptions } from '../../src/replication/replication.ts';
+import { PRIORITY, type Row, type RowState, type RowStore } from '../../src/replication/rows.ts';
+import { createSqliteStore } from '../../src/replication/store/sqlite.ts';
+import { createRig, type Rig, type RigSites } from '../fill/rig.ts';
+import { blob } from '../support/content.ts';
+import { manifest, mediaTypes } from '../support/image.ts';
+import { deleteManifest, pushImage, type Target } from '../support/push.ts';
+import { tempDir, waitFor } from '../support/tool.ts';
+
+export { startRigSites, type RigSites } from '../fill/rig.ts';
+
+/** Milliseconds since the epoch; goes on by itself, and further when told. */
+export interface Clock {
+  now(): number;
+  advance(by: number): void;
+}
+
+export interface ReplicatingOptions extends Partial<Omit<ReplicationOptions, 'worker' | 'trouble'>> {
+  /** Repositories that are replicated, by what their names begin with. */
+  readonly only: string;
+  /** The state of an earlier one. */
+  readonly dataDir?: string;
+  readonly listed?: readonly string[];
+  /** Whether to wait until the walk at the start has ended; so it does unless told. */
+  readonly waits?: boolean;
+  readonly clock?: Clock;
+}
+
+export interface Replicating extends AsyncDisposable {
+  readonly rig: Rig;
+  readonly rows: RowStore;
+  readonly replication: Replication;
+  readonly clock: Clock;
+  /** Digests that are never to be served. */
+  readonly hidden: ReadonlySet<Digest>;
+  /** Marks as an event does. */
+  mark(repository: string, ...references: readonly string[]): Promise<void>;
+  row(repository: string, reference: string): Promise<Row | undefined>;
+  /** Waits until a row has this state, or is gone. */
+  until(repository: string, reference: string, state: RowState | 'gone' | 'held'): Promise<Row | undefined>;
+  /** Waits until no row waits for a worker. */
+  untilIdle(): Promise<void>;
+}
+
+export function createClock(): Clock {
+  let ahead = 0;
+  return { now: () => Date.now() + ahead, advance: (by) => void (ahead += by) };
+}
+
+async function untilWalked({ walks }: Replication): Promise<void> {
+  await waitFor(() => walks.progress.length > 0 && walks.progress.every(({ endedAt }) => endedAt !== undefined), {
+    what: 'the walk at the start',
+  });
+}
+
+/** Starts replication between the sites. */
+export async function startReplicating(sites: RigSites, options: ReplicatingOptions): Promise<Replicating> {
+  const { only, listed, dataDir, waits = true, clock = createClock(), ...rest } = options;
+  const data = await tempDir();
+  const isStored = (name: string): boolean => name.startsWith(only);
+  const rig = await createRig(sites, { isStored, filler: { linger: 100 }, store: { pauses: [0] } });
+  const log = {
+    debug: (facts: object, message = '') => void rig.log.push({ level: 'debug', facts: { ...facts }, message }),
+    info: (facts: object, message = '') => void rig.log.push({ level: 'info', facts: { ...facts }, message }),
+    warn: (facts: object, message = '') => void rig.log.push({ level: 'warn', facts: { ...facts }, message }),
+    error: (facts: object, message = '') => void rig.log.push({ level: 'error', facts: { ...facts }, message }),
+  };
+  const rows = await createSqliteStore({ file: join(dataDir ?? data.path, 'state.db'), log });
+  const hidden = new Set<Digest>();
+  const replication = await startReplication(
+    {
+      ...rig,
+      rows,
+      isStored,
+      log,
+      clock: clock.now,
+      meter: () => undefined,
+      known: () => undefined,
+      listedRepositories: async () => listed,
+      onDummy: (digest) => void hidden.add(digest),
+      onRemoved: () => undefined,
+    },
+    {
+      isOn: true,
+      primaryUrl: 'https://primary.example.com/',
+      concurrency: 4,
+      reconcileInterval: 3_600_000,
+      removalShare: 0.2,
+      worker: { nap: 50, lease: 3_000 },
+      trouble: { outagePause: 200, readOnlyPause: 200 },
+      ...rest,
+    },
+  );
+  if (waits && rest.isOn !== false) await untilWalked(replication);
+  const find = (repository: string, reference: string): Promise<Row | undefined> => rows.find(repository, reference);
+
+  async function isIdle(): Promise<boolean> {
+    const { states, held } = await rows.counts(clock.now());
+    return replication.worker.running === 0 && states.syncing === 0 && states.pending === held;
+  }
+
+  return {
+    rig,
+    rows,
+    replication,
+    clock,
+    hidden,
+    async mark(repository, ...references) {
+      const eventAt = clock.now();
+      const marks = references.map((reference) => ({ repository, reference, priority: PRIORITY.event, eventAt }));
+      await rows.mark(marks, eventAt);
+      replication.nudge();
+    },
+    row: find,
+    async until(repository, reference, state) {
+      const reached = async (): Promise<boolean> => {
+        const row = await find(repository, reference);
+        if (state === 'gone') return row === undefined;
+        if (state === 'held') return row?.state === 'pending' && row.isHeld && !row.isConfirmed;
+        return row?.state === state;
+      };
+      await waitFor(reached, { what: `${repository}:${reference} to be ${state}` });
+      return find(repository, reference);
+    },
+    untilIdle: async () => {
+      await waitFor(isIdle, { what: 'all rows to be worked on', timeout: 20_000 });
+    },
+    async [Symbol.asyncDispose]() {
+      await replication.close(1_000);
+      await rows.close();
+      await rig[Symbol.asyncDispose]();
+      await data.remove();
+    },
+  };
+}
+
+const accept = Object.values(mediaTypes).join(', ');
+
+/** The digest that a registry itself has for a reference. */
+export async function digestAt({ url, repository }: Target, reference: string): Promise<string | undefined> {
+  const { statusCode, headers, body } = await request(`${url}/v2/${repository}/manifests/${reference}`, {
+    method: 'HEAD',
+    headers: { accept },
+  });
+  await body.dump();
+  return statusCode === 200 ? parseDigest(headers['docker-content-digest']) : undefined;
+}
+
+/** The tags that a registry itself lists. */
+export async function tagsAt({ url, repository }: Target): Promise<string[]> {
+  const { body } = await request(`${url}/v2/${repository}/tags/list`);
+  return (((await body.json()) as { tags?: string[] | null }).tags ?? []).toSorted();
+}
+
+/** Deletes a blob's link from a registry's repository, so that the registry says that it is unknown. */
+export async function deleteBlob({ url, repository }: Target, digest: string): Promise<void> {
+  const { statusCode, body } = await request(`${url}/v2/${repository}/blobs/${digest}`, { method: 'DELETE' });
+  await body.dump();
+  if (statusCode !== 202) throw new Error(`DELETE of ${digest}: ${statusCode}`);
+}
+
+/** Removes one tag without its siblings: what stands on it becomes a manifest of its own, which is deleted. */
+export async function deleteTag(target: Target, tag: string): Promise<void> {
+  const own = manifest({ config: blob('{}'), layers: [], more: { annotations: { tag: `${tag} ${Math.random()}` } } });
+  await pushImage(target, tag, own);
+  await deleteManifest(target, own.digest);
+}
