@@ -114,6 +114,8 @@ await rate('marks in calls of one, 100 at once', 20_000, () =>
   ),
 );
 await rate(`${rowCount} rows: fill`, rowCount, () => fill(store));
+// The first read starts the thread that reads.
+await store.nextDue();
 console.log(`counts: ${summary(await timed(100, () => store.counts(20_000_000)))}`);
 console.log(`claim of 4: ${summary(await timed(300, () => store.claim('us', 4, 20_000_000, 30_000_000)))}`);
 console.log(`claim, nothing due: ${summary(await timed(300, () => store.claim('us', 4, 1, 2)))}`);
