@@ -194,6 +194,8 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
       listedRepositories: () => listedRepositories(config.repositoriesFile),
       onDummy: memory.hide,
       onRemoved: memory.forget,
+      onDamaged: (_name, digest) => memory.markDamaged(digest),
+      onHealed: memory.clearDamaged,
       log,
       meter,
     },
@@ -202,6 +204,7 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
       primaryUrl: config.primaryUrl.href,
       concurrency: config.replicationConcurrency,
       reconcileInterval: config.reconcileInterval,
+      verifyInterval: config.verifyInterval,
       removalShare: config.removalLimit,
     },
   );

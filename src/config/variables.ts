@@ -215,6 +215,12 @@ export const variables = {
     help: 'how often primary and secondary are compared, to catch lost events',
     value: duration({ zero: false }),
   },
+  verifyInterval: {
+    name: 'GEO_VERIFY_INTERVAL',
+    default: '24h',
+    help: "how often all that is in the secondary is verified; each blob's bytes are read and hashed once in 30 days",
+    value: duration({ zero: false }),
+  },
   repositoriesFile: {
     name: 'GEO_REPOSITORIES_FILE',
     shown: 'none',
@@ -254,7 +260,6 @@ export const laterNames: readonly string[] = [
   'GEO_BLOB_DELIVERY',
   'GEO_SECONDARY_ROOT',
   'GEO_REPLICATION_BANDWIDTH',
-  'GEO_VERIFY_INTERVAL',
 ];
 
 function sameListener({ listen, adminListen }: Known): string | undefined {

@@ -19,8 +19,11 @@ export interface Store {
   ): Promise<Answer<undefined>>;
   /** Links a blob that the secondary has under `from`, or uploads it where that is not possible. */
   link(name: string, digest: Digest, from: string, body: () => Readable, size: number): Promise<Answer<undefined>>;
-  /** Whether the last byte can be read: HEAD alone may speak of bytes that are gone. A failure: it can't be said. */
-  has(name: string, digest: Digest): Promise<Answer<boolean>>;
+  /**
+   * Whether the last byte can be read, and is that of `size` bytes if any are given: HEAD alone may speak of bytes that
+   * are gone, and a file that was cut off is a whole one to registries. A failure: it can't be said.
+   */
+  has(name: string, digest: Digest, size?: number): Promise<Answer<boolean>>;
 }
 
 /** Times in milliseconds. */
@@ -127,13 +130,15 @@ export function createStore(secondary: Registry, options: StoreOptions = {}): St
     return mounted.value === undefined ? found(undefined) : put(name, digest, mounted.value, body(), size);
   }
 
-  async function has(name: string, digest: Digest): Promise<Answer<boolean>> {
+  async function has(name: string, digest: Digest, size?: number): Promise<Answer<boolean>> {
+    const isRight = (given: number | undefined): boolean => size === undefined || given === undefined || given === size;
     const head = await secondary.blobs.head(name, digest, timeout);
     if (head.kind === 'missing') return found(false);
     if (head.kind !== 'found') return head;
+    if (!isRight(head.value.size)) return found(false);
     if (head.value.size === 0) return found(true);
     const last = await secondary.blobs.open(name, digest, timeout, { suffix: 1 });
-    return found(last.kind === 'found' && (await hasByte(last.value.body)));
+    return found(last.kind === 'found' && (await hasByte(last.value.body)) && isRight(last.value.size));
   }
 
   return { upload, uploadAgain, link, has };

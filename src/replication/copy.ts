@@ -8,6 +8,7 @@ import type { Corrupt, Filler } from '../fill/filler.ts';
 import type { Store } from '../fill/store.ts';
 import type { Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { Damage } from './damage.ts';
 import { forEach } from './for-each.ts';
 
 /** How a copy ended. */
@@ -50,6 +51,8 @@ export interface CopyDeps {
   readonly known?: (name: string, digest: Digest) => Manifest | undefined;
   /** Knows where else in the secondary a blob is. */
   readonly places?: Places;
+  /** Knows what an upload cannot heal; without it only the end of a blob is looked at. */
+  readonly damage?: Pick<Damage, 'isKnown' | 'settle' | 'healed' | 'failure'>;
 }
 
 /** Where the secondary's blobs are: what is there under any name is not fetched again. */
@@ -94,24 +97,42 @@ export function copyFailure(what: string, answer: Failure | Corrupt, at: 'primar
 
 /** @see Copy */
 export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: CopyOptions = {}): Copy {
-  const { primary, secondary, filler, store, places, known = () => undefined } = deps;
+  const { primary, secondary, filler, store, places, damage, known = () => undefined } = deps;
+
+  /** Whether the secondary has the right bytes. @throws CopyFailed where it has wrong ones, which no upload replaces. */
+  async function isWhole(name: string, blob: Descriptor): Promise<boolean> {
+    const { digest, size } = blob;
+    const here = await store.has(name, digest, size);
+    // Where that can't be said it can't be stored either: nothing is fetched in vain.
+    if (here.kind !== 'found') throw copyFailure(`blob ${digest}`, here, 'secondary');
+    if (!damage || (here.value && !damage.isKnown(digest))) return here.value;
+    return (await damage.settle(name, blob)) === 'whole';
+  }
 
   async function copyBlob(name: string, blob: Descriptor, walk: Walk): Promise<void> {
     const { digest, size = 0 } = blob;
-    const here = await store.has(name, digest);
-    // Where that can't be said it can't be stored either: nothing is fetched in vain.
-    if (here.kind !== 'found') throw copyFailure(`blob ${digest}`, here, 'secondary');
-    if (here.value || (await places?.link(name, digest))) return;
-    const answer = await filler.fill(name, digest, 'background');
-    // 405 is what a registry in maintenance says to writes; a repository that is not stored is not copied.
-    if (answer.kind === 'unsupported') throw new SecondaryReadOnly(`blob ${digest}`, 'the secondary takes no writes');
-    if (answer.kind !== 'found') throw copyFailure(`blob ${digest}`, answer, 'primary');
-    walk.bytes += size;
+    if (await isWhole(name, blob)) return;
+    if (!(await places?.link(name, digest))) {
+      const answer = await filler.fill(name, digest, 'background');
+      // 405 is what a registry in maintenance says to writes; a repository that is not stored is not copied.
+      if (answer.kind === 'unsupported') throw new SecondaryReadOnly(`blob ${digest}`, 'the secondary takes no writes');
+      if (answer.kind !== 'found') throw copyFailure(`blob ${digest}`, answer, 'primary');
+      walk.bytes += size;
+    }
+    // An upload leaves a file that is there as it is, however wrong it is.
+    if (damage && !(await isWhole(name, blob))) {
+      throw new CopyFailed(`blob ${digest}`, 'the secondary does not give it back after an upload');
+    }
   }
 
   async function isHere(name: string, reference: Reference, digest: Digest): Promise<boolean> {
     const here = await secondary.manifests.head(name, reference, timeout);
-    return here.kind === 'found' && here.value.digest === digest;
+    if (here.kind !== 'found' || here.value.digest !== digest) return false;
+    if (!damage?.isKnown(digest)) return true;
+    // HEAD speaks well of bytes that are wrong.
+    const whole = await secondary.manifests.get(name, { digest }, timeout);
+    if (whole.kind === 'found') await damage.healed(name, digest);
+    return whole.kind === 'found';
   }
 
   async function put(name: string, reference: Reference, manifest: Manifest): Promise<void> {
@@ -126,7 +147,8 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
     if (answer.kind !== 'found') throw copyFailure(what, answer, 'secondary');
     // Synced means that the secondary was asked and answered with the primary's digest.
     if (await isHere(name, reference, manifest.digest)) return;
-    throw new CopyFailed(`manifest ${manifest.digest}`, 'the secondary does not give it back');
+    if (damage?.isKnown(manifest.digest)) throw damage.failure(manifest.digest);
+    throw new CopyFailed(what, 'the secondary does not give it back');
   }
 
   async function manifestOf(name: string, digest: Digest): Promise<Manifest | undefined> {

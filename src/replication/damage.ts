@@ -114,7 +114,8 @@ export function createDamage(deps: DamageDeps): Damage {
       const { digest } = blob;
       const { kind, reason } = await judge(name, blob);
       if (kind === 'missing') return kind;
-      if (kind === 'unknown' || kind === 'doubtful') throw new CopyFailed(`blob ${digest}`, reason);
+      if (kind === 'unknown' || kind === 'doubtful')
+        throw new CopyFailed(`blob ${digest}`, reason, { kind: 'unavailable', reason });
       if (kind === 'damaged') {
         await note(name, digest, reason);
         throw failure(digest);

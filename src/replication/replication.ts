@@ -8,6 +8,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import { referenceText, type Reference } from '../oci/reference.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { Audit } from './audit.ts';
 import { createCopy } from './copy.ts';
 import { takeOverLeases } from './owner.ts';
 import { createPlaces } from './places.ts';
@@ -20,6 +21,7 @@ import { PRIORITY, type RowStore } from './rows.ts';
 import { confirmRemovals, isSuspended, noteCompared, notePrimary } from './suspension.ts';
 import { createSync } from './sync.ts';
 import { createFindTrouble, type Trouble, type TroubleOptions } from './trouble.ts';
+import { createVerification } from './verification.ts';
 import { createWorker, type Worker, type WorkerOptions } from './worker.ts';
 
 /** What replication is made of. */
@@ -35,6 +37,9 @@ export interface ReplicationDeps {
   /** A digest is never to be served, or no longer to be remembered. */
   readonly onDummy: (digest: Digest) => void;
   readonly onRemoved: (name: string, digest: Digest) => void;
+  /** The local copy of a blob is not to be served, or is whole again. */
+  readonly onDamaged: (name: string, digest: Digest) => void;
+  readonly onHealed: (digest: Digest) => void;
   readonly log: Log;
   readonly meter: Meter;
   /** Milliseconds since the epoch. */
@@ -48,6 +53,7 @@ export interface ReplicationOptions {
   readonly primaryUrl: string;
   readonly concurrency: number;
   readonly reconcileInterval: number;
+  readonly verifyInterval: number;
   /** The share of all tags that may be removed in 24 h. */
   readonly removalShare: number;
   /** Knobs of the worker, and of its pauses. */
@@ -62,6 +68,8 @@ export interface Replication {
   /** Rows were marked: the worker looks for them. */
   nudge(): void;
   readonly walks: Walks;
+  /** Verifies what is in the secondary. */
+  readonly audit: Audit;
   readonly worker: Worker;
   /** Whether all removals wait for a person, since the primary is another than before. */
   readonly areRemovalsSuspended: boolean;
@@ -79,7 +87,7 @@ const AGAIN_AFTER = 5_000;
 /** Starts the worker, takes up what an earlier run began, and walks in its interval. @throws StoreUnavailable */
 export async function startReplication(deps: ReplicationDeps, options: ReplicationOptions): Promise<Replication> {
   const { primary, secondary, filler, store, rows, known, isStored, log, meter, clock = Date.now } = deps;
-  const { isOn, primaryUrl, concurrency, reconcileInterval, removalShare } = options;
+  const { isOn, primaryUrl, concurrency, reconcileInterval, verifyInterval, removalShare } = options;
 
   await notePrimary({ rows, log, clock }, primaryUrl, () => forgetBackfill(rows));
   let areRemovalsSuspended = await isSuspended(rows);
@@ -119,11 +127,16 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     },
     { share: removalShare },
   );
+  const { damage, audit, whenDue } = createVerification(
+    { ...deps, isReplicated: isStored, onMarked: () => worker.nudge(), clock },
+    { interval: verifyInterval },
+  );
+  await damage.recall();
   const places = createPlaces({ primary, secondary, store, rows });
   const sync = createSync({
     primary,
     secondary,
-    copy: createCopy({ primary, secondary, filler, store, known, places }),
+    copy: createCopy({ primary, secondary, filler, store, known, places, damage }),
     removals,
     markReferrers,
     markRepository: walks.markRepository,
@@ -174,6 +187,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     ? [
         persistently(remover.recover, undefined, 'a removal that was begun is not finished yet'),
         persistently(walk, reconcileInterval, 'walk failed'),
+        repeat(whenDue, closing.signal),
       ]
     : [];
 
@@ -186,6 +200,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     },
     nudge: worker.nudge,
     walks,
+    audit,
     worker,
     get areRemovalsSuspended() {
       return areRemovalsSuspended;
@@ -200,7 +215,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
       closing.abort();
       const limit = new AbortController();
       const timeUp = delay(grace, undefined, { signal: limit.signal }).catch(() => undefined);
-      await Promise.race([Promise.all([walks.stop(), ...background]), timeUp]);
+      await Promise.race([Promise.all([walks.stop(), audit.stop(), ...background]), timeUp]);
       limit.abort();
       await worker.close(grace);
     },

@@ -46,6 +46,7 @@ test('the least configuration gives every default', () => {
     replication: true,
     replicationConcurrency: 4,
     reconcileInterval: 3_600_000,
+    verifyInterval: 86_400_000,
     removalLimit: 0.2,
     trustedProxies: ['loopback'],
     shutdownTimeout: 30_000,

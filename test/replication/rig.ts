@@ -37,6 +37,8 @@ export interface Replicating extends AsyncDisposable {
   readonly clock: Clock;
   /** Digests that are never to be served. */
   readonly hidden: ReadonlySet<Digest>;
+  /** Digests whose local copies are not to be served now. */
+  readonly damaged: ReadonlySet<Digest>;
   /** Marks as an event does. */
   mark(repository: string, ...references: readonly string[]): Promise<void>;
   row(repository: string, reference: string): Promise<Row | undefined>;
@@ -71,6 +73,7 @@ export async function startReplicating(sites: RigSites, options: ReplicatingOpti
   };
   const rows = await createSqliteStore({ file: join(dataDir ?? data.path, 'state.db'), log });
   const hidden = new Set<Digest>();
+  const damaged = new Set<Digest>();
   const replication = await startReplication(
     {
       ...rig,
@@ -83,12 +86,15 @@ export async function startReplicating(sites: RigSites, options: ReplicatingOpti
       listedRepositories: async () => listed,
       onDummy: (digest) => void hidden.add(digest),
       onRemoved: () => undefined,
+      onDamaged: (_name, digest) => void damaged.add(digest),
+      onHealed: (digest) => void damaged.delete(digest),
     },
     {
       isOn: true,
       primaryUrl: 'https://primary.example.com/',
       concurrency: 4,
       reconcileInterval: 3_600_000,
+      verifyInterval: 24 * 3_600_000,
       removalShare: 0.2,
       worker: { nap: 50, lease: 3_000 },
       trouble: { outagePause: 200, readOnlyPause: 200 },
@@ -109,6 +115,7 @@ export async function startReplicating(sites: RigSites, options: ReplicatingOpti
     replication,
     clock,
     hidden,
+    damaged,
     async mark(repository, ...references) {
       const eventAt = clock.now();
       const marks = references.map((reference) => ({ repository, reference, priority: PRIORITY.event, eventAt }));
