@@ -89,6 +89,17 @@ describe('a hit ends with its client', () => {
     await expectHealthy();
   });
 
+  test('while its bytes are proved', async () => {
+    layer = blob(500_000, `${name} small`);
+    await pushBlob(site.primaryTarget(name), layer);
+    await pushBlob(site.secondaryTarget(name), layer);
+    site.localRelay.rules.push({ match: isBody, times: 1 });
+    await leaveAtGate(site.localRelay, { gate });
+    gate.open();
+    await untilNothingIsOpen(site.localRelay);
+    await expectHealthy();
+  });
+
   test('in the middle of its body', async () => {
     await leaveAtGate(site.localRelay, { holdAfter: 1_000_000, holdGate: gate });
     await untilNothingIsOpen(site.localRelay);
