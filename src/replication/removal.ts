@@ -78,6 +78,8 @@ export function createRemovals(deps: RemovalDeps, { share, timeout = 30_000 }: R
 
   async function mayRemove(row: Row): Promise<boolean> {
     if (row.isConfirmed) return true;
+    // Once held it waits for a person, also when the day's limit would let it go by now.
+    if (row.isHeld) return false;
     if ((await deps.mode()) === 'suspended') return false;
     const counts = await rows.counts(clock());
     return counts.removalsLastDay < removalLimit(counts, share);
