@@ -2,10 +2,14 @@
 import type { Log } from '../lib/log.ts';
 import type { Replication } from '../replication/replication.ts';
 import type { RowFilter, RowStore } from '../replication/rows.ts';
+import { confirmRemovals, isSuspended, type SuspensionRows } from '../replication/suspension.ts';
 import { listRows, type RepositoryFilter, type RowPage, type RowQuery } from './row-listing.ts';
-import { runOf, SUSPENDED_FACT, type Run, type TakeSnapshot } from './snapshot.ts';
+import { runOf, type Run, type TakeSnapshot } from './snapshot.ts';
 
-/** What a backfill answers: one that runs already for these repositories is joined (`started` is false). */
+/**
+ * What a backfill answers. One that runs or waits already for these repositories is joined (`started` is false); `run` is
+ * null until it begins: another walk may have to end first.
+ */
 export interface BackfillAnswer {
   readonly started: boolean;
   readonly run: Run | null;
@@ -30,7 +34,10 @@ export interface Administration {
   backfill(repositories?: RepositoryFilter): Promise<BackfillAnswer>;
   /** Makes failed and unsupported rows due now. */
   retry(repositories?: RepositoryFilter): Promise<RetryAnswer>;
-  /** Confirms the removals that wait; without a filter also those that will, since the primary is another than before. */
+  /**
+   * Confirms the removals that wait; without a filter it also ends the waiting of all, where the primary is another than
+   * before. @throws NotCompared
+   */
   confirmRemovals(repositories?: RepositoryFilter): Promise<ConfirmAnswer>;
 }
 
@@ -39,9 +46,9 @@ export class NotNow extends Error {}
 
 /** What the orders work on; without `replication` it is a database that nobody else has open. */
 export interface AdministrationDeps {
-  readonly rows: Pick<RowStore, 'list' | 'repositories' | 'retry' | 'confirmRemovals' | 'getFact' | 'setFact'>;
+  readonly rows: Pick<RowStore, 'list' | 'repositories' | 'retry'> & SuspensionRows;
   readonly snapshot: TakeSnapshot;
-  readonly replication?: Pick<Replication, 'nudge' | 'walks' | 'areRemovalsSuspended' | 'confirmRemovals'>;
+  readonly replication?: Pick<Replication, 'nudge' | 'walks' | 'confirmRemovals'>;
   readonly log: Log;
   readonly clock?: () => number;
 }
@@ -51,8 +58,18 @@ type Change = (filter: RowFilter, now: number) => Promise<number>;
 /** @see Administration */
 export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn: boolean }): Administration {
   const { rows, replication, log, clock = Date.now } = deps;
-  // What the backfill that runs was narrowed to; one that replication began by itself is not.
-  let narrowed: string | undefined;
+  // The backfill that was asked for last, until it ends; one that replication began by itself is not among them.
+  let ordered: { readonly text: string | undefined } | undefined;
+
+  /** The backfill that runs or waits, if it is this one too. @throws NotNow for another one */
+  function backfillToJoin(text: string | undefined): BackfillAnswer | undefined {
+    const last = runOf(replication?.walks.progress ?? [], 'backfill');
+    const run = last?.endedAt === null ? last : null;
+    const current = ordered ?? (run ? { text: undefined } : undefined);
+    if (!current) return undefined;
+    if (current.text === undefined || current.text === text) return { started: false, run };
+    throw new NotNow(`a backfill of ${current.text} is not done yet: ask again when it has ended`);
+  }
 
   async function changeEach(change: Change, repositories: RepositoryFilter | undefined): Promise<number> {
     if (!repositories) return change({}, clock());
@@ -63,14 +80,8 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
     return count;
   }
 
-  async function confirmAll(): Promise<number> {
-    if (replication) return replication.confirmRemovals();
-    await rows.setFact(SUSPENDED_FACT, false);
-    return rows.confirmRemovals({ isHeld: true }, clock());
-  }
-
-  async function isSuspended(): Promise<boolean> {
-    return replication ? replication.areRemovalsSuspended : (await rows.getFact(SUSPENDED_FACT)) === true;
+  function confirmAll(): Promise<number> {
+    return replication ? replication.confirmRemovals() : confirmRemovals(rows, clock());
   }
 
   return {
@@ -80,21 +91,14 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
     async backfill(repositories) {
       if (!replication) throw new NotNow('no process of the proxy answers: start it');
       if (!isOn) throw new NotNow('replication is off: set GEO_REPLICATION and GEO_STORE to on, and start again');
-      const { walks } = replication;
-      const run = runOf(walks.progress, 'backfill');
-      if (run?.endedAt === null) {
-        if (narrowed === undefined || narrowed === repositories?.text) return { started: false, run };
-        throw new NotNow(`a backfill of ${narrowed} runs since ${run.startedAt}: ask again when it has ended`);
-      }
-      narrowed = repositories?.text;
-      const ended = (): void => {
-        narrowed = undefined;
-      };
-      walks.backfill(repositories?.matches).then(ended, (error: unknown) => {
-        ended();
-        log.error({ reason: (error as Error).message }, 'backfill failed');
-      });
-      return { started: true, run: runOf(walks.progress, 'backfill') };
+      const joined = backfillToJoin(repositories?.text);
+      if (joined) return joined;
+      ordered = { text: repositories?.text };
+      replication.walks
+        .backfill(repositories?.matches)
+        .catch((error: unknown) => log.error({ reason: (error as Error).message }, 'backfill failed'))
+        .finally(() => (ordered = undefined));
+      return { started: true, run: null };
     },
 
     async retry(repositories) {
@@ -106,7 +110,7 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
     async confirmRemovals(repositories) {
       const confirmed = await (repositories ? changeEach(rows.confirmRemovals, repositories) : confirmAll());
       replication?.nudge();
-      return { confirmed, suspended: await isSuspended() };
+      return { confirmed, suspended: await isSuspended(rows) };
     },
   };
 }

@@ -31,6 +31,7 @@ function runReadings(runs: Snapshot['replication']['runs']): Record<string, Read
     ),
     replication_run_repositories: of('Repositories that the walk has come to', (run) => run.repositories),
     replication_run_repositories_done: of('Repositories that the walk is done with', (run) => run.repositoriesDone),
+    replication_run_repositories_failed: of('Those that could not be walked', (run) => run.repositoriesFailed),
     replication_run_tags: of('Tags that the walk has looked at', (run) => run.tags),
     replication_run_marked: of('Tags that the walk has marked', (run) => run.marked),
   };
@@ -52,7 +53,7 @@ function readings({ version, replication, damaged }: Snapshot): Record<string, R
     replication_malformed_events: { help: 'Events kept that were not understood', values: malformedEvents },
     replication_worker_running: { help: 'Tags and manifests that are worked on', values: worker.running },
     replication_paused: {
-      help: 'Whether replication waits, since the secondary takes no writes',
+      help: 'Whether replication waits for a registry',
       values: worker.pausedUntil === null ? 0 : 1,
     },
     replication_damaged_blobs: { help: 'Blobs of the secondary that were found damaged', values: damaged },

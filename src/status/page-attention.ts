@@ -109,10 +109,10 @@ export function malformedSection({ malformed, snapshot, now }: PageData): Html |
 
 /** What is wrong with the site now. */
 export function troubleSection({ snapshot, now }: PageData): Html | undefined {
-  const { pausedUntil } = snapshot.replication.worker;
+  const { pausedUntil, pausedBecause } = snapshot.replication.worker;
   const paused =
     pausedUntil !== null &&
-    html`<li>the local registry takes no writes; replication goes on ${time(pausedUntil, now)}</li>`;
+    html`<li>replication pauses: <bdi>${pausedBecause ?? ''}</bdi>; it goes on ${time(pausedUntil, now)}</li>`;
   if (snapshot.reasons.length === 0 && !paused) return undefined;
   return html`<section class="${snapshot.ready ? 'warn' : 'bad'}">
     <h2>Trouble</h2>

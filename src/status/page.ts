@@ -76,13 +76,14 @@ function runRow(kind: string, run: Run | null, now: number): Html {
       <td class="name">${kind}</td>
       <td class="dim" colspan="5">not since the start</td>
     </tr>`;
-  const { startedAt, endedAt, repositories, repositoriesDone, tags, marked, error } = run;
+  const { startedAt, endedAt, repositories, repositoriesDone, repositoriesFailed, tags, marked, error } = run;
+  const failed = repositoriesFailed > 0 && `, ${countText(repositoriesFailed)} failed`;
   const ended = endedAt === null ? 'it runs' : time(endedAt, now);
   return html`<tr>
     <td class="name">${kind}</td>
     <td data-name="began">${time(startedAt, now)}</td>
     <td data-name="ended">${ended}</td>
-    <td data-name="repositories">${countText(repositoriesDone)} of ${countText(repositories)}</td>
+    <td data-name="repositories">${countText(repositoriesDone)} of ${countText(repositories)}${failed}</td>
     <td data-name="tags">${countText(tags)}, ${countText(marked)} marked</td>
     <td class="reason"><bdi>${error ?? ''}</bdi></td>
   </tr>`;

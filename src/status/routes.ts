@@ -1,6 +1,7 @@
 // The admin listener's paths: health for supervisors, metrics for Prometheus, the API and the page for people.
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { StoreUnavailable, type RowStore } from '../replication/rows.ts';
+import { NotCompared } from '../replication/suspension.ts';
 import { NotNow, type Administration } from './administration.ts';
 import { createGuard, type Guard } from './guard.ts';
 import type { CheckReadiness } from './health.ts';
@@ -44,7 +45,7 @@ const PAGE_EVENTS = 5;
 function sendFailure(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const say = (status: number, text: string): FastifyReply => reply.code(status).send({ error: text });
   if (error instanceof InvalidInput) return say(400, error.message);
-  if (error instanceof NotNow) return say(409, error.message);
+  if (error instanceof NotNow || error instanceof NotCompared) return say(409, error.message);
   if (error.statusCode !== undefined && error.statusCode < 500) return say(error.statusCode, error.message);
   request.log.error({ err: error }, 'admin request failed');
   if (error instanceof StoreUnavailable) {

@@ -1,7 +1,9 @@
 // The snapshot: one look at everything, which the page, the API, the command line and the metrics share.
 import type { Replication } from '../replication/replication.ts';
 import type { Progress } from '../replication/reconcile.ts';
+import { removalLimit } from '../replication/removal.ts';
 import type { Counts, RowState, RowStore } from '../replication/rows.ts';
+import { isSuspended } from '../replication/suspension.ts';
 import type { CheckReadiness, Readiness } from './health.ts';
 
 /** A walk over everything, as JSON. */
@@ -11,6 +13,8 @@ export interface Run {
   readonly endedAt: string | null;
   readonly repositories: number;
   readonly repositoriesDone: number;
+  /** Those that could not be walked; they are tried again. */
+  readonly repositoriesFailed: number;
   /** Tags that were looked at, and those of them that were marked for the workers. */
   readonly tags: number;
   readonly marked: number;
@@ -56,8 +60,12 @@ export interface Snapshot {
       /** All wait, since the primary is another than before. */
       readonly suspended: boolean;
     };
-    /** Rows that this process works on, and until when it claims none, since the secondary takes no writes. */
-    readonly worker: { readonly running: number; readonly pausedUntil: string | null };
+    /** Rows that this process works on, and until when and why it claims none. */
+    readonly worker: {
+      readonly running: number;
+      readonly pausedUntil: string | null;
+      readonly pausedBecause: string | null;
+    };
     /** The walk of each kind that runs, else the last one since the start. */
     readonly runs: Readonly<Record<Progress['kind'], Run | null>>;
     /** Events that could not be understood, as far as they are kept. */
@@ -75,7 +83,7 @@ export interface Live {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly checkReadiness: CheckReadiness;
-  readonly replication: Pick<Replication, 'walks' | 'worker' | 'areRemovalsSuspended'>;
+  readonly replication: Pick<Replication, 'walks' | 'worker'>;
   readonly breakersOpen: () => Readonly<Record<'primary' | 'secondary', boolean>>;
   readonly spoolBytes: () => number;
 }
@@ -102,12 +110,6 @@ export interface SnapshotOptions {
  */
 export type TakeSnapshot = (options?: { readonly asks?: boolean }) => Promise<Snapshot>;
 
-/** The fact that all removals wait for a person. */
-export const SUSPENDED_FACT = 'removals.suspended';
-
-// As many may always be removed, however few tags there are (design, GEO_REMOVAL_LIMIT).
-const REMOVAL_MIN = 10;
-
 const UNASKED = { status: 'ok', ready: true, reasons: [] } as const;
 const STOPPED = { status: 'stopped', ready: false, reasons: ['no process of the proxy answers'] } as const;
 
@@ -120,12 +122,13 @@ export function isoTime(time: number | undefined): string | null {
 export function runOf(progress: readonly Progress[], kind: Progress['kind']): Run | null {
   const found = progress.find((one) => one.kind === kind);
   if (!found) return null;
-  const { startedAt, endedAt, repositories, repositoriesDone, tags, marked, error = null } = found;
+  const { startedAt, endedAt, repositories, repositoriesDone, repositoriesFailed, tags, marked, error = null } = found;
   return {
     startedAt: new Date(startedAt).toISOString(),
     endedAt: isoTime(endedAt),
     repositories,
     repositoriesDone,
+    repositoriesFailed,
     tags,
     marked,
     error,
@@ -143,7 +146,6 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
 
   function replicationOf(counts: Counts, suspended: boolean, now: number): Snapshot['replication'] {
     const { states, queue, oldestEventAt, bytes, verified, held, removalsLastDay, malformedEvents } = counts;
-    const all = Object.values(states).reduce((sum, count) => sum + count, 0);
     const progress = live?.replication.walks.progress ?? [];
     return {
       on: isOn,
@@ -157,12 +159,13 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
       removals: {
         held,
         lastDay: removalsLastDay,
-        limit: Math.max(REMOVAL_MIN, Math.floor(all * removalShare)),
+        limit: removalLimit(counts, removalShare),
         suspended,
       },
       worker: {
         running: live?.replication.worker.running ?? 0,
         pausedUntil: isoTime(live?.replication.worker.pausedUntil),
+        pausedBecause: live?.replication.worker.pausedBecause ?? null,
       },
       runs: { backfill: runOf(progress, 'backfill'), reconcile: runOf(progress, 'reconcile') },
     };
@@ -173,7 +176,7 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
     const [{ status, ready, reasons }, counts, suspended] = await Promise.all([
       live ? (asks ? live.checkReadiness() : UNASKED) : STOPPED,
       rows.counts(now),
-      live ? live.replication.areRemovalsSuspended : rows.getFact(SUSPENDED_FACT).then((fact) => fact === true),
+      isSuspended(rows),
     ]);
     return {
       version,
