@@ -1,12 +1,13 @@
 // The command line: reads arguments and the configuration, runs one command, and turns failures into lines and exit codes.
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { printConfig } from './cli/config.ts';
 import { errorLines, say, warn } from './cli/output.ts';
+import { addReplicationCommands } from './cli/replication-commands.ts';
 import { serve } from './cli/serve.ts';
 import { printToken, repositoryName, tokenLifetime } from './cli/token.ts';
 import { ConfigError, inspectConfig, loadConfig } from './config/config.ts';
 import { configurationHelp } from './config/table.ts';
+import { programVersion } from './status/version.ts';
 
 /** Runs one command line (without node and script). Ends the process on failure: 1, or 2 for wrong usage. */
 export async function runCli(args: readonly string[]): Promise<void> {
@@ -20,7 +21,7 @@ export async function runCli(args: readonly string[]): Promise<void> {
 function createProgram(): Command {
   const program = new Command('geo-registry-proxy')
     .description("A read-through pull proxy in front of a secondary site's container registry.")
-    .version(version())
+    .version(programVersion())
     .option('--env-file <file>', 'read variables from this file too; those of the environment win')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'geo-registry-proxy: ')) })
@@ -28,6 +29,7 @@ function createProgram(): Command {
     .exitOverride()
     .hook('preAction', (command) => loadEnvFile(command.opts<{ envFile?: string }>().envFile));
   addServe(program);
+  addReplicationCommands(program);
   addConfig(program);
   addToken(program);
   return program;
@@ -70,13 +72,6 @@ function loadEnvFile(path: string | undefined): void {
   } catch (cause) {
     throw new Error(`--env-file: ${JSON.stringify(path)} cannot be read`, { cause });
   }
-}
-
-function version(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
-  return version;
 }
 
 function report(error: unknown): number {

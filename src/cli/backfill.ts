@@ -1,0 +1,108 @@
+// The command `backfill`: all that the primary has is brought here, by the running server or by this process.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Config } from '../config/config.ts';
+import { counted, countText, visibleText } from '../status/figures.ts';
+import type { RepositoryFilter } from '../status/row-listing.ts';
+import type { Run, Snapshot } from '../status/snapshot.ts';
+import { NoServer } from './admin-client.ts';
+import { EXIT } from './exit-code.ts';
+import { createProgressView, showBackfill, type ProgressView } from './progress.ts';
+import { openServer, type Site } from './site.ts';
+
+/** What the command line gives. */
+export interface BackfillOptions {
+  readonly repository?: RepositoryFilter;
+  readonly json?: true;
+}
+
+/** Starts a proxy for this command alone; answers how to ask it, and how to end it. */
+export type StartAlone = (config: Config) => Promise<Site>;
+
+/** How it ended. */
+interface Ended {
+  readonly run: Run;
+  readonly snapshot: Snapshot;
+}
+
+const LOOK_EVERY = 500;
+const ROWS = 1_000;
+
+/** Runs a backfill to its end, or until a signal; answers the exit code. */
+export async function backfill(
+  config: Config,
+  { repository, json }: BackfillOptions,
+  startAlone: StartAlone,
+): Promise<number> {
+  const interrupt = new AbortController();
+  const stop = (): void => {
+    if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
+    interrupt.abort();
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+  const site = await openServer(config).catch((error: unknown) => {
+    if (error instanceof NoServer) return startAlone(config);
+    throw error;
+  });
+  const view = await createProgressView();
+  try {
+    const ended = await follow(site, repository, view, interrupt.signal);
+    if (!ended) return interrupted(site);
+    return tell(ended, json);
+  } finally {
+    view.end();
+    await site.close();
+  }
+}
+
+function interrupted({ isServed }: Site): number {
+  const what = isServed ? 'the server goes on with the backfill; see status' : 'what is left waits for the next start';
+  process.stderr.write(`${what}\n`);
+  return EXIT.interrupted;
+}
+
+/** Waits until the walk has ended and what it marked is worked off; undefined when `signal` came first. */
+async function follow(
+  site: Site,
+  repository: RepositoryFilter | undefined,
+  view: ProgressView,
+  signal: AbortSignal,
+): Promise<Ended | undefined> {
+  const { administration } = site;
+  const before = (await administration.snapshot()).replication.runs.backfill;
+  const answer = await administration.backfill(repository);
+  if (!answer.started) view.show('a backfill runs already: following it');
+  const isOurs = (run: Run | null): run is Run =>
+    run !== null && (answer.run ? run.startedAt === answer.run.startedAt : run.startedAt !== before?.startedAt);
+  while (!signal.aborted) {
+    const snapshot = await administration.snapshot();
+    const { backfill: last } = snapshot.replication.runs;
+    const run = isOurs(last) ? last : null;
+    showBackfill(view, run, snapshot, Date.now());
+    if (run && run.endedAt !== null && (await isWorkedOff(site, snapshot))) return { run, snapshot };
+    await delay(LOOK_EVERY, undefined, { signal }).catch(() => undefined);
+  }
+  return undefined;
+}
+
+/** Whether nothing is left to do; while a server runs, nothing that a backfill marked: events may come all the time. */
+async function isWorkedOff({ administration, isServed }: Site, { replication }: Snapshot): Promise<boolean> {
+  const { tags, queue, removals } = replication;
+  // Held removals are pending, and stay so until a person confirms.
+  if (tags.pending <= removals.held && tags.syncing === 0) return true;
+  if (!isServed || queue.backfill > 0) return false;
+  const { rows } = await administration.list({ states: ['syncing'], limit: ROWS });
+  return rows.every(({ priority }) => priority !== 'backfill');
+}
+
+function tell({ run, snapshot }: Ended, json: true | undefined): number {
+  const { tags } = snapshot.replication;
+  if (json) process.stdout.write(`${JSON.stringify({ run, tags })}\n`);
+  else {
+    const seen = `${counted(run.repositories, 'repository', 'repositories')}, ${counted(run.tags, 'tag')}`;
+    const now = Object.entries(tags).filter(([, count]) => count > 0);
+    const states = now.map(([state, count]) => `${countText(count)} ${state}`).join(', ');
+    process.stdout.write(`backfill ended: ${seen}; the site has ${states || 'nothing'}\n`);
+  }
+  if (run.error !== null) throw new Error(`the backfill ended early: ${visibleText(run.error)}`);
+  return tags.failed > 0 ? EXIT.attention : EXIT.ok;
+}

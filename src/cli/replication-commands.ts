@@ -1,0 +1,117 @@
+// The commands about replication, as the command line declares them; each loads what it needs when it runs.
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { inspectConfig, loadConfig } from '../config/config.ts';
+import { parseRepositoryFilter, type RepositoryFilter } from '../config/repository-filter.ts';
+
+interface Options {
+  readonly repository?: RepositoryFilter;
+  readonly json?: true;
+  readonly yes?: true;
+}
+
+const SERVER = 'A running server is asked on GEO_ADMIN_LISTEN, with GEO_ADMIN_TOKEN.';
+const DATABASE = `${SERVER}
+Where none runs, the database in GEO_DATA_DIR is used.`;
+
+const BACKFILL = `${SERVER}
+Where none runs, this process does the work.
+Ctrl-C ends the waiting: a server goes on; without one the rest waits for the next start.`;
+
+function after(text: string, exitCodes: Readonly<Record<number, string>> = {}): string {
+  const codes = Object.entries({ 0: 'done', 1: 'it could not be done', 2: 'wrong usage', ...exitCodes });
+  return ['', text, '', 'Exit codes:', ...codes.map(([code, meaning]) => `  ${code.padEnd(3)}  ${meaning}`)].join('\n');
+}
+
+function readRepositories(text: string): RepositoryFilter {
+  try {
+    return parseRepositoryFilter(text);
+  } catch (error) {
+    throw new InvalidArgumentError(`${(error as Error).message}.`);
+  }
+}
+
+function repositoryOption(): Option {
+  const help = 'only these: group/project, group/*, group/**, several separated by commas';
+  return new Option('--repository <glob>', help).argParser(readRepositories);
+}
+
+/** Ends the process later with the code that a command answers. */
+function ending(command: (options: Options) => Promise<number>): (options: Options) => Promise<void> {
+  return async (options) => {
+    process.exitCode = await command(options);
+  };
+}
+
+function addStatus(program: Command): void {
+  program
+    .command('status')
+    .description('print how the site does: tags by state, lag, removals on hold, what failed')
+    .option('--json', 'as JSON, as GET /api/status has it')
+    .addHelpText(
+      'after',
+      after(DATABASE, { 3: 'a person should look: degraded, stopped, failed, damaged, or on hold' }),
+    )
+    .action(
+      ending(async (options) => {
+        const { printStatus } = await import('./status.ts');
+        return printStatus(inspectConfig(process.env).config, options);
+      }),
+    );
+}
+
+function addBackfill(program: Command): void {
+  program
+    .command('backfill')
+    .alias('resync')
+    .description('bring all that the primary has, and wait until it is here')
+    .addOption(repositoryOption())
+    .option('--json', 'print the end as JSON')
+    .addHelpText('after', after(BACKFILL, { 3: 'something failed', 130: 'interrupted' }))
+    .action(
+      ending(async (options) => {
+        const { backfill } = await import('./backfill.ts');
+        const config = loadConfig(process.env);
+        return backfill(config, options, async (...args) => (await import('./alone.ts')).startAlone(...args));
+      }),
+    );
+}
+
+function addRetry(program: Command): void {
+  program
+    .command('retry')
+    .alias('resync-failed')
+    .description('try again now what failed, or was not supported')
+    .addOption(repositoryOption())
+    .option('--json', 'print how many as JSON')
+    .addHelpText('after', after(DATABASE))
+    .action(
+      ending(async (options) => {
+        const { retry } = await import('./retry.ts');
+        return retry(inspectConfig(process.env).config, options);
+      }),
+    );
+}
+
+function addConfirmRemovals(program: Command): void {
+  program
+    .command('confirm-removals')
+    .description('let removals on hold be carried out, after showing them')
+    .addOption(repositoryOption())
+    .option('--yes', 'do not ask')
+    .option('--json', 'print how many as JSON')
+    .addHelpText('after', after(DATABASE))
+    .action(
+      ending(async (options) => {
+        const { confirmRemovals } = await import('./confirm-removals.ts');
+        return confirmRemovals(inspectConfig(process.env).config, options);
+      }),
+    );
+}
+
+/** Adds `status`, `backfill`, `retry` and `confirm-removals`. */
+export function addReplicationCommands(program: Command): void {
+  addStatus(program);
+  addBackfill(program);
+  addRetry(program);
+  addConfirmRemovals(program);
+}
