@@ -1,7 +1,7 @@
 // A blob that the local registry has: its bytes, its redirect to its storage, or our own 416.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { readSource } from '../fill/source.ts';
-import { parseContentRange, rangeHeader, type ByteRange } from '../oci/range.ts';
+import { parseContentRange, rangeHeader, type ByteRange, type Span } from '../oci/range.ts';
 import { found, RegistryOutage, type Answer } from '../registry/answer.ts';
 import { sendBody, unsatisfiable } from './body.ts';
 import type { Place, ProxyDeps, ProxyOptions } from './deps.ts';
@@ -19,12 +19,13 @@ export type ServeHit = (
 ) => Promise<Answer<true>>;
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const unusable = (reason: string): Answer<never> => ({ kind: 'unavailable', reason: `secondary: ${reason}` });
 const NOT_HERE = { kind: 'missing', code: 'BLOB_UNKNOWN' } as const;
 
 /** What a local 200 or 206 carries: the whole blob's size, and of a 206 which part of it. */
 interface Shape {
   readonly size: number;
-  readonly part?: { readonly start: number; readonly end: number };
+  readonly part?: Span;
 }
 
 function shapeOf({ statusCode, headers }: LocalAnswer): Shape | undefined {
@@ -56,33 +57,38 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
     };
   }
 
-  async function sendContent(
+  /** How a local 200 or 206 may be sent: with its size, without one where that is in doubt, or not at all. */
+  async function judged(
     request: FastifyRequest,
-    reply: FastifyReply,
     place: Place,
-    answer: LocalAnswer,
+    shape: Shape | undefined,
     range: ByteRange | undefined,
-  ): Promise<Answer<true>> {
-    const { stream } = answer;
-    const giveUp = (reason: string): Answer<never> => {
-      stream.destroy();
-      return { kind: 'unavailable', reason: `secondary: ${reason}` };
-    };
-    const shape = shapeOf(answer);
-    if (!shape) return giveUp('blob without a size');
+  ): Promise<Answer<{ size: number | undefined; span: Span }>> {
+    if (!shape) return unusable('blob without a size');
     const { size, part } = shape;
     // Without a length an old client would take a body that broke off for a whole one.
     const needsSize = part ? range && hangsOnSize(range, shape) : request.raw.httpVersion === '1.0';
     const verdict = await proof[needsSize ? 'prove' : 'judge'](place, size, request.log);
-    if (verdict === 'damaged') {
-      stream.destroy();
-      return NOT_HERE;
-    }
-    const isUnproven = verdict === 'unknown' && !part;
-    const isDoubtful = verdict === 'unknown' && memory.sizeOf(place.digest) !== undefined;
-    if (isDoubtful || (isUnproven && needsSize)) return giveUp('blob of another size');
+    if (verdict === 'damaged') return NOT_HERE;
     const span = part ?? { start: 0, end: size - 1 };
-    const until = isUnproven ? undefined : span.end + 1;
+    if (verdict === 'whole') return found({ size, span });
+    if (memory.sizeOf(place.digest) !== undefined) return unusable('blob of another size');
+    if (part) return found({ size, span });
+    return needsSize ? unusable('blob that cannot be read') : found({ size: undefined, span });
+  }
+
+  async function sendContent(
+    ...[request, reply, place, range, answer]: [...Parameters<ServeHit>, LocalAnswer]
+  ): Promise<Answer<true>> {
+    const { stream } = answer;
+    const shape = shapeOf(answer);
+    const sendable = await judged(request, place, shape, range);
+    if (sendable.kind !== 'found') {
+      stream.destroy();
+      return sendable;
+    }
+    const { size, span } = sendable.value;
+    const until = size === undefined ? undefined : span.end + 1;
     const body = new MendedBody({
       digest: place.digest,
       body: stream,
@@ -92,10 +98,10 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
       onDamage: (position, cause) =>
         proof.damage(place, request.log, `ended at byte ${position}: ${String(cause ?? 'not its digest')}`),
       onWhole: (whole) => {
-        if (isUnproven) memory.learnSize(place.digest, whole);
+        if (size === undefined) memory.learnSize(place.digest, whole);
       },
     });
-    const sent = { size: isUnproven ? undefined : size, span, isPart: part !== undefined };
+    const sent = { size, span, isPart: shape?.part !== undefined };
     sendBody(reply, place.digest, sent, body, { timeout: readerTimeout, meter });
     return found(true as const);
   }
@@ -136,7 +142,7 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
     if (range && 'suffix' in range && range.suffix === 0) return sendOutOfRange(request, place);
     const answer = await askLocal(reply, place, range && rangeHeader(range));
     const { statusCode, headers, stream } = answer;
-    if (statusCode === 200 || statusCode === 206) return sendContent(request, reply, place, answer, range);
+    if (statusCode === 200 || statusCode === 206) return sendContent(request, reply, place, range, answer);
     stream.destroy();
     if (REDIRECTS.has(statusCode)) return sendRedirect(reply, place, headers.location);
     if (statusCode === 416) return sendOutOfRange(request, place);
