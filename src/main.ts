@@ -1,12 +1,10 @@
 // The composition root: from the configuration to two listeners, top to bottom, and an ordered stop.
-import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createAdminApp, createApp } from './app.ts';
 import { createGate } from './auth/authorize.ts';
 import { createKeyRing, type KeyRing } from './auth/key-ring.ts';
-import { createMinter } from './auth/mint.ts';
 import { createVerifier } from './auth/verify.ts';
 import type { Config } from './config/config.ts';
 import { matchesRepository } from './config/glob.ts';
@@ -16,15 +14,11 @@ import { Spool } from './fill/spool.ts';
 import { createStore } from './fill/store.ts';
 import { createLogSink } from './lib/logger.ts';
 import { createSlots } from './lib/slots.ts';
+import { watchFile } from './lib/watch-file.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
 import { createMemory } from './proxy/memory.ts';
 import { createTagLookup } from './proxy/tag-lookup.ts';
-import { noAuthorizer, keyAuthorizer, type Authorizer } from './registry/authorizer.ts';
-import { createCredentialReader, credentialFiles } from './registry/authorizer-credentials.ts';
-import { dockerConfigAuthorizer } from './registry/authorizer-docker-config.ts';
-import { createClient } from './registry/client.ts';
-import { createRegistry, type Registry } from './registry/registry.ts';
-import { Transport } from './registry/transport.ts';
+import { connectRegistry, type ConnectDeps } from './registry/connect.ts';
 import { startReplication } from './replication/replication.ts';
 import { createSqliteStore } from './replication/store/sqlite.ts';
 import { parseRepositories } from './replication/walk.ts';
@@ -54,7 +48,6 @@ export interface ProxyKnobs {
 }
 
 const SECONDARY_TIMEOUT = 2_000;
-const BODY_TIMEOUT = 30_000;
 const SECONDARY_CONNECTIONS = 256;
 // Connections that flights leave to look-ups: a tag's HEAD must not wait for a layer.
 const LOOKUP_CONNECTIONS = 2;
@@ -62,57 +55,6 @@ const LOOKUP_CONNECTIONS = 2;
 const IDLE_SWEEP = 100;
 // How often (ms) the certificate authorities are looked at.
 const CA_LOOK = 5_000;
-
-function createRegistryOf(
-  kind: 'primary' | 'secondary',
-  config: Config,
-  keys: KeyRing,
-  log: Logger,
-): { registry: Registry; transport: Transport } {
-  const isPrimary = kind === 'primary';
-  const origin = isPrimary ? config.primaryUrl : config.secondaryUrl;
-  const transport = new Transport({
-    connections: isPrimary ? config.fetchConnections + LOOKUP_CONNECTIONS : SECONDARY_CONNECTIONS,
-    connectTimeout: isPrimary ? config.primaryTimeout : SECONDARY_TIMEOUT,
-    bodyTimeout: BODY_TIMEOUT,
-    caFile: config.caFile,
-    useProxy: isPrimary,
-  });
-  const client = createClient({
-    registry: kind,
-    origin,
-    dispatcher: transport,
-    authorizer: createAuthorizer(
-      isPrimary ? config.primaryAuth : config.secondaryAuth,
-      origin,
-      config,
-      keys,
-      transport,
-    ),
-    via: viaOf(config),
-    onBreaker: (open) =>
-      log[open ? 'error' : 'info']({ registry: kind }, open ? 'registry is down' : 'registry is back'),
-  });
-  return { registry: createRegistry(client), transport };
-}
-
-function createAuthorizer(
-  auth: Config['primaryAuth'],
-  registry: URL,
-  config: Config,
-  keys: KeyRing,
-  dispatcher: Transport,
-): Authorizer {
-  if (auth === 'none') return noAuthorizer();
-  if (auth === 'docker-config') {
-    const readCredentials = createCredentialReader({ files: credentialFiles(process.env), env: process.env });
-    // The realm that clients are sent to is the operator's own choice: credentials may go there, too.
-    const trustedRealms = config.tokenRealm === undefined ? [] : [new URL(config.tokenRealm).host];
-    return dockerConfigAuthorizer({ registry, readCredentials, dispatcher }, { trustedRealms });
-  }
-  const { tokenIssuer: issuer, tokenService: service, tokenKeyId } = config;
-  return keyAuthorizer(createMinter({ keys, issuer, service, tokenKeyId }));
-}
 
 function viaOf(config: Config): string {
   return `1.1 geo-registry-proxy-${config.siteName}`;
@@ -127,23 +69,6 @@ function createGateOf(config: Config, keys: KeyRing): ReturnType<typeof createGa
 /** The names of `GEO_REPOSITORIES_FILE`, read anew for each walk. */
 async function listedRepositories(file: string | undefined): Promise<readonly string[] | undefined> {
   return file === undefined ? undefined : parseRepositories(await readFile(file, 'utf8'));
-}
-
-/** Calls `changed` when a file's time or size is another than before. */
-function watchFile(path: string | undefined, every: number, changed: () => void): () => void {
-  if (path === undefined) return () => undefined;
-  const look = (): string => {
-    const { mtimeMs, size } = statSync(path, { throwIfNoEntry: false }) ?? {};
-    return `${mtimeMs}/${size}`;
-  };
-  let last = look();
-  const timer = setInterval(() => {
-    const now = look();
-    if (now !== last) changed();
-    last = now;
-  }, every);
-  timer.unref();
-  return () => clearInterval(timer);
 }
 
 /**
@@ -166,8 +91,32 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
     },
     { needsCertificate: config.tokenKeyId === 'x5c' },
   );
-  const { registry: primary, transport: primaryTransport } = createRegistryOf('primary', config, keys, log);
-  const { registry: secondary, transport: secondaryTransport } = createRegistryOf('secondary', config, keys, log);
+  const connecting: ConnectDeps = {
+    keys,
+    log,
+    caFile: config.caFile,
+    via: viaOf(config),
+    issuer: config.tokenIssuer,
+    service: config.tokenService,
+    tokenKeyId: config.tokenKeyId,
+    realm: config.tokenRealm,
+  };
+  const { registry: primary, transport: primaryTransport } = connectRegistry(connecting, {
+    registry: 'primary',
+    origin: config.primaryUrl,
+    auth: config.primaryAuth,
+    connections: config.fetchConnections,
+    connectTimeout: config.primaryTimeout,
+    useProxy: true,
+  });
+  const { registry: secondary, transport: secondaryTransport } = connectRegistry(connecting, {
+    registry: 'secondary',
+    origin: config.secondaryUrl,
+    auth: config.secondaryAuth,
+    connections: SECONDARY_CONNECTIONS,
+    connectTimeout: SECONDARY_TIMEOUT,
+    useProxy: false,
+  });
 
   const { replicationInclude: include, replicationExclude: exclude } = config;
   const isStored = (name: string): boolean =>
@@ -176,7 +125,15 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
   const spool = new Spool(join(config.dataDir, 'spool'), config.spoolMax);
   const store = createStore(secondary);
   const filler = createFiller(
-    { primary, store, spool, slots: createSlots(config.fetchConnections), log, meter, isStored },
+    {
+      primary,
+      store,
+      spool,
+      slots: createSlots(Math.max(1, config.fetchConnections - LOOKUP_CONNECTIONS)),
+      log,
+      meter,
+      isStored,
+    },
     { ...knobs, timeout: config.primaryTimeout },
   );
   const memory = createMemory(config.memoryCache);

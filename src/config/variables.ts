@@ -175,7 +175,7 @@ export const variables = {
     name: 'GEO_FETCH_CONNECTIONS',
     default: '16',
     help: 'connections to the primary in all; half are reserved for on-demand',
-    value: integer(1, 1024),
+    value: integer(2, 1024),
   },
   store: {
     name: 'GEO_STORE',

@@ -1,0 +1,68 @@
+// Connecting to a registry: its sockets, how it lets us in, and its nouns over both.
+import type { KeyRing } from '../auth/key-ring.ts';
+import { createMinter, type TokenKeyId } from '../auth/mint.ts';
+import type { Log } from '../lib/log.ts';
+import { keyAuthorizer, noAuthorizer, type Authorizer } from './authorizer.ts';
+import { createCredentialReader, credentialFiles } from './authorizer-credentials.ts';
+import { dockerConfigAuthorizer } from './authorizer-docker-config.ts';
+import { createClient } from './client.ts';
+import { createRegistry, type Registry } from './registry.ts';
+import { Transport } from './transport.ts';
+
+/** How a registry lets us in: tokens that we mint, the credentials of a Docker `config.json`, or nothing. */
+export type RegistryAuth = 'key' | 'docker-config' | 'none';
+
+/** One registry and the way to it; times in milliseconds. */
+export interface ConnectOptions {
+  readonly registry: 'primary' | 'secondary';
+  readonly origin: URL;
+  readonly auth: RegistryAuth;
+  readonly connections: number;
+  readonly connectTimeout: number;
+  /** Whether HTTPS_PROXY and NO_PROXY are honoured. */
+  readonly useProxy: boolean;
+}
+
+/** What both registries share. */
+export interface ConnectDeps {
+  readonly keys: KeyRing;
+  readonly log: Log;
+  readonly caFile?: string | undefined;
+  readonly via: string;
+  readonly issuer: string;
+  readonly service: string;
+  readonly tokenKeyId: TokenKeyId;
+  /** Where clients are sent for tokens: the operator's own choice, so that credentials may go there, too. */
+  readonly realm?: string | undefined;
+}
+
+/** A registry, and its transport for who sends requests by himself. */
+export interface Connection {
+  readonly registry: Registry;
+  readonly transport: Transport;
+}
+
+// A body that stands still for this long has broken off.
+const BODY_TIMEOUT = 30_000;
+
+function createAuthorizer(deps: ConnectDeps, { auth, origin }: ConnectOptions, dispatcher: Transport): Authorizer {
+  if (auth === 'none') return noAuthorizer();
+  if (auth === 'key') return keyAuthorizer(createMinter(deps));
+  const readCredentials = createCredentialReader({ files: credentialFiles(process.env), env: process.env });
+  const trustedRealms = deps.realm === undefined ? [] : [new URL(deps.realm).host];
+  return dockerConfigAuthorizer({ registry: origin, readCredentials, dispatcher }, { trustedRealms });
+}
+
+/** @see Connection */
+export function connectRegistry(deps: ConnectDeps, options: ConnectOptions): Connection {
+  const { registry, origin, connections, connectTimeout, useProxy } = options;
+  const { caFile, via, log } = deps;
+  const transport = new Transport({ connections, connectTimeout, bodyTimeout: BODY_TIMEOUT, caFile, useProxy });
+  const onBreaker = (isOpen: boolean): void => {
+    if (isOpen) log.error({ registry }, 'registry is down');
+    else log.info({ registry }, 'registry is back');
+  };
+  const authorizer = createAuthorizer(deps, options, transport);
+  const client = createClient({ registry, origin, dispatcher: transport, authorizer, via, onBreaker });
+  return { registry: createRegistry(client), transport };
+}
