@@ -13,7 +13,7 @@ import { tempDir, waitFor } from '../support/tool.ts';
 
 export { startRigSites, type RigSites } from '../fill/rig.ts';
 
-/** Milliseconds since the epoch; goes on by itself, and further when told. */
+/** Milliseconds since the epoch. */
 export interface Clock {
   now(): number;
   advance(by: number): void;
@@ -48,9 +48,16 @@ export interface Replicating extends AsyncDisposable {
   untilIdle(): Promise<void>;
 }
 
+/** A clock that goes on by itself, and further when told. */
 export function createClock(): Clock {
   let ahead = 0;
   return { now: () => Date.now() + ahead, advance: (by) => void (ahead += by) };
+}
+
+/** A clock that goes on only when told. */
+export function createStoppedClock(): Clock {
+  let now = Date.now();
+  return { now: () => now, advance: (by) => void (now += by) };
 }
 
 async function untilWalked({ walks }: Replication): Promise<void> {

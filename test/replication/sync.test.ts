@@ -1,0 +1,328 @@
+// What a worker makes of rows between two real registries.
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { PRIORITY } from '../../src/replication/rows.ts';
+import { blob, type SmallBlob } from '../support/content.ts';
+import {
+  artifact,
+  buildCacheIndex,
+  dockerList,
+  dockerManifest,
+  image,
+  index,
+  manifest,
+  manifestOf,
+  mediaTypes,
+  type Manifest,
+} from '../support/image.ts';
+import { pushBlob, pushImage, putManifest } from '../support/push.ts';
+import { createGate } from '../support/relay-rule.ts';
+import { schema1 } from '../support/schema1.ts';
+import { waitFor } from '../support/tool.ts';
+import { createStoppedClock, deleteBlob, digestAt, startReplicating, startRigSites, type RigSites } from './rig.ts';
+
+let sites: RigSites;
+
+beforeAll(async () => {
+  sites = await startRigSites({ primary: { schema1: true, urlsAllow: ['^https?://'] } });
+});
+afterAll(() => sites.close());
+beforeEach(() => {
+  sites.relay.reset();
+  sites.localRelay.reset();
+});
+
+const json = { 'content-type': 'application/json; charset=utf-8' };
+const unknown = (code: string): string => JSON.stringify({ errors: [{ code, message: 'said by the test' }] });
+
+test('of 50 good tags and a broken one 50 are synced; the broken one fails with its reason, by its back-off', async () => {
+  const target = sites.primaryTarget('broken/app');
+  const layer = blob(3_000, 'shared');
+  const tags = Array.from({ length: 50 }, (_, nth) => `v${nth}`);
+  for (const tag of tags) {
+    await pushImage(target, tag, manifest({ config: blob(`{"tag":"${tag}"}`), layers: [layer] }));
+  }
+  const bad = image('bad', { layers: 1 });
+  await pushImage(target, 'bad', bad);
+  const missing = bad.blobs[1]!.digest;
+  await deleteBlob(target, missing);
+
+  await using it = await startReplicating(sites, { only: 'broken/', clock: createStoppedClock() });
+  await waitFor(async () => (await it.rows.counts(it.clock.now())).states.synced === 50, {
+    what: '50 synced rows',
+    timeout: 20_000,
+  });
+  for (const tag of tags) {
+    expect(await digestAt(sites.secondaryTarget('broken/app'), tag)).toBe(await digestAt(target, tag));
+  }
+
+  const pauses: number[] = [];
+  for (let attempt = 1; attempt <= 15; attempt += 1) {
+    const failedTimes = async (): Promise<boolean> => {
+      const row = await it.row('broken/app', 'bad');
+      return row?.state === 'failed' && row.attempts === attempt;
+    };
+    await waitFor(failedTimes, { what: `attempt ${attempt}` });
+    const row = (await it.row('broken/app', 'bad'))!;
+    expect(row.lastError).toBe(`blob ${missing}: missing at the primary`);
+    pauses.push(row.nextAttempt - it.clock.now());
+    // Not a moment before its time.
+    it.clock.advance(row.nextAttempt - it.clock.now());
+    it.replication.nudge();
+  }
+  for (const [nth, pause] of pauses.entries()) {
+    const most = Math.min(3_600_000, 500 * 2 ** nth);
+    expect(pause).toBeLessThanOrEqual(most);
+    expect(pause).toBeGreaterThanOrEqual(Math.floor(most * 0.75));
+  }
+
+  // What was missing comes: the next attempt finds it.
+  await pushBlob(target, bad.blobs[1]!);
+  await it.mark('broken/app', 'bad');
+  expect(await it.until('broken/app', 'bad', 'synced')).toMatchObject({ attempts: 0, primaryDigest: bad.digest });
+}, 60_000);
+
+test('while the secondary takes no writes no attempt is burned and nothing fetched twice; all arrives after', async () => {
+  const images = Array.from({ length: 6 }, (_, nth) => image(`maintenance ${nth}`, { layers: 2, size: 20_000 }));
+  await using it = await startReplicating(sites, { only: 'maintenance/' });
+  await sites.secondary.stop();
+  await sites.secondary.start({ readOnly: true });
+  for (const [nth, one] of images.entries()) await pushImage(sites.primaryTarget('maintenance/app'), `v${nth}`, one);
+  const tags = images.map((_, nth) => `v${nth}`);
+  await it.mark('maintenance/app', ...tags);
+  const sessions = (): number => sites.localRelay.count(({ method, status }) => method === 'POST' && status === 405);
+  await waitFor(() => it.rig.log.filter(({ message }) => message === 'replication pauses').length > 2, {
+    what: 'several pauses',
+  });
+  expect(sessions()).toBeGreaterThan(2);
+  for (const tag of tags) {
+    expect(await it.row('maintenance/app', tag)).toMatchObject({ attempts: 0 });
+    expect((await it.row('maintenance/app', tag))?.lastError).toBeUndefined();
+  }
+  expect((await it.rows.counts(it.clock.now())).states.failed).toBe(0);
+
+  await sites.secondary.stop();
+  await sites.secondary.start({ readOnly: false });
+  for (const [nth, tag] of tags.entries()) {
+    expect(await it.until('maintenance/app', tag, 'synced')).toMatchObject({
+      attempts: 0,
+      localDigest: images[nth]!.digest,
+    });
+  }
+  const unique = images.flatMap(({ blobs }) => blobs).reduce((sum, { size }) => sum + size, 0);
+  expect(sites.relay.bodyBytes(({ path }) => path.includes('/blobs/'))).toBe(unique);
+});
+
+test.each(['relay', 'localRelay'] as const)(
+  'while the registry behind the %s is down no attempt is burned',
+  async (which) => {
+    const repository = `outage/${which.toLowerCase()}`;
+    const pushed = image(repository, { layers: 2 });
+    await pushImage(sites.primaryTarget(repository), 'v1', pushed);
+    await using it = await startReplicating(sites, { only: 'nothing-yet' });
+    await using down = await startReplicating(sites, { only: repository, waits: false, isOn: false });
+    expect(it.replication.worker.running).toBe(0);
+    await sites[which].down();
+    await it.rows.mark([{ repository, reference: 'v1', priority: PRIORITY.onDemand }], it.clock.now());
+    it.replication.nudge();
+    await waitFor(() => it.replication.worker.pausedBecause !== undefined, { what: 'a pause' });
+    expect(it.replication.worker.pausedBecause).toContain(which === 'relay' ? 'primary' : 'secondary');
+    expect(await it.row(repository, 'v1')).toMatchObject({ attempts: 0 });
+    await sites[which].up();
+    expect(await it.until(repository, 'v1', 'synced')).toMatchObject({ attempts: 0 });
+  },
+);
+
+test('a primary that wants to be left alone for a while is left alone', async () => {
+  const pushed = image('busy', { layers: 1 });
+  await pushImage(sites.primaryTarget('busy/app'), 'v1', pushed);
+  await using it = await startReplicating(sites, { only: 'busy/', isOn: false });
+  sites.relay.rules.push({
+    match: ({ path }) => path.includes('/busy/'),
+    answer: { status: 429, headers: { ...json, 'retry-after': '120' }, body: unknown('TOOMANYREQUESTS') },
+    times: 1,
+  });
+  await it.rows.mark([{ repository: 'busy/app', reference: 'v1', priority: PRIORITY.onDemand }], it.clock.now());
+  it.replication.nudge();
+  await waitFor(() => it.replication.worker.pausedUntil !== undefined, { what: 'a pause' });
+  expect(it.replication.worker.pausedUntil! - it.clock.now()).toBeGreaterThan(110_000);
+  it.clock.advance(120_000);
+  it.replication.nudge();
+  expect(await it.until('busy/app', 'v1', 'synced')).toMatchObject({ attempts: 0 });
+});
+
+test('what the primary names but does not give is a failure, not an endless loop', async () => {
+  const pushed = image('named', { layers: 1 });
+  await pushImage(sites.primaryTarget('named/app'), undefined, pushed);
+  await using it = await startReplicating(sites, { only: 'named/' });
+  sites.relay.rules.push({
+    match: ({ method, path }) => method === 'GET' && path.includes('/named/app/manifests/'),
+    answer: { status: 404, headers: json, body: unknown('MANIFEST_UNKNOWN') },
+  });
+  await it.mark('named/app', pushed.digest);
+  const row = await it.until('named/app', pushed.digest, 'failed');
+  expect(row?.lastError).toContain('names it, but does not give it');
+});
+
+const foreignLayer = blob(500, 'foreign');
+const kinds: readonly [string, () => Manifest][] = [
+  ['a Docker image', () => dockerManifest({ layers: [blob(1_000, 'docker')] })],
+  ['an OCI index', () => index([image('amd64', { layers: 1 }), image('arm64', { layers: 1 })])],
+  ['a Docker list', () => dockerList([dockerManifest({ layers: [blob(1_000, 'list')] })])],
+  ['a BuildKit cache', () => buildCacheIndex([blob(2_000, 'cache 1'), blob(2_000, 'cache 2')])],
+];
+
+test.each(kinds)('%s is synced with a tag, and another one without', async (kind, make) => {
+  const repository = `kinds/${kind.toLowerCase().replaceAll(/\W+/g, '-')}`;
+  const pushed = make();
+  await using it = await startReplicating(sites, { only: repository });
+  await pushImage(sites.primaryTarget(repository), 'v1', pushed);
+  await pushImage(sites.primaryTarget(`${repository}-2`), undefined, pushed);
+  await it.mark(repository, 'v1');
+  await it.mark(`${repository}-2`, pushed.digest);
+  await it.until(repository, 'v1', 'synced');
+  await it.until(`${repository}-2`, pushed.digest, 'synced');
+  expect(await digestAt(sites.secondaryTarget(repository), 'v1')).toBe(pushed.digest);
+  expect(await digestAt(sites.secondaryTarget(`${repository}-2`), pushed.digest)).toBe(pushed.digest);
+  for (const child of pushed.children) {
+    expect(await digestAt(sites.secondaryTarget(`${repository}-2`), child.digest)).toBe(child.digest);
+  }
+});
+
+test('an artifact brings its subject along', async () => {
+  const subject = image('subject', { layers: 1 });
+  const sbom = artifact(subject, 'application/spdx+json', blob('{"sbom":1}'));
+  await using it = await startReplicating(sites, { only: 'artifact/' });
+  await pushImage(sites.primaryTarget('artifact/app'), undefined, subject);
+  await pushImage(sites.primaryTarget('artifact/app'), undefined, sbom);
+  await it.mark('artifact/app', sbom.digest);
+  await it.until('artifact/app', sbom.digest, 'synced');
+  expect(await digestAt(sites.secondaryTarget('artifact/app'), subject.digest)).toBe(subject.digest);
+});
+
+test('what refers to an image at a primary that lists it comes after the image, once', async () => {
+  const subject = image('referred', { layers: 1 });
+  const signature = artifact(subject, 'application/vnd.dev.cosign.artifact.sig.v1+json', blob('signed'));
+  const onSignature = artifact(signature, 'application/vnd.example.note', blob('noted'));
+  const target = sites.primaryTarget('referrers/app');
+  await using it = await startReplicating(sites, { only: 'referrers/' });
+  await pushImage(target, 'v1', subject);
+  await pushImage(target, undefined, signature);
+  await pushImage(target, undefined, onSignature);
+  const referrers = (of: Manifest, ...manifests: readonly Manifest[]): void =>
+    void sites.relay.rules.push({
+      match: ({ path }) => path.startsWith(`/v2/referrers/app/referrers/${of.digest}`),
+      answer: {
+        status: 200,
+        headers: { 'content-type': mediaTypes.ociIndex },
+        body: JSON.stringify({
+          schemaVersion: 2,
+          mediaType: mediaTypes.ociIndex,
+          manifests: manifests.map(({ mediaType, digest, size }) => ({ mediaType, digest, size })),
+        }),
+      },
+    });
+  referrers(subject, signature);
+  referrers(signature, onSignature);
+  referrers(onSignature);
+  await it.mark('referrers/app', 'v1');
+  for (const reference of ['v1', signature.digest, onSignature.digest]) {
+    await it.until('referrers/app', reference, 'synced');
+  }
+  await it.untilIdle();
+  expect(await digestAt(sites.secondaryTarget('referrers/app'), onSignature.digest)).toBe(onSignature.digest);
+  const generations = (await it.rows.list({ repository: 'referrers/app' })).map(({ generation }) => generation);
+  expect(generations).toEqual([1, 1, 1]);
+});
+
+test('a primary without a list of referrers is asked for it once', async () => {
+  const target = sites.primaryTarget('no-referrers/app');
+  await using it = await startReplicating(sites, { only: 'no-referrers/' });
+  for (const tag of ['v1', 'v2', 'v3']) await pushImage(target, tag, image(`no referrers ${tag}`, { layers: 1 }));
+  for (const tag of ['v1', 'v2', 'v3']) {
+    await it.mark('no-referrers/app', tag);
+    await it.until('no-referrers/app', tag, 'synced');
+  }
+  expect(sites.relay.count(({ path }) => path.includes('/referrers/sha256:'))).toBe(1);
+});
+
+test('a foreign layer stays where it is', async () => {
+  const more = { urls: ['https://layers.example.com/1'] };
+  const config = blob('{"os":"windows"}');
+  const layer = { mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', ...more };
+  const windows = manifestOf(
+    mediaTypes.dockerManifest,
+    {
+      schemaVersion: 2,
+      mediaType: mediaTypes.dockerManifest,
+      config: { mediaType: mediaTypes.dockerConfig, digest: config.digest, size: config.size },
+      layers: [{ ...layer, digest: foreignLayer.digest, size: foreignLayer.size }],
+    },
+    { blobs: [config] },
+  );
+  await using it = await startReplicating(sites, { only: 'foreign/' });
+  await sites.secondary.stop();
+  await sites.secondary.start({ urlsAllow: ['^https?://'] });
+  await pushImage(sites.primaryTarget('foreign/app'), 'v1', windows);
+  await it.mark('foreign/app', 'v1');
+  await it.until('foreign/app', 'v1', 'synced');
+  expect(sites.relay.count(({ path }) => path.includes(foreignLayer.digest))).toBe(0);
+});
+
+test('schema 1 is unsupported, and not tried for ever, where the secondary does not take it; synced where it does', async () => {
+  const layers: SmallBlob[] = [blob(1_000, 'schema 1')];
+  const old = schema1({ name: 'old/app', tag: 'v1', layers });
+  await using it = await startReplicating(sites, { only: 'old/' });
+  const target = sites.primaryTarget('old/app');
+  await Promise.all(layers.map((layer) => pushBlob(target, layer)));
+  await putManifest(target, 'v1', old);
+  await it.mark('old/app', 'v1');
+  const row = await it.until('old/app', 'v1', 'unsupported');
+  expect(row?.lastError).toContain('schema 1');
+  it.clock.advance(86_400_000);
+  it.replication.nudge();
+  await it.untilIdle();
+  expect(await it.row('old/app', 'v1')).toEqual(row);
+
+  await sites.secondary.stop();
+  await sites.secondary.start({ schema1: true });
+  await it.mark('old/app', 'v1');
+  expect(await it.until('old/app', 'v1', 'synced')).toMatchObject({ localDigest: old.digest });
+});
+
+test('an event during a sync runs it again: what is here in the end is what was pushed last', async () => {
+  const [first, second] = [image('moving 1', { layers: 1 }), image('moving 2', { layers: 1 })];
+  const target = sites.primaryTarget('moving/app');
+  await using it = await startReplicating(sites, { only: 'moving/' });
+  await pushImage(target, 'v1', first);
+  const gate = createGate();
+  // After the last look at the tag, before the row is ended: nothing but the mark can tell of the second push.
+  sites.relay.rules.push({ match: ({ path }) => path.includes('/moving/app/referrers/'), gate });
+  await it.mark('moving/app', 'v1');
+  await waitFor(() => gate.arrived === 1, { what: 'the sync to be about to end' });
+  await pushImage(target, 'v1', second);
+  await it.mark('moving/app', 'v1');
+  gate.open();
+  await it.untilIdle();
+  expect(await it.row('moving/app', 'v1')).toMatchObject({ state: 'synced', localDigest: second.digest });
+  expect(await digestAt(sites.secondaryTarget('moving/app'), 'v1')).toBe(second.digest);
+});
+
+test('a repository that is not replicated any more is left as it is', async () => {
+  await pushImage(sites.secondaryTarget('excluded/app'), 'v1', image('excluded', { layers: 1 }));
+  await using it = await startReplicating(sites, { only: 'included/' });
+  await it.mark('excluded/app', 'v1');
+  await it.until('excluded/app', 'v1', 'gone');
+  expect(await digestAt(sites.secondaryTarget('excluded/app'), 'v1')).toBeDefined();
+});
+
+test('where another system replicates, only what clients pulled is stored', async () => {
+  const pulled = image('pulled', { layers: 1 });
+  const target = sites.primaryTarget('other-system/app');
+  for (const tag of ['pulled', 'not-pulled']) await pushImage(target, tag, pulled);
+  await using it = await startReplicating(sites, { only: 'other-system/', isOn: false });
+  await it.mark('other-system/app', 'not-pulled');
+  it.replication.enqueue({ name: 'other-system/app', reference: { tag: 'pulled' } });
+  await it.until('other-system/app', 'pulled', 'synced');
+  await it.until('other-system/app', 'not-pulled', 'gone');
+  expect(await digestAt(sites.secondaryTarget('other-system/app'), 'not-pulled')).toBeUndefined();
+});
