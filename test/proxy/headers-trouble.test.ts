@@ -1,8 +1,9 @@
 // Headers of errors and redirects: what a registry says of them is ours to word, and leads nobody anywhere else.
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { blob } from '../support/content.ts';
 import { image, type Manifest } from '../support/image.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
-import { pushImage } from '../support/push.ts';
+import { pushBlob, pushImage } from '../support/push.ts';
 import type { RelayMatch } from '../support/relay.ts';
 import { pushToBoth } from './local-copy.ts';
 import { addOdd, expectOurs } from './odd-headers.ts';
@@ -48,6 +49,17 @@ test.each(answers)('a primary’s %i leaves with our headers and our words', asy
   expect(answer.headers['content-type']).toBe('application/json; charset=utf-8');
   expect(answer.body.toString()).not.toMatch(/evil|script|oh no/);
   expect(rule.used).toBeGreaterThan(0);
+});
+
+test('an answer that ends before its first byte leaves none of its headers to the error', async () => {
+  const only = blob(5_000, 'only in the secondary');
+  await pushBlob(site.secondaryTarget('headers/both'), only);
+  site.localRelay.rules.push({ match: ({ path: asked }) => asked.endsWith(only.digest), cutAfter: 0, times: 1 });
+  const answer = await site.ask(`headers/both/blobs/${only.digest}`);
+  expect({ status: answer.status, code: answer.code }).toEqual({ status: 503, code: 'UNAVAILABLE' });
+  expectOurs(answer);
+  for (const name of ['etag', 'docker-content-digest', 'accept-ranges'])
+    expect(answer.headers).not.toHaveProperty(name);
 });
 
 test.each([

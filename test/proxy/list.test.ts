@@ -182,6 +182,11 @@ describe('referrers', () => {
     expect(answer.code).toBeDefined();
   });
 
+  test('that the primary does not have are 404 also where the local registry has some', async () => {
+    site.localRelay.rules.push({ ...giving({ manifests: [] }), match: ofReferrers });
+    expect(await site.ask(path)).toMatchObject({ status: 404, code: 'UNSUPPORTED' });
+  });
+
   test('of a registry with them are passed on, with the filters that it applied', async () => {
     const index = { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [] };
     const headers = { 'content-type': index.mediaType, 'oci-filters-applied': 'artifactType' };
