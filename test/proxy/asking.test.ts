@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { image, type Manifest } from '../support/image.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
 import { pushImage } from '../support/push.ts';
-import type { Relay, RelayRequest } from '../support/relay.ts';
+import type { Relay, RelayMatch, RelayRequest } from '../support/relay.ts';
 import { freePort } from '../support/tool.ts';
 import { pushToBoth, untilLocal } from './local-copy.ts';
 import { send } from './wire.ts';
@@ -79,10 +79,12 @@ function accessOf({ headers }: RelayRequest): unknown {
 }
 
 /** Expects of each request that all of it is ours: names of headers, their values, and a token for no more than that. */
-function expectOurs(relay: Relay, name: string): void {
+function expectOurs(relay: Relay): void {
   expect(relay.count()).toBeGreaterThan(0);
   for (const request of relay.requests) {
     const { headers, method, path } = request;
+    // Of the test before, what is stored in the background may still be under way.
+    const name = /^\/v2\/(.*)\/(?:manifests|blobs|tags|referrers)\//.exec(path)?.[1];
     expect(Object.keys(headers).filter((each) => !ours.has(each))).toEqual([]);
     expect(headers).toMatchObject({
       host: new URL(relay.url).host,
@@ -125,17 +127,17 @@ describe('of what a client sends along', () => {
     const { name, pushed } = await placed('primary');
     await pull(name, pushed);
     await untilLocal(site, name, 'v1', pushed.digest);
-    expectOurs(site.relay, name);
-    expectOurs(site.localRelay, name);
-    expect(site.localRelay.count(({ method }) => method === 'PUT')).toBeGreaterThan(1);
+    expectOurs(site.relay);
+    expectOurs(site.localRelay);
+    expect(site.localRelay.count(({ method, path }) => method === 'PUT' && path.includes(name))).toBeGreaterThan(1);
   });
 
   test('nothing reaches either registry on a warm one', async () => {
     const { name, pushed } = await placed('both');
     await pull(name, pushed);
-    expectOurs(site.relay, name);
-    expectOurs(site.localRelay, name);
-    expect(site.localRelay.count(({ method }) => method === 'PUT')).toBe(0);
+    expectOurs(site.relay);
+    expectOurs(site.localRelay);
+    expect(site.localRelay.count(({ method, path }) => method === 'PUT' && path.includes(name))).toBe(0);
   });
 
   test('a condition that a registry would take for true is judged by us alone', async () => {
@@ -178,14 +180,14 @@ test.each([undefined, '', '*/*', 'application/vnd.oci.image.manifest.v1+json', '
       await site.ask(`${name}/manifests/v1`, { headers });
       await site.ask(`${name}/manifests/${pushed.digest}`, { headers });
       const asked = [site.relay, site.localRelay].map(({ requests }) =>
-        requests.filter(({ method, path }) => path.includes('/manifests/') && method !== 'PUT'),
+        requests.filter(({ method, path }) => path.includes(`${name}/manifests/`) && method !== 'PUT'),
       );
       for (const requests of asked) {
         expect(requests.length).toBeGreaterThan(0);
         for (const request of requests)
           expect(request.headers.accept?.split(', ').sort()).toEqual([...allTypes].sort());
       }
-      if (where === 'primary' && accept !== 'text/html') await untilLocal(site, name, 'v1', pushed.digest);
+      if (where === 'primary') await untilLocal(site, name, 'v1', pushed.digest);
       site.relay.reset();
       site.localRelay.reset();
     }
@@ -210,7 +212,8 @@ describe('a request that has been here before', () => {
       expect({ status: answer.status, code: answer.code }).toEqual({ status: 508, code: 'UNSUPPORTED' });
       expect(answer.headers['content-type']).toBe('application/json; charset=utf-8');
     }
-    expect(site.relay.count() + site.localRelay.count()).toBe(0);
+    const ofThis: RelayMatch = ({ path }) => path.includes(name);
+    expect(site.relay.count(ofThis) + site.localRelay.count(ofThis)).toBe(0);
   });
 
   test.each(['1.1 geo-registry-proxy-test2', '1.1 geo-registry-proxy', '1.1 nginx', '', ','])(

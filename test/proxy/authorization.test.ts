@@ -181,13 +181,6 @@ test.each(invalid)('$what is refused, at /v2/ too', async ({ token }) => {
   await expectRefusedEverywhere(given, 'invalid_token');
 });
 
-test('a good token opens all of it', async () => {
-  for (const path of paths.slice(0, -1)) {
-    expect((await site.ask(path, { token: signed({}), method: 'HEAD' })).status).toBe(200);
-  }
-  expect((await site.ask('_catalog', { token: signed({}) })).status).toBe(200);
-});
-
 test.each<[what: string, overrides: TokenOverrides]>([
   ['ended less than a minute ago', { expiresIn: -30 }],
   ['begins within a minute', { claims: { nbf: now() + 30 } }],
@@ -262,4 +255,12 @@ describe('the header', () => {
     const headers = { cookie: `token=${token}`, 'x-authorization': `Bearer ${token}`, 'proxy-authorization': token };
     expectRefusal(site, await site.ask(path, { token: '', headers }), scope);
   });
+});
+
+// The last, since what it pulls is stored in the background, and the others count requests.
+test('a good token opens all of it', async () => {
+  for (const path of paths.slice(0, -1)) {
+    expect((await site.ask(path, { token: signed({}), method: 'HEAD' })).status).toBe(200);
+  }
+  expect((await site.ask('_catalog', { token: signed({}) })).status).toBe(200);
 });
