@@ -7,9 +7,13 @@ import type { Row } from './rows.ts';
 import type { FindTrouble } from './trouble.ts';
 import { WalkFailed } from './walk.ts';
 
-/** What came out. `absent`: on neither side. `unclear`: a registry could not say, for reasons of that one reference. */
+/**
+ * What came out. `different`: the primary has something else than is here, if anything is; `surplus`: only here;
+ * `absent`: on neither side; `unclear`: a registry could not say, for reasons of that one reference.
+ */
 export type Verdict =
-  { readonly kind: 'same'; readonly digest: Digest } | { readonly kind: 'absent' | 'different' | 'unclear' };
+  | { readonly kind: 'same'; readonly digest: Digest }
+  | { readonly kind: 'different' | 'surplus' | 'absent' | 'unclear' };
 
 /** Compares one reference, a tag or a digest. @throws WalkFailed where no reference could be compared now. */
 export type Compare = (name: string, reference: string) => Promise<Verdict>;
@@ -44,20 +48,21 @@ export function createCompare(
         if (await findTrouble(failure)) throw failure;
         return { kind: 'unclear' };
       }
-      if (there.kind === 'missing' && here.kind === 'missing') return { kind: 'absent' };
-      if (there.kind !== 'found' || here.kind !== 'found') return { kind: 'different' };
+      if (there.kind !== 'found') return { kind: here.kind === 'found' ? 'surplus' : 'absent' };
       const { digest } = there.value;
-      return digest === here.value.digest ? { kind: 'same', digest } : { kind: 'different' };
+      const isSame = here.kind === 'found' && here.value.digest === digest;
+      return isSame ? { kind: 'same', digest } : { kind: 'different' };
     } finally {
       release();
     }
   };
 }
 
-/** Whether a verdict is work for a worker; what waits for one already is none. A held removal is looked at anew. */
+/** Whether a verdict is work for a worker; what waits for one already is none. */
 export function isWork(verdict: Verdict, row: Row | undefined): boolean {
-  if (verdict.kind === 'same') return !row || (row.state === 'synced' && row.primaryDigest !== verdict.digest);
-  const isSettled = row?.state === 'synced' || row?.isHeld === true;
-  if (verdict.kind === 'absent') return isSettled || row?.state === 'unsupported';
-  return !row || isSettled;
+  if (!row) return verdict.kind !== 'absent';
+  // What was held since it was gone waits for a person, unless it is there again, or gone here, too.
+  if (row.isHeld) return verdict.kind !== 'surplus';
+  if (row.state === 'unsupported') return verdict.kind === 'absent';
+  return row.state === 'synced' && !(verdict.kind === 'same' && verdict.digest === row.primaryDigest);
 }
