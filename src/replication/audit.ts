@@ -67,7 +67,7 @@ const PAGE = 500;
 
 async function isRight({ repository: name, reference, primaryDigest }: Row, soundness: Soundness): Promise<boolean> {
   if (primaryDigest === undefined) return false;
-  if (!isDigest(reference) && (await soundness.digestOf(name, reference)) !== primaryDigest) return false;
+  if (!isDigest(reference) && !(await soundness.isTagOf(name, reference, primaryDigest))) return false;
   return soundness.isTreeWhole(name, primaryDigest);
 }
 
@@ -85,12 +85,12 @@ export function createAudit(deps: AuditDeps, options: AuditOptions = {}): Audit 
     for (const { repository, digest } of await rows.damagedBlobs(DAMAGED_MAX)) {
       signal.throwIfAborted();
       if (!wanted(repository)) continue;
-      const isGone = await soundness.isGone(repository, digest).catch((error: unknown) => {
+      const isWorthATry = await soundness.isWorthATry(repository, digest).catch((error: unknown) => {
         if (error instanceof Unknown) return false;
         throw error;
       });
       // Rows that failed for it need not wait for their time.
-      if (isGone && (await rows.retry({ repository, states: ['failed'] }, clock())) > 0) onMarked();
+      if (isWorthATry && (await rows.retry({ repository, states: ['failed'] }, clock())) > 0) onMarked();
     }
   }
 
@@ -134,9 +134,9 @@ export function createAudit(deps: AuditDeps, options: AuditOptions = {}): Audit 
   /** Blobs that no row led to in all the time after which they would have been read again have no rows any more. */
   async function forgetOld(before: number): Promise<void> {
     for (;;) {
-      const old = await rows.blobsVerifiedBefore(before, PAGE);
+      const old = (await rows.blobsVerifiedBefore(before, PAGE)).filter(({ isDamaged }) => !isDamaged);
+      if (old.length === 0) return;
       for (const { repository, digest } of old) await damage.forget(repository, digest);
-      if (old.length < PAGE) return;
     }
   }
 

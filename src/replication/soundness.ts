@@ -31,10 +31,10 @@ export interface Soundness {
   readonly counts: Readonly<SoundnessCounts>;
   /** Whether a manifest and all below it are right; damage is noted. A subject need not be there. */
   isTreeWhole(name: string, root: Digest): Promise<boolean>;
-  /** Looks at listed damage again; true when rows that failed for it may be tried again. */
-  isGone(name: string, digest: Digest): Promise<boolean>;
-  /** The digest of a tag; undefined for none. */
-  digestOf(name: string, tag: string): Promise<Digest | undefined>;
+  /** Looks at listed damage again; true when rows that failed for it are worth another try. */
+  isWorthATry(name: string, digest: Digest): Promise<boolean>;
+  /** Whether a tag stands on this manifest. */
+  isTagOf(name: string, tag: string, digest: Digest): Promise<boolean>;
 }
 
 /** What judging needs. */
@@ -189,7 +189,7 @@ export function createSoundness(
       return isWhole;
     },
 
-    async isGone(name, digest) {
+    async isWorthATry(name, digest) {
       const { kind, reason } = await judge(name, { digest }, true);
       if (kind === 'damaged') {
         await noteDamage(name, digest, reason);
@@ -199,13 +199,17 @@ export function createSoundness(
       const isHere = kind === 'whole' ? kind : (await secondary.manifests.get(name, { digest }, timeout)).kind;
       if (isHere === 'whole' || isHere === 'found') await heal(name, digest);
       else if (isHere === 'missing') await damage.forget(name, digest);
+      else await noteDamage(name, digest, reason);
       return true;
     },
 
-    async digestOf(name, tag) {
+    async isTagOf(name, tag, digest) {
       const head = await secondary.manifests.head(name, { tag }, timeout);
-      if (head.kind === 'missing') return undefined;
-      return head.kind === 'found' ? head.value.digest : leaveFailureOpen(`tag ${tag}`, head);
+      if (head.kind === 'found') return head.value.digest === digest;
+      if (head.kind === 'missing') return false;
+      // A manifest whose bytes are wrong makes its tags fail.
+      const { isWhole } = await nodes(keyOf(name, digest), () => checkManifest(name, digest));
+      return isWhole ? leaveFailureOpen(`tag ${tag}`, head) : false;
     },
   };
 }
