@@ -90,7 +90,7 @@ describe('GET', () => {
     const expected = statusOf(kind);
     expect(status).toBe(expected);
     expect(code).toBe({ 403: 'DENIED', 429: 'TOOMANYREQUESTS', 503: 'UNAVAILABLE' }[expected]);
-    expect(headers['retry-after']).toBe({ 403: undefined, 429: '17', 503: '5' }[expected]);
+    expect(headers['retry-after']).toBe({ 403: undefined, 429: '1', 503: '5' }[expected]);
     expect(await hasLocalBlob(site, name, layer.digest)).toBe(false);
   });
 

@@ -46,6 +46,8 @@ export async function untilLocal(
 ): Promise<void> {
   await waitFor(async () => (await localDigest(site, repository, reference)) === digest, {
     what: `${repository}:${reference} in the secondary`,
+    // Replication waits for some seconds where a registry was away.
+    timeout: 20_000,
   });
 }
 

@@ -83,7 +83,7 @@ describe.each(['GET', 'HEAD'] as const)('%s of a digest', (method) => {
     const expected = statusOf(kind);
     expect(status).toBe(expected);
     if (method === 'GET') expect(code).toBe({ 403: 'DENIED', 429: 'TOOMANYREQUESTS', 503: 'UNAVAILABLE' }[expected]);
-    expect(headers['retry-after']).toBe({ 403: undefined, 429: '17', 503: '5' }[expected]);
+    expect(headers['retry-after']).toBe({ 403: undefined, 429: '1', 503: '5' }[expected]);
     expect(await localDigest(site, name, pushed.digest)).toBeUndefined();
   });
 

@@ -20,7 +20,10 @@ export function answering(
 /** Everything but `/v2/` itself. */
 export const notPing: RelayMatch = ({ path }) => path !== '/v2/';
 
-/** What keeps a primary from answering, with the reason that the answer's `Warning` gives. */
+/**
+ * What keeps a primary from answering, with the reason that the answer's `Warning` gives. Retry-After is short:
+ * replication, which may meet a rule too, waits as long.
+ */
 export const troubles: readonly (readonly [what: string, rule: RelayRule | 'down', kind: string])[] = [
   ['is not reachable', 'down', 'unavailable'],
   ['does not answer in time', { hang: true }, 'unavailable'],
@@ -28,7 +31,7 @@ export const troubles: readonly (readonly [what: string, rule: RelayRule | 'down
   ['answers 502', { answer: { status: 502, body: '<html>' } }, 'unavailable'],
   ['answers 503', answering(503, 'UNAVAILABLE'), 'unavailable'],
   ['answers 504', { answer: { status: 504 } }, 'unavailable'],
-  ['answers 429', answering(429, 'TOOMANYREQUESTS', { headers: { 'retry-after': '17' } }), 'busy'],
+  ['answers 429', answering(429, 'TOOMANYREQUESTS', { headers: { 'retry-after': '1' } }), 'busy'],
   ['answers 418', { answer: { status: 418, body: 'a teapot' } }, 'unavailable'],
   [
     'shows a portal’s page',
