@@ -52,9 +52,12 @@ test.each([
 
     await rm(site.secondary.blobFile(layer.digest));
     await site.restart({ GEO_VERIFY_INTERVAL: '1ms' });
-    await isLogged(layer.digest, 'whole again');
-    site.relay.reset();
-    expect((await site.ask(path)).body.equals(layer.bytes)).toBe(true);
-    expect(site.relay.count(({ path: asked }) => asked.includes(layer.digest))).toBe(0);
+    await untilStored(site, name, layer);
+    const isFromHere = async (): Promise<boolean> => {
+      site.relay.reset();
+      expect((await site.ask(path)).body.equals(layer.bytes)).toBe(true);
+      return site.relay.count(({ path: asked }) => asked.includes(layer.digest)) === 0;
+    };
+    await waitFor(isFromHere, { what: 'a pull from here' });
   },
 );
