@@ -68,20 +68,20 @@ test.each([
 });
 
 test('a primary that knows nothing any more costs no more than the limit; a person lets the rest go', async () => {
-  const tags = await pushTags('unknown/app', 0, 60);
-  await using it = await startReplicating(sites, { only: 'unknown/', removalShare: 0.25 });
+  const tags = await pushTags('unknown/app', 0, 40);
+  await using it = await startReplicating(sites, { only: 'unknown/', removalShare: 0.3 });
   await it.untilIdle();
   sites.relay.rules.push(everythingIsUnknown);
   await it.replication.walks.reconcile();
-  await held(it, 45);
-  expect(await removals(it)).toBe(15);
+  await held(it, 28);
+  expect(await removals(it)).toBe(12);
   // However often it is looked at again.
   await it.mark('unknown/app', ...tags);
   await it.replication.walks.reconcile();
   await it.untilIdle();
-  expect(await tagsAt(sites.secondaryTarget('unknown/app'))).toHaveLength(45);
+  expect(await tagsAt(sites.secondaryTarget('unknown/app'))).toHaveLength(28);
 
-  expect(await it.replication.confirmRemovals()).toBe(45);
+  expect(await it.replication.confirmRemovals()).toBe(28);
   await it.untilIdle();
   expect(await tagsAt(sites.secondaryTarget('unknown/app'))).toEqual([]);
 });
