@@ -80,9 +80,9 @@ describe.each(['GET', 'HEAD'] as const)('%s of a tag', (method) => {
       expect(site.relay.count(isPath(`no-such-${method}`))).toBe(2 * times);
     }
     // Looked for here once, to see whether anything is to be removed.
-    const here = (): number => site.localRelay.count(isPath(`no-such-${method}`));
-    await waitFor(() => here() >= 2, { what: 'the look at the local registry' });
-    expect(here()).toBe(2);
+    const isThis = isPath(`no-such-${method}`);
+    await waitFor(() => site.localRelay.count(isThis) >= 2, { what: 'the look at the local registry' });
+    expect(site.localRelay.count(isThis)).toBe(2);
   });
 
   test('of a repository that is nowhere is 404', async () => {
