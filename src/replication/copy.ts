@@ -101,12 +101,11 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
 
   /** Whether the secondary has the right bytes. @throws CopyFailed where it has wrong ones, which no upload replaces. */
   async function isWhole(name: string, blob: Descriptor): Promise<boolean> {
-    const { digest, size } = blob;
-    const here = await store.has(name, digest, size);
+    if (damage) return (await damage.settle(name, blob)) === 'whole';
+    const here = await store.has(name, blob.digest, blob.size);
     // Where that can't be said it can't be stored either: nothing is fetched in vain.
-    if (here.kind !== 'found') throw copyFailure(`blob ${digest}`, here, 'secondary');
-    if (!damage || (here.value && !damage.isKnown(digest))) return here.value;
-    return (await damage.settle(name, blob)) === 'whole';
+    if (here.kind !== 'found') throw copyFailure(`blob ${blob.digest}`, here, 'secondary');
+    return here.value;
   }
 
   async function copyBlob(name: string, blob: Descriptor, walk: Walk): Promise<void> {

@@ -112,10 +112,10 @@ export function createDamage(deps: DamageDeps): Damage {
     },
     async settle(name, blob) {
       const { digest } = blob;
-      const { kind, reason } = await judge(name, blob);
+      const { kind, reason, failure: answer } = await judge(name, blob);
       if (kind === 'missing') return kind;
       if (kind === 'unknown' || kind === 'doubtful')
-        throw new CopyFailed(`blob ${digest}`, reason, { kind: 'unavailable', reason });
+        throw new CopyFailed(`blob ${digest}`, reason, answer ?? { kind: 'unavailable', reason });
       if (kind === 'damaged') {
         await note(name, digest, reason);
         throw failure(digest);

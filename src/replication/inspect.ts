@@ -15,6 +15,8 @@ export interface Finding {
    */
   readonly kind: 'whole' | 'missing' | 'damaged' | 'doubtful' | 'unknown';
   readonly reason: string;
+  /** What the secondary answered, where that leaves it unknown. */
+  readonly failure?: Failure;
 }
 
 /** Inspects blobs of the secondary. Never throws for what a registry does. */
@@ -40,12 +42,14 @@ export interface InspectDeps {
 }
 
 const WHOLE: Finding = { kind: 'whole', reason: '' };
+const NOT_THERE: Finding = { kind: 'missing', reason: 'the secondary does not have it' };
 
 /** The one byte of a small range: its presence and the size that came with it. */
 type Peek = { readonly kind: 'byte'; readonly size: number | undefined } | { readonly kind: 'none' } | Finding;
 
 function unknown(failure: Failure): Finding {
-  return { kind: 'unknown', reason: failure.kind === 'unavailable' ? failure.reason : `secondary: ${failure.kind}` };
+  const reason = failure.kind === 'unavailable' ? failure.reason : `secondary: ${failure.kind}`;
+  return { kind: 'unknown', reason, failure };
 }
 
 async function hasByte(body: Readable): Promise<boolean> {
@@ -79,7 +83,7 @@ export function createInspector(deps: InspectDeps, { timeout = 30_000 }: { timeo
 
   async function lookOnce(name: string, { digest, size }: Pick<Descriptor, 'digest' | 'size'>): Promise<Finding> {
     const head = await secondary.blobs.head(name, digest, timeout);
-    if (head.kind === 'missing') return { kind: 'missing', reason: 'the secondary does not have it' };
+    if (head.kind === 'missing') return NOT_THERE;
     if (head.kind !== 'found') return unknown(head);
     if (head.value.size === 0) {
       const isEmpty = digestOf(Buffer.alloc(0), algorithmOf(digest)) === digest;
@@ -100,7 +104,8 @@ export function createInspector(deps: InspectDeps, { timeout = 30_000 }: { timeo
 
   async function look(name: string, blob: Pick<Descriptor, 'digest' | 'size'>): Promise<Finding> {
     const finding = await lookOnce(name, blob);
-    if (finding.kind !== 'missing' && finding.kind !== 'damaged') return finding;
+    // A 404 in a registry's own words is sure.
+    if (finding === NOT_THERE || (finding.kind !== 'missing' && finding.kind !== 'damaged')) return finding;
     // A registry that is being stopped breaks bodies off, too: what it says then does not count.
     if (!(await isAnswering())) return { kind: 'unknown', reason: 'the secondary does not answer' };
     return lookOnce(name, blob);
@@ -110,7 +115,7 @@ export function createInspector(deps: InspectDeps, { timeout = 30_000 }: { timeo
   async function readOnce(name: string, digest: Digest, options: ReadingOptions): Promise<Finding | number> {
     const { signal, onRead = () => undefined } = options;
     const answer = await secondary.blobs.open(name, digest, timeout);
-    if (answer.kind === 'missing') return { kind: 'missing', reason: 'the secondary does not have it' };
+    if (answer.kind === 'missing') return NOT_THERE;
     if (answer.kind !== 'found') return unknown(answer);
     const hash = hasherFor(digest);
     let position = 0;
