@@ -20,6 +20,7 @@ import { createMemory } from './proxy/memory.ts';
 import { createTagLookup } from './proxy/tag-lookup.ts';
 import { connectRegistry, type ConnectDeps } from './registry/connect.ts';
 import { startReplication } from './replication/replication.ts';
+import type { RowStore } from './replication/rows.ts';
 import { createSqliteStore } from './replication/store/sqlite.ts';
 import { parseRepositories } from './replication/walk.ts';
 import { createAdministration } from './status/administration.ts';
@@ -48,9 +49,9 @@ export interface ProxyKnobs {
 }
 
 const SECONDARY_TIMEOUT = 2_000;
-const SECONDARY_CONNECTIONS = 256;
-// Connections that flights leave to look-ups: a tag's HEAD must not wait for a layer.
-const LOOKUP_CONNECTIONS = 2;
+const SECONDARY_CONNECTIONS = 1_024;
+// Connections that flights leave to look-ups and to parts far from a flight: a tag's HEAD must not wait for a layer.
+const LOOKUP_CONNECTIONS = 6;
 // How often (ms) a proxy that stops looks for connections that have become idle.
 const IDLE_SWEEP = 100;
 // How often (ms) the certificate authorities are looked at.
@@ -171,15 +172,21 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
   };
   metrics.watch(gauges);
 
+  const tags = createTagLookup((name, tag) => primary.manifests.head(name, { tag }, config.primaryTimeout), {
+    ttl: config.tagTtl,
+  });
+  /** What an event speaks of is not believed any longer, once it is written down. */
+  const markEvents: RowStore['mark'] = async (marks, now) => {
+    await rows.mark(marks, now);
+    for (const { repository, reference } of marks) tags.forget(repository, reference);
+  };
   const proxy: ProxyDeps = {
     primary,
     secondary,
     filler,
     gate: createGateOf(config, keys),
     memory,
-    tags: createTagLookup((name, tag) => primary.manifests.head(name, { tag }, config.primaryTimeout), {
-      ttl: config.tagTtl,
-    }),
+    tags,
     meter,
     enqueue: replication.enqueue,
     isStored,
@@ -199,7 +206,13 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
     // Where another system replicates, events are its business.
     webhook:
       config.eventsToken && config.replication
-        ? { rows, tokens: config.eventsToken, isReplicated: isStored, onMarked: replication.nudge, meter }
+        ? {
+            rows: { ...rows, mark: markEvents },
+            tokens: config.eventsToken,
+            isReplicated: isStored,
+            onMarked: replication.nudge,
+            meter,
+          }
         : undefined,
   });
   const checkReadiness = createCheckReadiness({ registries: [primary, secondary], phase: () => phase });

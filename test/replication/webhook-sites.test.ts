@@ -84,3 +84,15 @@ test('a tag that moves means the same here soon, and one that is removed goes, i
   await waitFor(async () => (await stored('events/moves', 'moves')) === undefined, { what: 'the removal of the tag' });
   expect(await stored('events/moves', 'stays')).toBe(first.digest);
 });
+
+test('an event ends the belief in a tag', async () => {
+  const [first, second] = [image('believed'), image('told')];
+  const target = site.primaryTarget('events/ttl');
+  await site.restart({ GEO_TAG_TTL: '1h' });
+  await pushImage(target, 'v1', first);
+  expect((await site.ask('events/ttl/manifests/v1')).headers['docker-content-digest']).toBe(first.digest);
+  await pushImage(target, 'v1', second);
+  const isTold = async (): Promise<boolean> =>
+    (await site.ask('events/ttl/manifests/v1')).headers['docker-content-digest'] === second.digest;
+  await waitFor(isTold, { what: 'the pull of what was pushed again' });
+});
