@@ -86,9 +86,10 @@ async function follow(
 
 /** Whether nothing is left to do; while a server runs, nothing that a backfill marked: events may come all the time. */
 async function isWorkedOff({ administration, isServed }: Site, { replication }: Snapshot): Promise<boolean> {
-  const { tags, queue, removals } = replication;
+  const { tags, queue, removals, runs } = replication;
+  const isWalking = Object.values(runs).some((run) => run?.endedAt === null);
   // Held removals are pending, and stay so until a person confirms.
-  if (tags.pending <= removals.held && tags.syncing === 0) return true;
+  if (!isWalking && tags.pending <= removals.held && tags.syncing === 0) return true;
   if (!isServed || queue.backfill > 0) return false;
   const { rows } = await administration.list({ states: ['syncing'], limit: ROWS });
   return rows.every(({ priority }) => priority !== 'backfill');

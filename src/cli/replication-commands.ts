@@ -14,7 +14,7 @@ const DATABASE = `${SERVER}
 Where none runs, the database in GEO_DATA_DIR is used.`;
 
 const BACKFILL = `${SERVER}
-Where none runs, this process does the work.
+Where none runs, this process does the work, after what every start begins with.
 Ctrl-C ends the waiting: a server goes on; without one the rest waits for the next start.`;
 
 function after(text: string, exitCodes: Readonly<Record<number, string>> = {}): string {
