@@ -43,8 +43,19 @@ test.each([
   ['POST', '/v2'],
   ['POST', '/v2/?x'],
   ['PUT', '/v2/UPPER//case/manifests/v1'],
+  ['POST', '/v2/../v2/x/blobs/uploads/'],
+  ['PATCH', '/v2/%00/%2e%2e/'],
+  ['PUT', `/v2/${'x'.repeat(10_000)}/manifests/v1`],
+  ['QUERY', '/v2/_catalog'],
 ])('%s %s without a body and without a token', async (method, path) => {
   expectRefusal(await send(site.proxy.url, `${method} ${path}`));
+});
+
+test('nothing about it is looked at first: neither a good token, nor none, nor a loop', async () => {
+  const headers = { authorization: `Bearer ${site.primaryTarget('grp/proj').token}`, 'content-length': '0' };
+  expectRefusal(await send(site.proxy.url, `POST ${uploads}`, headers));
+  expectRefusal(await send(site.proxy.url, `POST ${uploads}`, { authorization: 'Basic eDp5' }));
+  expectRefusal(await send(site.proxy.url, `POST ${uploads}`, { via: '1.1 geo-registry-proxy-test' }));
 });
 
 test.each([
