@@ -215,13 +215,11 @@ export function createWalks(deps: WalkDeps, options: WalkOptions = {}): Walks {
     };
     update({});
     try {
-      await walk((names) =>
-        forEach(
-          names.filter((name) => !seen.has(name) && seen.add(name) && isReplicated(name)),
-          parallel,
-          visitOne,
-        ),
-      );
+      await walk(async (names) => {
+        signal.throwIfAborted();
+        const fresh = names.filter((name) => !seen.has(name) && seen.add(name) && isReplicated(name));
+        await forEach(fresh, parallel, visitOne);
+      });
       if (kind === 'reconcile' && progress.repositoriesFailed === 0) await deps.onCompared();
       update({ endedAt: clock() });
       log.info({ ...progress }, 'walk ended');
