@@ -126,8 +126,6 @@ export class SpoolFile {
 export class Spool {
   readonly #dir: string;
   readonly #max: number;
-  /** Paths without suffix of the files that this run has made. */
-  readonly #ours = new Set<string>();
   #used = 0;
 
   constructor(dir: string, max: number) {
@@ -157,10 +155,9 @@ export class Spool {
     return true;
   }
 
-  #free(base: string, bytes: number): void {
+  readonly #free = (bytes: number): void => {
     this.#used -= bytes;
-    this.#ours.delete(base);
-  }
+  };
 
   async #open(path: string): Promise<FileHandle> {
     const make = (): Promise<FileHandle> => open(path, 'wx+', 0o600);
@@ -180,22 +177,21 @@ export class Spool {
    */
   async create(digest: Digest, reserved: number): Promise<SpoolFile> {
     const base = join(this.#dir, `${algorithmOf(digest)}-${hexOf(digest)}.${randomUUID()}`);
-    const free = (bytes: number): void => this.#free(base, bytes);
-    this.#ours.add(base);
     try {
-      return new SpoolFile(await this.#open(`${base}.part`), base, 'part', reserved, free);
+      return new SpoolFile(await this.#open(`${base}.part`), base, 'part', reserved, this.#free);
     } catch (error) {
-      free(reserved);
+      this.#free(reserved);
       throw error;
     }
   }
 
-  /** Opens what an earlier run finished and did not store, and removes what it did not finish. */
+  /**
+   * Opens what an earlier run finished and did not store, and removes what it did not finish: before this run begins
+   * with files of its own.
+   */
   async recover(): Promise<Leftover[]> {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-    const ours = (await readdir(this.#dir)).filter(
-      (name) => OURS.test(name) && !this.#ours.has(baseOf(this.#dir, name)),
-    );
+    const ours = (await readdir(this.#dir)).filter((name) => OURS.test(name));
     const leftovers = await Promise.all(
       ours.filter((name) => name.endsWith('.blob')).map((name) => this.#takeUp(name)),
     );
@@ -214,8 +210,7 @@ export class Spool {
     const { size } = await handle.stat();
     // Beyond the limit it may be, if the limit was lowered: it goes as soon as it is stored.
     this.#used += size;
-    this.#ours.add(base);
-    const file = new SpoolFile(handle, base, 'blob', size, (bytes) => this.#free(base, bytes));
+    const file = new SpoolFile(handle, base, 'blob', size, this.#free);
     return { digest: note.digest, size, names: note.names, file, base };
   }
 }

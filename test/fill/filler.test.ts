@@ -1,6 +1,7 @@
 // The filler by itself: who goes first, and what becomes of those who wait.
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Filler } from '../../src/fill/filler.ts';
+import { Spool } from '../../src/fill/spool.ts';
 import { createSlots } from '../../src/lib/slots.ts';
 import { blob, type Blob } from '../support/content.ts';
 import { pushBlob } from '../support/push.ts';
@@ -86,6 +87,25 @@ test('a client does not wait for a background flight that gets no answer for lon
   void rig.filler.fill('p/hangs', digestOf(content), 'background');
   await waitFor(() => sites.relay.count() === 1, { what: 'the background request' });
   expect(await rig.filler.open('p/hangs', digestOf(content), 'on-demand')).toMatchObject({ kind: 'unavailable' });
+});
+
+test('nothing is asked of the primary before the files of an earlier run are known', async () => {
+  const known = Promise.withResolvers<void>();
+  class SlowSpool extends Spool {
+    override async recover(): ReturnType<Spool['recover']> {
+      await known.promise;
+      return super.recover();
+    }
+  }
+  await using rig = await createRig(sites, { spool: (dir, max) => new SlowSpool(dir, max), recover: false });
+  const content = await pushed('before the look', 'p/look');
+  const recovering = rig.filler.recover();
+  const opened = rig.filler.open('p/look', digestOf(content), 'on-demand');
+  await rig.primary.ping();
+  expect(sites.relay.count(bodyOf(content))).toBe(0);
+  known.resolve();
+  await Promise.all([release(opened), recovering]);
+  expect(sites.relay.count(bodyOf(content))).toBe(1);
 });
 
 test('a slot comes back from a flight that was refused, that failed, and that went past the spool', async () => {

@@ -83,9 +83,16 @@ test('a registry that ignores Range sends what is there again, and only the rest
   expect(site.relay.bodyBytes(bodyOf(layer))).toBe(3 * MiB + layer.size);
 });
 
-test('a wrong Content-Range is not believed, and asked again', async () => {
-  const layer = await pushed('wrong range once');
-  const setHeaders = { 'content-range': `bytes ${2 * MiB + 1}-${layer.size - 1}/${layer.size}` };
+test('bytes from further on than was asked are not taken, and asked again', async () => {
+  const layer = await pushed('further on');
+  const headers = { 'content-range': `bytes ${3 * MiB}-${layer.size - 1}/${layer.size}` };
+  const answer = { status: 206, headers, body: layer.bytes.subarray(3 * MiB) };
+  expect(await pullCut(layer, 2 * MiB, { answer, times: 1 })).toMatchObject({ digest: layer.digest, whole: true });
+});
+
+test('a Content-Range that is none is not believed', async () => {
+  const layer = await pushed('nonsense');
+  const setHeaders = { 'content-range': 'bytes 9-5/7' };
   expect(await pullCut(layer, 2 * MiB, { setHeaders, times: 1 })).toMatchObject({ digest: layer.digest, whole: true });
 });
 
