@@ -87,7 +87,18 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
     signal.throwIfAborted();
     const { origin: host, pathname, search } = new URL(request.target, origin);
     const { method, body = null } = request;
-    return requestOnce(dispatcher, { origin: host, path: pathname + search, method, headers, body, signal, onSent });
+    // undici closes the socket after a HEAD unless told, in case of a body: each look-up would pay for TCP and TLS.
+    const reset = false;
+    return requestOnce(dispatcher, {
+      origin: host,
+      path: pathname + search,
+      method,
+      headers,
+      body,
+      signal,
+      onSent,
+      reset,
+    });
   }
 
   async function attempt(request: RegistryRequest): Promise<RegistryResponse> {

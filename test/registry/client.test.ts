@@ -52,6 +52,13 @@ test('a request that may have had an effect is never made twice', async () => {
   expect(server.requests).toEqual(['GET /v2/', 'POST /v2/']);
 });
 
+test('look-ups one after the other share a connection', async () => {
+  const server = await serve((_request, response) => void response.end());
+  const client = server.client();
+  for (let count = 0; count < 5; count += 1) await text(client, { ...get, method: 'HEAD' });
+  expect(server.connections).toBe(1);
+});
+
 test('a GET that fails on a fresh socket is not made again', async () => {
   const server = await serve((request) => void request.socket.destroy());
   await outageOf(server.client().send(get));
