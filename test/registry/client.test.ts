@@ -54,7 +54,7 @@ test('a request that may have had an effect is never made twice', async () => {
 
 test('look-ups one after the other share a connection', async () => {
   const server = await serve((_request, response) => void response.end());
-  const client = server.client();
+  const client = server.client({ connections: 1 });
   for (let count = 0; count < 5; count += 1) await text(client, { ...get, method: 'HEAD' });
   expect(server.connections).toBe(1);
 });
