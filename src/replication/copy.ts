@@ -10,6 +10,7 @@ import type { Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Damage } from './damage.ts';
 import { forEach } from './for-each.ts';
+import { createTurns } from './turns.ts';
 
 /** How a copy ended. */
 export type CopyResult =
@@ -98,6 +99,8 @@ export function copyFailure(what: string, answer: Failure | Corrupt, at: 'primar
 /** @see Copy */
 export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: CopyOptions = {}): Copy {
   const { primary, secondary, filler, store, places, damage, known = () => undefined } = deps;
+  // One copy after the other: what the one before brought, to whatever repository, is found there.
+  const inTurn = createTurns();
 
   /** Whether the secondary has the right bytes. @throws CopyFailed where it has wrong ones, which no upload replaces. */
   async function isWhole(name: string, blob: Descriptor): Promise<boolean> {
@@ -174,7 +177,7 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
     const blobs = new Map(links.blobs.filter((blob) => !isForeign(blob)).map((blob) => [blob.digest, blob]));
     // Before they are there: whatever is stored is known, whenever this process ends.
     await places?.note(name, [...blobs.keys()]);
-    await forEach(blobs.values(), parallel, (blob) => copyBlob(name, blob, walk));
+    await forEach(blobs.values(), parallel, (blob) => inTurn(blob.digest, () => copyBlob(name, blob, walk)));
     return manifest;
   }
 
