@@ -15,7 +15,8 @@ const LINE_EVERY = 10_000;
 
 /** A view on standard error; output for scripts goes to standard output. */
 export async function createProgressView(stream = process.stderr, clock = Date.now): Promise<ProgressView> {
-  if (stream.isTTY) {
+  // A terminal whose size nobody has told, as some containers have: nothing can be drawn on no columns.
+  if (stream.isTTY && stream.columns > 0) {
     const { createLogUpdate } = await import('log-update');
     const draw = createLogUpdate(stream);
     return {

@@ -13,13 +13,19 @@ test.each([[], ['--help'], ['help']])('help tells of commands and variables: %s'
   const { code, stdout, stderr } = await run(args);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toContain(configurationHelp());
-  for (const command of ['serve', 'config', 'token']) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
+  const commands = ['serve', 'status', 'backfill|resync', 'retry|resync-failed', 'confirm-removals', 'config', 'token'];
+  const listed = [...stdout.matchAll(/^ {2}([a-z][\w|-]*) /gm)].map(([, command]) => command);
+  expect(listed).toEqual(expect.arrayContaining(commands));
 });
 
 test.each([
   ['serve', '--env-file'],
   ['config', '--check'],
   ['token', '--repository'],
+  ['status', '--json'],
+  ['backfill', '--repository'],
+  ['retry', '--repository'],
+  ['confirm-removals', '--yes'],
 ])('%s --help tells of %s', async (command, option) => {
   const { code, stdout } = await run([command, '--help']);
   expect(code).toBe(0);
@@ -27,31 +33,48 @@ test.each([
   expect(stdout).toContain('--env-file');
 });
 
+test.each(['status', 'backfill', 'retry', 'confirm-removals'])('%s --help tells how it ends', async (command) => {
+  const { stdout } = await run([command, '--help']);
+  expect(stdout).toMatch(/^Exit codes:\n {2}0 +done\n {2}1 +it could not be done\n {2}2 +wrong usage\n/m);
+});
+
 test('--version is that of the package', async () => {
   expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
 });
 
-test.each(['--help', '--version'])("%s does without the server's libraries", async (option) => {
-  const hooks = join(temporaryDirectory(), 'hooks.mjs');
-  const resolve = '(name, context, next) => (console.error(name), next(name, context))';
-  writeFileSync(hooks, `import { registerHooks } from 'node:module'; registerHooks({ resolve: ${resolve} });`);
-  const { stderr } = await start(['--import', hooks, entry, option]).ended;
-  const resolved = stderr.split('\n');
-  expect(resolved).toContain('commander');
-  expect(resolved.filter((name) => /^(fastify|undici|pino|jose|@fastify.*|\.\/main\.ts)$/.test(name))).toEqual([]);
-});
+test.each([['--help'], ['--version'], ['status', '--help'], ['backfill', '--help']])(
+  "%s %s does without the server's libraries",
+  async (...args) => {
+    const hooks = join(temporaryDirectory(), 'hooks.mjs');
+    const resolve = '(name, context, next) => (console.error(name), next(name, context))';
+    writeFileSync(hooks, `import { registerHooks } from 'node:module'; registerHooks({ resolve: ${resolve} });`);
+    const { stderr } = await start(['--import', hooks, entry, ...args]).ended;
+    const resolved = stderr.split('\n');
+    expect(resolved).toContain('commander');
+    expect(
+      resolved.filter((name) =>
+        /^(fastify|undici|pino|jose|prom-client|log-update|node:sqlite|@fastify.*|.*\/main\.ts)$/.test(name),
+      ),
+    ).toEqual([]);
+  },
+);
 
 test.each([
   [['sevre'], "geo-registry-proxy: unknown command 'sevre'\n(Did you mean serve?)\n"],
   [['config', '--jsno'], "geo-registry-proxy: unknown option '--jsno'\n(Did you mean --json?)\n"],
   [['config', '--json', '--check'], "geo-registry-proxy: option '--check' cannot be used with option '--json'\n"],
   [['serve', 'now'], "geo-registry-proxy: too many arguments for 'serve'. Expected 0 arguments but got 1: now.\n"],
+  [['status', 'now'], "geo-registry-proxy: too many arguments for 'status'. Expected 0 arguments but got 1: now.\n"],
+  [
+    ['retry', '--repository', 'Group'],
+    `geo-registry-proxy: option '--repository <glob>' argument 'Group' is invalid. "Group" has upper case, which no repository has; allowed: repository globs in lower case separated by commas, such as group, group/*, group/**/cache or group/project.\n`,
+  ],
   [['token'], "geo-registry-proxy: required option '--repository <name>' not specified\n"],
 ])('wrong usage is told and exits 2: %s', async (args, stderr) => {
   expect(await run(args)).toEqual({ code: 2, stdout: '', stderr });
 });
 
-test.each([['serve'], ['config'], ['config', '--check'], ['token', '--repository', 'a/b']])(
+test.each([['serve'], ['config'], ['config', '--check'], ['token', '--repository', 'a/b'], ['status'], ['backfill']])(
   'a wrong configuration is told line by line and exits 1: %s %s',
   async (...args) => {
     const env = { ...environment(), GEO_TAG_TTL: '5', GEO_STORE: 'yes', GEO_TAG_TLL: '5s' };
