@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest';
+import { createSlots, type Slots, type Ticket } from '../../src/lib/slots.ts';
+
+/** Takes a slot and notes in `order` when it has it. */
+function take(slots: Slots, order: string[], name: string, ticket: Ticket): Promise<() => void> {
+  return slots.take(ticket).then((giveBack) => {
+    order.push(name);
+    return giveBack;
+  });
+}
+
+const settle = (): Promise<void> => new Promise((settled) => setImmediate(settled));
+
+test('background holders get half of the slots, clients all that are free', async () => {
+  const slots = createSlots(4);
+  const order: string[] = [];
+  for (const name of ['b1', 'b2', 'b3']) void take(slots, order, name, { priority: 'background' });
+  for (const name of ['c1', 'c2', 'c3']) void take(slots, order, name, { priority: 'on-demand' });
+  await settle();
+  expect(order).toEqual(['b1', 'b2', 'c1', 'c2']);
+});
+
+test('clients go first, each priority in the order of arrival', async () => {
+  const slots = createSlots(1);
+  const order: string[] = [];
+  const first = await take(slots, order, 'first', { priority: 'background' });
+  const rest = ['b1', 'b2'].map((name) => take(slots, order, name, { priority: 'background' }));
+  rest.push(...['c1', 'c2'].map((name) => take(slots, order, name, { priority: 'on-demand' })));
+  for (const holder of rest) void holder.then((giveBack) => giveBack());
+  first();
+  await Promise.all(rest);
+  expect(order).toEqual(['first', 'c1', 'c2', 'b1', 'b2']);
+});
+
+test('a raised ticket goes ahead once the queue is looked at again', async () => {
+  const slots = createSlots(2);
+  const order: string[] = [];
+  await take(slots, order, 'background', { priority: 'background' });
+  const waiting: Ticket = { priority: 'background' };
+  void take(slots, order, 'raised', waiting);
+  await settle();
+  expect(order).toEqual(['background']);
+  waiting.priority = 'on-demand';
+  slots.poke();
+  await settle();
+  expect(order).toEqual(['background', 'raised']);
+});
+
+test('giving back twice gives back once', async () => {
+  const slots = createSlots(1);
+  const order: string[] = [];
+  const giveBack = await take(slots, order, 'first', { priority: 'on-demand' });
+  giveBack();
+  giveBack();
+  void take(slots, order, 'second', { priority: 'on-demand' });
+  void take(slots, order, 'third', { priority: 'on-demand' });
+  await settle();
+  expect(order).toEqual(['first', 'second']);
+});
+
+test('one slot in all is not out of reach of the background', async () => {
+  const slots = createSlots(1);
+  const order: string[] = [];
+  await take(slots, order, 'background', { priority: 'background' });
+  expect(order).toEqual(['background']);
+});
