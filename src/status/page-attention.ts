@@ -17,6 +17,9 @@ export interface PageData {
   readonly now: number;
 }
 
+// They are kept for ever; what came longer ago (ms) is no news.
+const EVENT_SHOWN = 7 * 86_400_000;
+
 function more(page: RowPage, query: string): Html | undefined {
   if (page.next === null) return undefined;
   return html`<p><a href="/api/replication?${query}&amp;after=${page.next}">more</a></p>`;
@@ -92,8 +95,9 @@ export function damagedSection({ damaged, snapshot, now }: PageData): Html | und
 
 /** Events that could not be understood. */
 export function malformedSection({ malformed, snapshot, now }: PageData): Html | undefined {
-  if (malformed.length === 0) return undefined;
-  const rows = malformed.map(
+  const recent = malformed.filter(({ at }) => now - at < EVENT_SHOWN);
+  if (recent.length === 0) return undefined;
+  const rows = recent.map(
     ({ at, reason }) =>
       html`<tr>
         <td data-name="came">${time(new Date(at).toISOString(), now)}</td>
