@@ -1,6 +1,6 @@
 // The commands about replication, as the command line declares them; each loads what it needs when it runs.
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { inspectConfig, loadConfig } from '../config/config.ts';
+import { inspectConfig } from '../config/config.ts';
 import { parseRepositoryFilter, type RepositoryFilter } from '../config/repository-filter.ts';
 
 interface Options {
@@ -70,7 +70,7 @@ function addBackfill(program: Command): void {
     .action(
       ending(async (options) => {
         const { backfill } = await import('./backfill.ts');
-        const config = loadConfig(process.env);
+        const { config } = inspectConfig(process.env);
         return backfill(config, options, async (...args) => (await import('./alone.ts')).startAlone(...args));
       }),
     );

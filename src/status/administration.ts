@@ -102,13 +102,15 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
     },
 
     async retry(repositories) {
-      const changed = await changeEach(rows.retry, repositories);
+      const changed = await changeEach((filter, now) => rows.retry(filter, now), repositories);
       replication?.nudge();
       return { changed };
     },
 
     async confirmRemovals(repositories) {
-      const confirmed = await (repositories ? changeEach(rows.confirmRemovals, repositories) : confirmAll());
+      const confirmed = await (repositories
+        ? changeEach((filter, now) => rows.confirmRemovals(filter, now), repositories)
+        : confirmAll());
       replication?.nudge();
       return { confirmed, suspended: await isSuspended(rows) };
     },

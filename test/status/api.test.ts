@@ -116,8 +116,7 @@ test('what failed is tried again at once', async () => {
   await restartWith(site, [{ repository: 'group/one', reference: '1.0', outcome: failed() }], on);
   const { status, json } = await order(site, 'retry');
   expect({ status, json }).toEqual({ status: 202, json: { changed: 1 } });
-  const isSynced = async (): Promise<boolean> => (await list('repository=group/one&state=synced')).rows.length === 1;
-  await waitFor(isSynced, { what: 'the row to be synced' });
+  await waitFor(async () => (await list('repository=group/one&state=synced')).rows.length, { what: 'the row' });
 });
 
 test('only what failed in the repositories named is tried again', async () => {
