@@ -51,7 +51,7 @@ export function dataFileOf(digest: Digest): string {
 function failure(digest: Digest): CopyFailed {
   return new CopyFailed(
     `blob ${digest}`,
-    `damaged in the secondary's storage: remove ${dataFileOf(digest)}, then verify`,
+    `damaged in the secondary's storage: remove ${dataFileOf(digest)}, then retry`,
   );
 }
 
