@@ -82,7 +82,7 @@ export function createDamage(deps: DamageDeps): Damage {
     if (!add(name, digest)) return;
     log.error(
       { repository: name, digest, reason, file: `<root>/${dataFileOf(digest)}` },
-      'damaged in the secondary; clients get it from the primary. If it stays so, remove its file, restart a registry that caches descriptors, and verify again',
+      'damaged in the secondary; clients get it from the primary. If it stays so, remove its file, restart a registry that caches descriptors, and retry',
     );
   }
 
