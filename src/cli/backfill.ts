@@ -25,7 +25,8 @@ interface Ended {
 }
 
 const LOOK_EVERY = 500;
-const ROWS = 1_000;
+// The first of them tells most of the time.
+const ROWS = 100;
 
 /** Runs a backfill to its end, or until a signal; answers the exit code. */
 export async function backfill(
@@ -78,21 +79,28 @@ async function follow(
     const { backfill: last } = snapshot.replication.runs;
     const run = isOurs(last) ? last : null;
     showBackfill(view, run, snapshot, Date.now());
-    if (run && run.endedAt !== null && (await isWorkedOff(site, snapshot))) return { run, snapshot };
+    if (run && run.endedAt !== null && (await isWorkedOff(site, run, snapshot))) {
+      view.show(`backfill: ${counted(run.marked, 'tag')}, all looked at`, 1);
+      return { run, snapshot: await administration.snapshot() };
+    }
     await delay(LOOK_EVERY, undefined, { signal }).catch(() => undefined);
   }
   return undefined;
 }
 
-/** Whether nothing is left to do; while a server runs, nothing that a backfill marked: events may come all the time. */
-async function isWorkedOff({ administration, isServed }: Site, { replication }: Snapshot): Promise<boolean> {
-  const { tags, queue, removals, runs } = replication;
-  const isWalking = Object.values(runs).some((run) => run?.endedAt === null);
+/** Whether nothing is left to do; while a server runs, nothing of before the walk's end: events may come all the time. */
+async function isWorkedOff({ administration, isServed }: Site, run: Run, { replication }: Snapshot): Promise<boolean> {
+  const { tags, removals, runs } = replication;
+  const isWalking = Object.values(runs).some((one) => one?.endedAt === null);
   // Held removals are pending, and stay so until a person confirms.
   if (!isWalking && tags.pending <= removals.held && tags.syncing === 0) return true;
-  if (!isServed || queue.backfill > 0) return false;
-  const { rows } = await administration.list({ states: ['syncing'], limit: ROWS });
-  return rows.every(({ priority }) => priority !== 'backfill');
+  if (!isServed) return false;
+  for (let after: number | null = 0; after !== null;) {
+    const page = await administration.list({ states: ['pending', 'syncing'], held: false, limit: ROWS, after });
+    if (page.rows.some(({ markedAt }) => run.endedAt === null || markedAt <= run.endedAt)) return false;
+    after = page.next;
+  }
+  return true;
 }
 
 function tell({ run, snapshot }: Ended, json: true | undefined): number {

@@ -44,7 +44,7 @@ function bar(share: number): string {
 export function showBackfill(view: ProgressView, run: Run | null, { replication }: Snapshot, now: number): void {
   if (!run) return view.show('backfill: waits until another walk has ended');
   const { tags, queue, worker } = replication;
-  const done = Math.max(0, run.marked - queue.backfill - worker.running);
+  const done = Math.max(0, run.marked - queue.backfill - tags.syncing);
   const repositories = `${countText(run.repositoriesDone)} of ${counted(run.repositories, 'repository', 'repositories')}`;
   const parts = [
     `backfill: ${countText(done)} of ${counted(run.marked, 'tag')}`,
