@@ -19,6 +19,7 @@ import type { ProxyDeps } from './proxy/deps.ts';
 import { createMemory } from './proxy/memory.ts';
 import { createTagLookup } from './proxy/tag-lookup.ts';
 import { connectRegistry, type ConnectDeps } from './registry/connect.ts';
+import { noteUploads } from './replication/places.ts';
 import { startReplication } from './replication/replication.ts';
 import type { RowStore } from './replication/rows.ts';
 import { createSqliteStore } from './replication/store/sqlite.ts';
@@ -125,10 +126,11 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
 
   const spool = new Spool(join(config.dataDir, 'spool'), config.spoolMax);
   const store = createStore(secondary);
+  const rows = await createSqliteStore({ file: join(config.dataDir, 'state.db'), log });
   const filler = createFiller(
     {
       primary,
-      store,
+      store: noteUploads(store, rows),
       spool,
       slots: createSlots(Math.max(1, config.fetchConnections - LOOKUP_CONNECTIONS)),
       log,
@@ -138,7 +140,6 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
     { ...knobs, timeout: config.primaryTimeout },
   );
   const memory = createMemory(config.memoryCache);
-  const rows = await createSqliteStore({ file: join(config.dataDir, 'state.db'), log });
   const isOn = config.replication && config.store;
   const replication = await startReplication(
     {

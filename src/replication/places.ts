@@ -11,7 +11,7 @@ export interface PlacesDeps {
   readonly primary: Registry;
   readonly secondary: Registry;
   readonly store: Store;
-  readonly rows: Pick<RowStore, 'addPlaces' | 'placesOf' | 'removePlace'>;
+  readonly rows: Pick<RowStore, 'addPlaces' | 'placesOf'>;
 }
 
 // What was noted by this process is not written again.
@@ -19,6 +19,27 @@ const NOTED_MAX = 100_000;
 
 function keyOf(name: string, digest: Digest): string {
   return `${name}@${digest}`;
+}
+
+/** A store that notes where a blob is about to be, before it is: what is stored is known, whoever brought it. */
+export function noteUploads(store: Store, rows: Pick<RowStore, 'addPlaces'>): Store {
+  // A note that cannot be written harms nobody: the blob may cross the WAN once more some day.
+  const note = (name: string, digest: Digest): Promise<void> => rows.addPlaces(name, [digest]).catch(() => undefined);
+  return {
+    ...store,
+    async upload(name, digest, ...rest) {
+      await note(name, digest);
+      return store.upload(name, digest, ...rest);
+    },
+    async uploadAgain(name, digest, ...rest) {
+      await note(name, digest);
+      return store.uploadAgain(name, digest, ...rest);
+    },
+    async link(name, digest, ...rest) {
+      await note(name, digest);
+      return store.link(name, digest, ...rest);
+    },
+  };
 }
 
 /** @see Places */
@@ -33,16 +54,11 @@ export function createPlaces(deps: PlacesDeps, { timeout = 30_000 }: { timeout?:
     for (const digest of fresh) noted.set(keyOf(name, digest), true);
   }
 
-  async function forget(name: string, digest: Digest): Promise<void> {
-    noted.delete(keyOf(name, digest));
-    await rows.removePlace(name, digest);
-  }
-
   /** Links from one place; false where the blob is not there, or not whole. */
   async function linkFrom(from: string, name: string, digest: Digest): Promise<boolean> {
     const there = await store.has(from, digest);
     if (there.kind !== 'found') throw copyFailure(`blob ${digest}`, there, 'secondary');
-    // It may be under way to there: that flight is joined.
+    // It may be under way to there, or gone: another note pushes this one out some day.
     if (!there.value) return false;
     const mounted = await secondary.uploads.mount(name, digest, from, timeout);
     if (mounted.kind === 'unsupported') throw new SecondaryReadOnly(`blob ${digest}`, 'the secondary takes no writes');
@@ -57,10 +73,7 @@ export function createPlaces(deps: PlacesDeps, { timeout = 30_000 }: { timeout?:
     // That it is somewhere here does not mean that it belongs to this repository.
     const belongs = await primary.blobs.head(name, digest, timeout);
     if (belongs.kind !== 'found') throw copyFailure(`blob ${digest}`, belongs, 'primary');
-    for (const place of places) {
-      if (await linkFrom(place, name, digest)) return true;
-      await forget(place, digest);
-    }
+    for (const place of places) if (await linkFrom(place, name, digest)) return true;
     return false;
   }
 

@@ -173,12 +173,10 @@ export interface RowStore {
   damagedBlobs(limit: number): Promise<readonly BlobRecord[]>;
   forgetBlob(repository: string, digest: Digest): Promise<void>;
 
-  /** Notes that blobs are, or are about to be, in a repository of the secondary; of each a few repositories are kept. */
+  /** Notes that blobs are, or are about to be, in a repository of the secondary; of each the latest 16 are kept. */
   addPlaces(repository: string, digests: readonly Digest[]): Promise<void>;
-  /** Repositories of the secondary in which a blob may be. */
+  /** Repositories of the secondary in which a blob may be, in the order of their notes. */
   placesOf(digest: Digest): Promise<readonly string[]>;
-  /** A blob is not where it was noted. */
-  removePlace(repository: string, digest: Digest): Promise<void>;
 
   /** Keeps an event; beyond 1,000 the oldest go. */
   keepMalformed(event: MalformedEvent): Promise<void>;

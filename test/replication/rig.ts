@@ -154,32 +154,36 @@ export async function startReplicating(sites: RigSites, options: ReplicatingOpti
 
 const accept = Object.values(mediaTypes).join(', ');
 
+function headersOf({ token }: Target): Record<string, string> {
+  return { accept, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
+}
+
 /** The digest that a registry itself has for a reference. */
-export async function digestAt({ url, repository }: Target, reference: string): Promise<string | undefined> {
-  const { statusCode, headers, body } = await request(`${url}/v2/${repository}/manifests/${reference}`, {
-    method: 'HEAD',
-    headers: { accept },
-  });
+export async function digestAt(target: Target, reference: string): Promise<string | undefined> {
+  const url = `${target.url}/v2/${target.repository}/manifests/${reference}`;
+  const { statusCode, headers, body } = await request(url, { method: 'HEAD', headers: headersOf(target) });
   await body.dump();
   return statusCode === 200 ? parseDigest(headers['docker-content-digest']) : undefined;
 }
 
 /** The tags that a registry itself lists. */
-export async function tagsAt({ url, repository }: Target): Promise<string[]> {
-  const { body } = await request(`${url}/v2/${repository}/tags/list`);
+export async function tagsAt(target: Target): Promise<string[]> {
+  const { body } = await request(`${target.url}/v2/${target.repository}/tags/list`, { headers: headersOf(target) });
   return (((await body.json()) as { tags?: string[] | null }).tags ?? []).toSorted();
 }
 
 /** Deletes a blob's link from a registry's repository, so that the registry says that it is unknown. */
-export async function deleteBlob({ url, repository }: Target, digest: string): Promise<void> {
-  const { statusCode, body } = await request(`${url}/v2/${repository}/blobs/${digest}`, { method: 'DELETE' });
+export async function deleteBlob(target: Target, digest: string): Promise<void> {
+  const url = `${target.url}/v2/${target.repository}/blobs/${digest}`;
+  const { statusCode, body } = await request(url, { method: 'DELETE', headers: headersOf(target) });
   await body.dump();
   if (statusCode !== 202) throw new Error(`DELETE of ${digest}: ${statusCode}`);
 }
 
 /** Removes one tag without its siblings: what stands on it becomes a manifest of its own, which is deleted. */
 export async function deleteTag(target: Target, tag: string): Promise<void> {
-  const own = manifest({ config: blob('{}'), layers: [], more: { annotations: { tag: `${tag} ${Math.random()}` } } });
+  const more = { annotations: { test: `${tag} ${Math.random()}` } };
+  const own = manifest({ config: blob('{}'), layers: [], more });
   await pushImage(target, tag, own);
   await deleteManifest(target, own.digest);
 }

@@ -73,10 +73,11 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
 
   CREATE TABLE places (
+    id INTEGER PRIMARY KEY,
     digest TEXT NOT NULL,
     repository TEXT NOT NULL,
-    PRIMARY KEY (digest, repository)
-  ) STRICT, WITHOUT ROWID;
+    UNIQUE (digest, repository)
+  ) STRICT;
 
   CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
   `,

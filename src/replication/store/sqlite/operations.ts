@@ -12,7 +12,7 @@ import { keepMalformed, malformed } from './sql/malformed.ts';
 import { markAllUnknown } from './sql/mark-all-unknown.ts';
 import { mark } from './sql/mark.ts';
 import { nextDue } from './sql/next-due.ts';
-import { addPlaces, placesOf, removePlace } from './sql/places.ts';
+import { addPlaces, placesOf } from './sql/places.ts';
 import { renew } from './sql/renew.ts';
 import { retry } from './sql/retry.ts';
 import { setVerified } from './sql/set-verified.ts';
@@ -33,7 +33,6 @@ export const WRITES = {
   putBlob,
   forgetBlob,
   addPlaces,
-  removePlace,
   keepMalformed,
   addDummy,
   removeDummy,
