@@ -48,7 +48,7 @@ td[data-name] { font-variant-numeric: tabular-nums; white-space: nowrap; }
 dl + .scroll { margin-top: .9rem; }
 td.name { overflow-wrap: anywhere; min-width: 8rem; }
 td.reason { overflow-wrap: anywhere; min-width: 11rem; }
-code { font: .875em ui-monospace, monospace; background: var(--back); border: 1px solid var(--line); border-radius: .3rem; padding: 0 .3rem; overflow-wrap: anywhere; }
+code { font: .875em ui-monospace, monospace; background: var(--back); border: 1px solid var(--line); border-radius: .3rem; padding: 0 .3rem; white-space: nowrap; }
 a { color: var(--busy); }
 @media (max-width: 40rem) {
   main { padding: .6rem; }
