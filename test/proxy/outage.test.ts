@@ -94,10 +94,11 @@ test('a local registry that hangs is soon no longer waited for: the primary serv
   await waitFor(async () => (await open('secondary')) === 0, { what: 'the breaker to close' });
 });
 
+// Nothing but the blob's requests count: a tag may be compared in the background meanwhile.
+const isAsked: RelayMatch = ({ method, path }) => method === 'GET' && path.includes('/blobs/');
+
 test('clients that leave before the local registry answers open nothing', async () => {
   const gate = createGate();
-  // Nothing but the blob's requests count: a tag may be compared in the background meanwhile.
-  const isAsked: RelayMatch = ({ method, path: asked }) => method === 'GET' && asked.includes('/blobs/');
   site.localRelay.rules.push({ match: isAsked, gate });
   const path = `/v2/${name}/blobs/${config!.digest}`;
   for (let times = 1; times <= 10; times += 1) {
