@@ -14,7 +14,8 @@ import { silent } from './store/silent.ts';
 
 const PUSHES = 120;
 const ROUNDS_FOR = 40_000;
-const repositories = ['group/a', 'group/b', 'group/c', 'group/d'];
+const PULLED = 'group/pulled';
+const repositories = [PULLED, 'group/a', 'group/b', 'group/c'];
 
 /** The manifest that a pull through the proxy gives; undefined for any other answer. */
 async function pulled({ url, sites }: Served, repository: string, reference: string): Promise<string | undefined> {
@@ -71,21 +72,25 @@ test('killed again and again during pushes and deletions it loses nothing, and s
   const { sites } = served;
   const sentAgain = watchWan(sites);
   const base = blob(60_000, 'base');
+  // What clients pull is of one repository: a miss brings its blobs, wherever else they are.
+  const pulledBase = blob(60_000, 'base of what is pulled');
   let pushed = 0;
 
   async function push(): Promise<void> {
     for (; pushed < PUSHES; pushed += 1) {
-      const target = sites.primaryTarget(repositories[pushed % repositories.length]!);
-      await pushImage(target, `v${pushed}`, manifest({ layers: [base, blob(8_000, `own ${pushed}`)] }));
+      const repository = repositories[pushed % repositories.length]!;
+      const target = sites.primaryTarget(repository);
+      const layers = [repository === PULLED ? pulledBase : base, blob(8_000, `own ${pushed}`)];
+      await pushImage(target, `v${pushed}`, manifest({ layers }));
       // Of an earlier one of this repository, which may be in the secondary by now.
-      if (pushed % 5 === 4 && pushed >= 8) await deleteTag(target, `v${pushed - 8}`);
+      if (pushed % 5 === 3 && pushed >= 8) await deleteTag(target, `v${pushed - 8}`);
     }
   }
 
   const manifests: string[] = [];
   async function pull(): Promise<void> {
-    const nth = Math.floor(Math.random() * Math.max(1, pushed));
-    const text = await pulled(served, repositories[nth % repositories.length]!, `v${nth}`);
+    const nth = Math.floor((Math.random() * pushed) / repositories.length) * repositories.length;
+    const text = await pulled(served, PULLED, `v${nth}`);
     if (text !== undefined) manifests.push(text);
   }
 
