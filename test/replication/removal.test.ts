@@ -1,10 +1,11 @@
 // What is removed from the secondary, and what never is.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { PRIORITY, WHOLE_REPOSITORY } from '../../src/replication/rows.ts';
 import { image, type Manifest } from '../support/image.ts';
 import { deleteManifest, pushImage } from '../support/push.ts';
+import type { RelayMatch } from '../support/relay.ts';
 import { createGate } from '../support/relay-rule.ts';
-import { waitFor } from '../support/tool.ts';
+import { tempDir, waitFor } from '../support/tool.ts';
 import { deleteTag, digestAt, startReplicating, startRigSites, tagsAt, type RigSites } from './rig.ts';
 
 let sites: RigSites;
@@ -20,6 +21,10 @@ beforeEach(() => {
 
 const json = { 'content-type': 'application/json; charset=utf-8' };
 const errorBody = (code: string): string => JSON.stringify({ errors: [{ code, message: 'said by the test' }] });
+
+// The first DELETE of a digest only asks whether the registry deletes at all.
+const isDummyDeletion: RelayMatch = ({ method, path, nth }) =>
+  method === 'DELETE' && path.includes('sha256:') && nth === 2;
 
 async function pushToBoth(repository: string, tag: string | undefined, pushed: Manifest): Promise<void> {
   await pushImage(sites.primaryTarget(repository), tag, pushed);
@@ -163,44 +168,119 @@ describe('a manifest without a tag', () => {
   test.each(['the second page of the list', 'no list at all'])(
     'takes no tag along, though that is on %s',
     async (where) => {
-      const repository = where.startsWith('the') ? 'taken/paged' : 'taken/unlisted';
+      const isPaged = where.startsWith('the');
+      const repository = isPaged ? 'taken/paged' : 'taken/unlisted';
       const [old, young] = [image(`${where} 1`, { layers: 1 }), image(`${where} 2`, { layers: 1 })];
       await using it = await startReplicating(sites, { only: repository });
       await pushToBoth(repository, 'v1', old);
-      await it.mark(repository, 'v1');
-      await it.until(repository, 'v1', 'synced');
+      if (!isPaged) {
+        await it.mark(repository, 'v1');
+        await it.until(repository, 'v1', 'synced');
+      }
       // The tag has moved at the primary, and its event was lost; the old manifest is deleted there.
       await pushImage(sites.primaryTarget(repository), 'v1', young);
       await deleteManifest(sites.primaryTarget(repository), old.digest);
       const list = `/v2/${repository}/tags/list`;
-      const body = JSON.stringify({ name: repository, tags: [] });
-      const link = where.startsWith('the') ? { link: `<${list}?n=1000&last=a>; rel="next"` } : {};
+      const link = isPaged ? { link: `<${list}?n=1000&last=a>; rel="next"` } : {};
       sites.localRelay.rules.push({
         match: ({ path }) => path === `${list}?n=1000`,
-        answer: { status: 200, headers: { ...json, ...link }, body },
-      });
-      // Nothing of the tag may go before it is where it belongs.
-      let isBroken = false;
-      sites.localRelay.rules.push({
-        match: ({ method, path, status }) => {
-          if (method === 'DELETE' && path.endsWith(old.digest) && status === 0) isBroken ||= !isMoved;
-          return false;
-        },
-      });
-      let isMoved = false;
-      sites.localRelay.rules.push({
-        match: ({ method, path }) => {
-          if (method === 'PUT' && path.endsWith('/manifests/v1')) isMoved = true;
-          return false;
-        },
+        answer: { status: 200, headers: { ...json, ...link }, body: JSON.stringify({ name: repository, tags: [] }) },
       });
       await it.mark(repository, old.digest);
       await it.until(repository, old.digest, 'gone');
-      expect(isBroken).toBe(false);
+      // The tag first went where it belongs.
+      const asked = sites.localRelay.requests.map(({ method, path }) => `${method} ${path}`);
+      const [moved, removed] = [
+        `PUT /v2/${repository}/manifests/v1`,
+        `DELETE /v2/${repository}/manifests/${old.digest}`,
+      ];
+      expect(asked.filter((one) => one === moved || one === removed)).toEqual([moved, removed]);
       expect(await digestAt(sites.secondaryTarget(repository), 'v1')).toBe(young.digest);
       expect(await digestAt(sites.secondaryTarget(repository), old.digest)).toBeUndefined();
     },
   );
+
+  test('gives back the tag that was put on it while it was deleted', async () => {
+    const pushed = image('late tag', { layers: 1 });
+    const repository = 'late-tag/app';
+    await pushImage(sites.secondaryTarget(repository), undefined, pushed);
+    await using it = await startReplicating(sites, { only: 'late-tag/' });
+    const gate = createGate();
+    sites.localRelay.rules.push({ match: ({ method }) => method === 'DELETE', gate, times: 1 });
+    await it.mark(repository, pushed.digest);
+    await waitFor(() => gate.arrived === 1, { what: 'the deletion' });
+    await pushImage(sites.primaryTarget(repository), 'v2', pushed);
+    await it.mark(repository, 'v2');
+    const { generation } = (await it.until(repository, 'v2', 'synced'))!;
+    gate.open();
+    await waitFor(async () => (await it.row(repository, 'v2'))!.generation > generation, { what: 'v2 to be marked' });
+    await it.untilIdle();
+    for (const reference of ['v2', pushed.digest]) {
+      expect(await it.row(repository, reference)).toMatchObject({ state: 'synced' });
+      expect(await digestAt(sites.secondaryTarget(repository), reference)).toBe(pushed.digest);
+    }
+  });
+});
+
+/** Ends a run between the PUT of a dummy and its DELETE; gives the dummy's digest. */
+async function interrupted(repository: string, dataDir: string): Promise<string> {
+  await pushImage(sites.secondaryTarget(repository), 'v1', image(repository, { layers: 1 }));
+  const gate = createGate();
+  onTestFinished(() => gate.open());
+  sites.localRelay.rules.push({ match: isDummyDeletion, gate });
+  const it = await startReplicating(sites, { only: repository, dataDir });
+  await it.mark(repository, 'v1');
+  await waitFor(() => gate.arrived === 1, { what: 'the DELETE of the dummy' });
+  await it.replication.close(0);
+  await it[Symbol.asyncDispose]();
+  sites.localRelay.reset();
+  return (await digestAt(sites.secondaryTarget(repository), 'v1'))!;
+}
+
+describe('a removal that was begun', () => {
+  test('is ended with its own dummy, when the deletion of that failed', async () => {
+    await pushImage(sites.secondaryTarget('begun/app'), 'v1', image('begun', { layers: 1 }));
+    await using it = await startReplicating(sites, { only: 'begun/' });
+    sites.localRelay.rules.push({
+      match: isDummyDeletion,
+      answer: { status: 500, headers: json, body: errorBody('UNKNOWN') },
+      times: 1,
+    });
+    await it.mark('begun/app', 'v1');
+    await it.until('begun/app', 'v1', 'gone');
+    expect(sites.localRelay.count(({ method, path }) => method === 'PUT' && path.includes('/manifests/'))).toBe(1);
+    expect(await it.rows.dummies()).toEqual([]);
+    expect(await tagsAt(sites.secondaryTarget('begun/app'))).toEqual([]);
+    expect((await it.rows.counts(it.clock.now())).removalsLastDay).toBe(1);
+  });
+
+  test('is ended by the next start, which never serves its dummy, as soon as the secondary can', async () => {
+    await using data = await tempDir();
+    const repository = 'interrupted/app';
+    const dummy = await interrupted(repository, data.path);
+    sites.localRelay.rules.push({
+      match: ({ method }) => method === 'DELETE',
+      answer: { status: 500, headers: json, body: errorBody('UNKNOWN') },
+      times: 2,
+    });
+    await using it = await startReplicating(sites, { only: repository, dataDir: data.path, reconcileInterval: 100 });
+    expect([...it.hidden]).toEqual([dummy]);
+    await waitFor(async () => (await it.rows.dummies()).length === 0, { what: 'the end of the removal' });
+    await it.until(repository, 'v1', 'gone');
+    expect(await tagsAt(sites.secondaryTarget(repository))).toEqual([]);
+    expect(await digestAt(sites.secondaryTarget(repository), dummy)).toBeUndefined();
+  });
+
+  test('is not ended where removals are off by now, but its dummy is not served', async () => {
+    await using data = await tempDir();
+    const repository = 'switched-off/app';
+    const dummy = await interrupted(repository, data.path);
+    await using it = await startReplicating(sites, { only: repository, dataDir: data.path, isOn: false });
+    expect([...it.hidden]).toEqual([dummy]);
+    await it.untilIdle();
+    expect(sites.localRelay.count(({ method }) => method === 'DELETE')).toBe(0);
+    expect(await digestAt(sites.secondaryTarget(repository), 'v1')).toBe(dummy);
+  });
 });
 
 describe('a whole repository', () => {
