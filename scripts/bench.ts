@@ -1,6 +1,8 @@
 // `npm run bench`: starts all that it needs, measures, prints one table (or `--json`), and says what misses its limit.
 import { styleText } from 'node:util';
 import { startSites } from '../test/support/sites.ts';
+import { tempDir } from '../test/support/tool.ts';
+import { buildShipped } from './bench/proxy-process.ts';
 import { firstByte, memory, startup, type Figure } from './bench/figures.ts';
 
 function row({ name, value, limit, unit, runs }: Figure): string {
@@ -11,13 +13,15 @@ function row({ name, value, limit, unit, runs }: Figure): string {
 }
 
 async function measure(only: string | undefined): Promise<Figure[]> {
+  await using shipped = await tempDir();
+  const bin = await buildShipped(shipped.path);
   const sites = await startSites();
   try {
     const figures: Figure[] = [];
     for (const part of [startup, firstByte, memory]) {
       if (only !== undefined && part.name !== only) continue;
       process.stderr.write(`measuring ${part.name} …\n`);
-      figures.push(...(await part(sites)));
+      figures.push(...(await part(sites, bin)));
     }
     return figures;
   } finally {

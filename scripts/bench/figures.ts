@@ -59,10 +59,10 @@ async function read(url: string, repository: string, blob: Blob, token: string, 
 }
 
 /** From the start of the process to the first connection that it takes. */
-export async function startup(sites: Sites, runs = 7): Promise<Figure[]> {
+export async function startup(sites: Sites, bin: string, runs = 7): Promise<Figure[]> {
   const times: number[] = [];
   for (let run = 0; run < runs; run += 1) {
-    const proxy = await startProxyProcess(environment(sites));
+    const proxy = await startProxyProcess(bin, environment(sites));
     times.push(proxy.startup);
     await proxy.stop();
   }
@@ -70,10 +70,10 @@ export async function startup(sites: Sites, runs = 7): Promise<Figure[]> {
 }
 
 /** The first byte of a cold blob through the proxy against the primary's own, turn by turn. */
-export async function firstByte(sites: Sites, runs = 15): Promise<Figure[]> {
+export async function firstByte(sites: Sites, bin: string, runs = 15): Promise<Figure[]> {
   const repository = 'bench/first-byte';
   const token = sites.pullToken(repository);
-  const proxy = await startProxyProcess(environment(sites));
+  const proxy = await startProxyProcess(bin, environment(sites));
   const direct: number[] = [];
   const cold: number[] = [];
   for (let run = 0; run <= runs; run += 1) {
@@ -96,13 +96,13 @@ export async function firstByte(sites: Sites, runs = 15): Promise<Figure[]> {
 }
 
 /** Memory with many readers of one large cold blob; each reads all of it. */
-export async function memory(sites: Sites, readers = 16): Promise<Figure[]> {
+export async function memory(sites: Sites, bin: string, readers = 16): Promise<Figure[]> {
   const repository = 'bench/memory';
   const token = sites.pullToken(repository);
   const blob = await largeBlob(1024 * MIB, 'memory');
   await pushBlob(sites.primaryTarget(repository), blob);
   const own = await read(sites.primary.url, repository, blob, token);
-  const proxy = await startProxyProcess(environment(sites));
+  const proxy = await startProxyProcess(bin, environment(sites));
   const idle = proxy.peakMemory();
   const begin = performance.now();
   const reads = await Promise.all(
