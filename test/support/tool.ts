@@ -34,13 +34,40 @@ function canListen(port: number): Promise<boolean> {
   });
 }
 
+// Ports below the range that the kernel gives to outgoing connections, in blocks that one process has to itself.
+const PORTS = { first: 12_000, block: 100, blocks: 200 } as const;
+let block: number | undefined;
+let taken: number = PORTS.block;
+
+/** Holds a name that the kernel frees with this process, so that no other test process has the same block. */
+function isOurs(candidate: number): Promise<boolean> {
+  return new Promise((settle) => {
+    const lock = createServer().unref();
+    lock.once('error', () => settle(false));
+    lock.listen(`\0geo-registry-proxy-ports-${candidate}`, () => settle(true));
+  });
+}
+
+async function claimBlock(): Promise<number> {
+  for (let tries = 0; tries < 10 * PORTS.blocks; tries += 1) {
+    const candidate = Math.floor(Math.random() * PORTS.blocks);
+    if (await isOurs(candidate)) return candidate;
+  }
+  throw new Error('no block of ports is free');
+}
+
 /**
- * A free port of 127.0.0.1, below the range that the kernel gives to outgoing connections, so that none of those takes
- * it while its server is down.
+ * A free port of 127.0.0.1 that neither an outgoing connection nor another test process takes while its server is down.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = 12_000 + Math.floor(Math.random() * 20_000);
+    if (taken === PORTS.block) {
+      block = undefined;
+      taken = 0;
+    }
+    block ??= await claimBlock();
+    const port = PORTS.first + block * PORTS.block + taken;
+    taken += 1;
     if (await canListen(port)) return port;
   }
 }
