@@ -5,6 +5,7 @@ import { createSqliteStore } from '../../src/replication/store/sqlite.ts';
 import { blob } from '../support/content.ts';
 import { image, manifest, mediaTypes } from '../support/image.ts';
 import { pushImage } from '../support/push.ts';
+import type { RelayRequest } from '../support/relay.ts';
 import { createGate } from '../support/relay-rule.ts';
 import type { Sites } from '../support/sites.ts';
 import { waitFor } from '../support/tool.ts';
@@ -12,9 +13,13 @@ import { deleteTag, digestAt, tagsAt } from './rig.ts';
 import { createServed, type Served } from './served.ts';
 import { silent } from './store/silent.ts';
 
-const PUSHES = 120;
-const ROUNDS_FOR = 40_000;
+const PUSHES = 200;
+const ROUNDS = 36;
+// Every so many rounds the program is killed while a dummy stands on a tag, else at a moment of chance (ms from its start).
+const AIMED = 6;
+const LIVES_MAX = 2_500;
 const PULLED = 'group/pulled';
+const REMOVED = 'group/removed';
 const repositories = [PULLED, 'group/a', 'group/b', 'group/c'];
 
 /** The manifest that a pull through the proxy gives; undefined for any other answer. */
@@ -60,7 +65,7 @@ async function rowStates(dataDir: string): Promise<Record<string, number>> {
 
 async function tagsOf(sites: Sites, side: 'primary' | 'secondary'): Promise<Record<string, string | undefined>> {
   const found: Record<string, string | undefined> = {};
-  for (const repository of repositories) {
+  for (const repository of [...repositories, REMOVED]) {
     const target = side === 'primary' ? sites.primaryTarget(repository) : sites.secondaryTarget(repository);
     for (const tag of await tagsAt(target)) found[`${repository}:${tag}`] = await digestAt(target, tag);
   }
@@ -74,10 +79,11 @@ test('killed again and again during pushes and deletions it loses nothing, and s
   const base = blob(60_000, 'base');
   // What clients pull is of one repository: a miss brings its blobs, wherever else they are.
   const pulledBase = blob(60_000, 'base of what is pulled');
-  let pushed = 0;
+  let [pushed, allowed] = [0, 0];
 
   async function push(): Promise<void> {
     for (; pushed < PUSHES; pushed += 1) {
+      await waitFor(() => pushed < allowed, { what: 'the round of this push', timeout: 60_000 });
       const repository = repositories[pushed % repositories.length]!;
       const target = sites.primaryTarget(repository);
       const layers = [repository === PULLED ? pulledBase : base, blob(8_000, `own ${pushed}`)];
@@ -94,19 +100,45 @@ test('killed again and again during pushes and deletions it loses nothing, and s
     if (text !== undefined) manifests.push(text);
   }
 
-  const pushing = push();
-  const deadline = Date.now() + ROUNDS_FOR;
-  const isGoingOn = (): boolean => pushed < PUSHES || Date.now() < deadline;
-  let rounds = 0;
-  for (; isGoingOn(); rounds += 1) {
-    await served.start();
-    const killAt = Date.now() + Math.random() * 1_000;
+  /** Pulls until the program is killed at a moment of chance. */
+  async function killSometime(): Promise<void> {
+    const killAt = Date.now() + Math.random() * LIVES_MAX;
     while (Date.now() < killAt) await pull();
     await served.kill();
+  }
+
+  /** Lets it go on until a dummy stands on a tag whose siblings stay, and is to be deleted. */
+  async function killOverDummy(tag: string): Promise<void> {
+    const gate = createGate();
+    const rule = { match: ({ method, path }: RelayRequest) => method === 'DELETE' && path.includes(REMOVED), gate };
+    sites.localRelay.rules.push(rule);
+    await deleteTag(sites.primaryTarget(REMOVED), tag);
+    await waitFor(() => gate.arrived > 0, { what: `the dummy on ${tag} to be deleted`, timeout: 60_000 });
+    await served.kill();
+    sites.localRelay.rules.splice(sites.localRelay.rules.indexOf(rule), 1);
+  }
+
+  const doomed = Array.from({ length: ROUNDS / AIMED }, (_, nth) => `doomed-${nth + 1}`);
+  for (const tag of ['stays', ...doomed]) {
+    await pushImage(sites.primaryTarget(REMOVED), tag, manifest({ layers: [base] }));
+  }
+  await served.start();
+  await waitFor(async () => (await tagsAt(sites.secondaryTarget(REMOVED))).length === doomed.length + 1, {
+    what: 'the tags that are to go to be here',
+    timeout: 30_000,
+  });
+  await served.kill();
+
+  const pushing = push();
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    allowed = Math.ceil((PUSHES * round) / ROUNDS);
+    served.launch();
+    await (round % AIMED === 0 ? killOverDummy(doomed[round / AIMED - 1]!) : killSometime());
   }
   await pushing;
   await served.start();
   const expected = await tagsOf(sites, 'primary');
+  expect(Object.keys(expected).filter((tag) => tag.startsWith(REMOVED))).toEqual([`${REMOVED}:stays`]);
   await waitFor(
     async () => {
       expect(await tagsOf(sites, 'secondary')).toEqual(expected);
@@ -119,7 +151,6 @@ test('killed again and again during pushes and deletions it loses nothing, and s
     return synced !== undefined && Object.values(others).every((count) => count === 0);
   };
   await waitFor(isDone, { what: 'no row to hang', timeout: 60_000 });
-  expect(rounds).toBeGreaterThan(4);
   expect(sentAgain).toEqual([]);
   expect(manifests.length).toBeGreaterThan(0);
   expect(manifests.filter((text) => text.includes('geo-registry-proxy.removal'))).toEqual([]);

@@ -10,6 +10,8 @@ export interface Served extends AsyncDisposable {
   readonly url: string;
   /** Starts it and waits until it answers. */
   start(): Promise<void>;
+  /** Starts it and waits for nothing. */
+  launch(): void;
   /** Ends it as `kill -9` does. */
   kill(): Promise<void>;
   /** All that its processes have printed. */
@@ -41,14 +43,17 @@ export async function createServed(env: Record<string, string> = {}): Promise<Se
     await servers.at(-1)?.stop('SIGKILL');
   }
 
+  function launch(): ServerProcess {
+    const server = startProcess(process.execPath, [entry, 'serve'], { env: settings });
+    servers.push(server);
+    return server;
+  }
+
   return {
     sites,
     url,
-    async start() {
-      const server = startProcess(process.execPath, [entry, 'serve'], { env: settings });
-      servers.push(server);
-      await waitUntilReady(server, answers, 'the proxy');
-    },
+    start: () => waitUntilReady(launch(), answers, 'the proxy'),
+    launch: () => void launch(),
     kill,
     log: () => servers.map((server) => server.log()).join(''),
     async [Symbol.asyncDispose]() {
