@@ -4,6 +4,7 @@ import type { Digest } from '../oci/digest.ts';
 import { linksOf, type Manifest } from '../oci/manifest.ts';
 import { isSchema1 } from '../oci/media-types.ts';
 import type { Reference } from '../oci/reference.ts';
+import { subjectOfTag } from '../oci/referrer-tag.ts';
 import type { Corrupt, Filler } from '../fill/filler.ts';
 import type { Store } from '../fill/store.ts';
 import type { Failure } from '../registry/answer.ts';
@@ -195,6 +196,9 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
     const { digest } = before.value;
     const walk: Walk = { seen: new Set(), bytes: 0 };
     const manifest = await copyTree(name, digest, walk);
+    // A signature or SBOM that has its subject's name only in its tag: alone it is worth nothing.
+    const subject = subjectOfTag(tag);
+    if (manifest && subject && !walk.seen.has(subject)) await copyChild(name, subject, walk, 1);
     const now = await look();
     if (manifest && now.kind === 'found' && now.value.digest === digest) {
       await put(name, { tag }, manifest);

@@ -13,7 +13,7 @@ import { createCopy } from './copy.ts';
 import { takeOverLeases } from './owner.ts';
 import { createPlaces } from './places.ts';
 import { createWalks, forgetBackfill, type Walks } from './reconcile.ts';
-import { createMarkReferrers } from './referrers.ts';
+import { createMarkReferrers, createMarkReferrerTags } from './referrers.ts';
 import { createRemovals } from './removal.ts';
 import { createRemover } from './remove.ts';
 import { repeat } from './repeat.ts';
@@ -139,6 +139,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     copy: createCopy({ primary, secondary, filler, store, known, places, damage }),
     removals,
     markReferrers,
+    markReferrerTags: createMarkReferrerTags({ primary, rows, clock }),
     markRepository: walks.markRepository,
     isReplicated: isStored,
     isOn,

@@ -3,7 +3,7 @@ import { isDigest, type Digest } from '../oci/digest.ts';
 import type { Reference } from '../oci/reference.ts';
 import type { Registry } from '../registry/registry.ts';
 import { copyFailure, CopyFailed, SecondaryReadOnly, type Copy } from './copy.ts';
-import type { MarkReferrers } from './referrers.ts';
+import type { MarkReferrers, MarkReferrerTags } from './referrers.ts';
 import type { Removals } from './removal.ts';
 import { PRIORITY, WHOLE_REPOSITORY, type Outcome, type Row } from './rows.ts';
 import type { FindTrouble, Trouble } from './trouble.ts';
@@ -16,6 +16,7 @@ export interface SyncDeps {
   readonly copy: Copy;
   readonly removals: Pick<Removals, 'remove'>;
   readonly markReferrers: MarkReferrers;
+  readonly markReferrerTags: MarkReferrerTags;
   /** Marks everything that a repository has, at the primary or here. @throws WalkFailed */
   readonly markRepository: (name: string, row: Row) => Promise<void>;
   /** Whether the repository is (still) replicated. */
@@ -50,6 +51,7 @@ export function createSync(deps: SyncDeps, { timeout = 30_000 }: { timeout?: num
     if (result.kind === 'gone') return undefined;
     if (result.kind === 'unsupported') return { kind: 'unsupported', error: result.reason };
     if (deps.isOn) await deps.markReferrers(name, result.manifests, row.priority);
+    if (row.priority === PRIORITY.onDemand) await deps.markReferrerTags(name, result.digest);
     return { kind: 'synced', digest: result.digest, bytes: result.bytes };
   }
 

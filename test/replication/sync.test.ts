@@ -232,6 +232,31 @@ test('what refers to an image at a primary that lists it comes after the image, 
   expect(generations).toEqual([1, 1, 1]);
 });
 
+const signatureTag = ({ digest }: Manifest): string => `${digest.replace(':', '-')}.sig`;
+
+test('a signature that has its subject in its tag alone brings it along', async () => {
+  const subject = image('signed by tag', { layers: 1 });
+  const target = sites.primaryTarget('signature/app');
+  await pushImage(target, 'v1', subject);
+  await pushImage(target, signatureTag(subject), image('signature by tag', { layers: 1 }));
+  await using it = await startReplicating(sites, { only: 'signature/' });
+  await it.mark('signature/app', signatureTag(subject));
+  await it.until('signature/app', signatureTag(subject), 'synced');
+  expect(await digestAt(sites.secondaryTarget('signature/app'), subject.digest)).toBe(subject.digest);
+});
+
+test('what a client pulls brings its signature along, also where another system replicates', async () => {
+  const subject = image('pulled and signed', { layers: 1 });
+  const target = sites.primaryTarget('pulled-signature/app');
+  await pushImage(target, 'v1', subject);
+  await pushImage(target, signatureTag(subject), image('signature of what is pulled', { layers: 1 }));
+  await using it = await startReplicating(sites, { only: 'pulled-signature/', isOn: false });
+  it.replication.enqueue({ name: 'pulled-signature/app', reference: { tag: 'v1' } });
+  await it.until('pulled-signature/app', signatureTag(subject), 'synced');
+  await it.untilIdle();
+  expect((await it.rows.list({ repository: 'pulled-signature/app' })).length).toBe(2);
+});
+
 test('a primary without a list of referrers is asked for it once', async () => {
   const target = sites.primaryTarget('no-referrers/app');
   await using it = await startReplicating(sites, { only: 'no-referrers/' });
