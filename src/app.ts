@@ -1,14 +1,22 @@
 // The Fastify instances: the pull API with its health check, and the admin listener. Here, and in routes, Fastify ends.
 import type { Socket } from 'node:net';
 import replyFrom from '@fastify/reply-from';
-import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, {
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
 import type { Logger } from 'pino';
 import type { Dispatcher } from 'undici';
 import { ERROR_MEDIA_TYPE, errorBody, OciError } from './oci/error.ts';
 import type { ProxyDeps, ProxyOptions } from './proxy/deps.ts';
 import { sendError } from './proxy/error-reply.ts';
 import { createLocalAgent } from './proxy/local.ts';
-import { addPullRoutes, isV2 } from './proxy/routes.ts';
+import { isV2 } from './proxy/headers.ts';
+import { createRefusePushes } from './proxy/push.ts';
+import { addPullRoutes } from './proxy/routes.ts';
 import { addWebhookRoute, type WebhookDeps } from './replication/webhook.ts';
 import { addHealthRoute, addStatusRoutes, type StatusDeps } from './status/routes.ts';
 
@@ -61,7 +69,12 @@ function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
   socket.destroy();
 }
 
-function createInstance(logger: Logger, trustedProxies: readonly string[]): FastifyInstance {
+/** What is answered to a request that never reaches a route. */
+type Refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void;
+
+const refuse: Refuse = (error, request, reply) => void sendError(error, request, reply);
+
+function createInstance(logger: Logger, trustedProxies: readonly string[], onBadPath = refuse): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -74,7 +87,7 @@ function createInstance(logger: Logger, trustedProxies: readonly string[]): Fast
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     // A path that the router cannot decode never reaches a route.
-    frameworkErrors: (error, request, reply) => void sendError(error, request, reply),
+    frameworkErrors: onBadPath,
   });
   app.addHook('onResponse', async (request, reply) => {
     request.log.info(
@@ -98,7 +111,10 @@ function createInstance(logger: Logger, trustedProxies: readonly string[]): Fast
 
 /** The instance for `GEO_LISTEN`. */
 export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
-  const app = createInstance(deps.logger, deps.trustedProxies);
+  const refusePushes = createRefusePushes(deps.proxy, deps.proxyOptions);
+  const app = createInstance(deps.logger, deps.trustedProxies, (error, request, reply) => {
+    if (!refusePushes(request, reply)) refuse(error, request, reply);
+  });
   // A push is refused before its body comes: nobody is told to go on sending, and no other expectation is met either.
   for (const event of ['checkContinue', 'checkExpectation']) {
     app.server.on(event, (request, response) => void app.server.emit('request', request, response));
@@ -109,7 +125,7 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
     disableCache: true,
     disableRequestLogging: true,
   });
-  addPullRoutes(app, deps.proxy, deps.proxyOptions);
+  addPullRoutes(app, { ...deps.proxy, refusePushes }, deps.proxyOptions);
   if (deps.webhook) addWebhookRoute(app, deps.webhook);
   addHealthRoute(app);
   return app;

@@ -12,6 +12,7 @@ import { parseRepositoryFilter } from './config/repository-filter.ts';
 import { createFiller } from './fill/filler.ts';
 import { Spool } from './fill/spool.ts';
 import { createStore } from './fill/store.ts';
+import { lockDirectory } from './lib/directory-lock.ts';
 import { createLogSink } from './lib/logger.ts';
 import { createSlots } from './lib/slots.ts';
 import { watchFile } from './lib/watch-file.ts';
@@ -73,11 +74,29 @@ async function listedRepositories(file: string | undefined): Promise<readonly st
   return file === undefined ? undefined : parseRepositories(await readFile(file, 'utf8'));
 }
 
+/** Spool and database are one process's: another would take them for what a dead one left. */
+function holdDataDirectory(dataDir: string): () => void {
+  const letGo = lockDirectory(dataDir);
+  if (letGo) return letGo;
+  const advice = 'stop that one first, or give each a directory of its own';
+  throw new Error(`GEO_DATA_DIR: another process uses ${dataDir}: ${advice}`);
+}
+
 /**
  * Starts everything and resolves when both listeners take connections.
- * @throws what listening, the spool or the key files say; nothing is left running then.
+ * @throws what listening, the spool, the key files or the lock of the data directory say; nothing is left running then.
  */
 export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promise<Proxy> {
+  const letGo = holdDataDirectory(config.dataDir);
+  try {
+    return await assemble(config, knobs, letGo);
+  } catch (error) {
+    letGo();
+    throw error;
+  }
+}
+
+async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void): Promise<Proxy> {
   const sink = knobs.logger ? undefined : createLogSink(config.logLevel, config.siteName);
   const log = knobs.logger ?? sink!.logger;
   for (const warning of config.warnings) log.warn(warning);
@@ -272,6 +291,7 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
     await rows.close();
     await admin.close();
     await stop();
+    onStopped();
     log.info({}, 'stopped');
     await sink?.close();
   }

@@ -5,6 +5,11 @@ import type { Digest } from '../oci/digest.ts';
 /** The header by which registries and clients know each other's API (Distribution's, and asked for by old clients). */
 export const API_VERSION = { 'docker-distribution-api-version': 'registry/2.0' } as const;
 
+/** Whether a URL belongs to the pull API. */
+export function isV2(url: string): boolean {
+  return /^\/v2(?:[/?]|$)/.test(url);
+}
+
 /** No shared cache in front of us may keep what was given to one token. */
 export const PRIVATE = { 'cache-control': 'private' } as const;
 

@@ -2,7 +2,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ERROR_MEDIA_TYPE, errorBody } from '../oci/error.ts';
-import { API_VERSION } from './headers.ts';
+import type { ProxyDeps, ProxyOptions } from './deps.ts';
+import { API_VERSION, isV2 } from './headers.ts';
 
 // A client that is still sending reads its answer late: the connection is closed only when it is done, when nothing
 // came for a while, or after so long (ms). A reset would take the answer away from it.
@@ -41,6 +42,19 @@ export function refusePush(request: FastifyRequest, reply: FastifyReply, pushHos
   // The whole answer is out now; only the end of the connection waits.
   raw.write(body);
   linger(request.raw, () => void raw.end());
+}
+
+/** Refuses a request if it is a push, and says whether it was one. */
+export type RefusePushes = (request: FastifyRequest, reply: FastifyReply) => boolean;
+
+/** @see RefusePushes */
+export function createRefusePushes({ meter }: Pick<ProxyDeps, 'meter'>, { pushHost }: ProxyOptions): RefusePushes {
+  return (request, reply) => {
+    if (!isV2(request.raw.url ?? '') || !isPush(request.method)) return false;
+    meter('pushes_refused_total');
+    refusePush(request, reply, pushHost);
+    return true;
+  };
 }
 
 /** Throws away what still comes, for as long as it may come; then `end` is called. */

@@ -8,12 +8,7 @@ import { sendError } from './error-reply.ts';
 import { API_VERSION, PRIVATE } from './headers.ts';
 import { createServeList } from './lists.ts';
 import { createServeManifest } from './manifests.ts';
-import { isPush, refusePush } from './push.ts';
-
-/** Whether a URL belongs to the pull API. */
-export function isV2(url: string): boolean {
-  return /^\/v2(?:[/?]|$)/.test(url);
-}
+import type { RefusePushes } from './push.ts';
 
 function checkLoop(request: FastifyRequest, via: string): void {
   const received = request.headers.via;
@@ -25,7 +20,11 @@ function checkLoop(request: FastifyRequest, via: string): void {
 }
 
 /** Adds the pull API to an instance on which reply-from is registered. */
-export function addPullRoutes(app: FastifyInstance, deps: ProxyDeps, options: ProxyOptions): void {
+export function addPullRoutes(
+  app: FastifyInstance,
+  deps: ProxyDeps & { readonly refusePushes: RefusePushes },
+  options: ProxyOptions,
+): void {
   const serveManifest = createServeManifest(deps, options, app.log);
   const serveBlob = createServeBlob(deps, options);
   const serveList = createServeList(deps, options);
@@ -53,10 +52,7 @@ export function addPullRoutes(app: FastifyInstance, deps: ProxyDeps, options: Pr
 
   app.decorateRequest('answeredFrom', undefined);
   app.addHook('onRequest', async (request, reply) => {
-    if (!isV2(request.raw.url ?? '') || !isPush(request.method)) return;
-    deps.meter('pushes_refused_total');
-    refusePush(request, reply, options.pushHost);
-    return reply;
+    if (deps.refusePushes(request, reply)) return reply;
   });
   for (const url of ['/v2', '/v2/*']) {
     app.route({

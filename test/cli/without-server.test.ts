@@ -103,3 +103,17 @@ test('backfill of a primary without a catalog ends with what to do', async () =>
   expect(code).toBe(1);
   expect(stderr).toMatch(/^geo-registry-proxy: the backfill ended early: /m);
 });
+
+test('a data directory that a process has is refused in a line, and free when that was killed', async () => {
+  const other = { ...env, GEO_ADMIN_LISTEN: `127.0.0.1:${await freePort()}` };
+  const server = start(['--', entry, 'serve'], env);
+  await server.said('"listening"');
+  expect(await run(['serve'], other)).toMatchObject({
+    code: 1,
+    stderr: `geo-registry-proxy: GEO_DATA_DIR: another process uses ${data.path}: stop that one first, or give each a directory of its own\n`,
+  });
+  server.kill('SIGKILL');
+  await server.ended;
+  const next = start(['--', entry, 'serve'], other);
+  await next.said('"listening"');
+});

@@ -139,7 +139,7 @@ describe('targets of other forms', () => {
     'GET /v2;/x',
     'FOO /v2/x',
     'get /v2/x',
-    'PUT /v2/%zz',
+    'GET /v2/%zz',
     'GET /v2/ x',
   ])('%s is a 4xx, and leads nowhere', async (request) => {
     const { statuses, text } = await exchange(line(request));

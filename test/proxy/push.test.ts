@@ -47,6 +47,7 @@ test.each([
   ['PATCH', '/v2/%00/%2e%2e/'],
   ['PUT', `/v2/${'x'.repeat(10_000)}/manifests/v1`],
   ['QUERY', '/v2/_catalog'],
+  ['POST', '/v2/%zz/blobs/uploads/'],
 ])('%s %s without a body and without a token', async (method, path) => {
   expectRefusal(await send(site.proxy.url, `${method} ${path}`));
 });
