@@ -4,10 +4,10 @@ import type { Config } from '../config/config.ts';
 import { counted, countText, visibleText } from '../status/figures.ts';
 import type { RepositoryFilter } from '../status/row-listing.ts';
 import type { Run, Snapshot } from '../status/snapshot.ts';
-import { NoServer } from './admin-client.ts';
 import { EXIT } from './exit-code.ts';
-import { createProgressView, showBackfill, type ProgressView } from './progress.ts';
-import { openServer, type Site } from './site.ts';
+import { LOOK_EVERY, runFollowed, type StartAlone } from './following.ts';
+import { showBackfill, type ProgressView } from './progress.ts';
+import type { Site } from './site.ts';
 
 /** What the command line gives. */
 export interface BackfillOptions {
@@ -15,50 +15,30 @@ export interface BackfillOptions {
   readonly json?: true;
 }
 
-/** Starts a proxy for this command alone; answers how to ask it, and how to end it. */
-export type StartAlone = (config: Config) => Promise<Site>;
-
 /** How it ended. */
 interface Ended {
   readonly run: Run;
   readonly snapshot: Snapshot;
 }
 
-const LOOK_EVERY = 500;
 // The first of them tells most of the time.
 const ROWS = 100;
 
+const LEFT = {
+  served: 'the server goes on with the backfill; see status',
+  alone: 'what is left waits for the next start',
+};
+
 /** Runs a backfill to its end, or until a signal; answers the exit code. */
-export async function backfill(
+export function backfill(
   config: Config,
   { repository, json }: BackfillOptions,
   startAlone: StartAlone,
 ): Promise<number> {
-  const interrupt = new AbortController();
-  const stop = (): void => {
-    if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
-    interrupt.abort();
-  };
-  process.on('SIGINT', stop).on('SIGTERM', stop);
-  const site = await openServer(config).catch((error: unknown) => {
-    if (error instanceof NoServer) return startAlone(config);
-    throw error;
+  return runFollowed<Ended>(config, startAlone, (site, view, signal) => follow(site, repository, view, signal), {
+    tell: (ended) => tell(ended, json),
+    left: LEFT,
   });
-  const view = await createProgressView();
-  try {
-    const ended = await follow(site, repository, view, interrupt.signal);
-    if (!ended) return interrupted(site);
-    return tell(ended, json);
-  } finally {
-    view.end();
-    await site.close();
-  }
-}
-
-function interrupted({ isServed }: Site): number {
-  const what = isServed ? 'the server goes on with the backfill; see status' : 'what is left waits for the next start';
-  process.stderr.write(`${what}\n`);
-  return EXIT.interrupted;
 }
 
 /** Waits until the walk has ended and what it marked is worked off; undefined when `signal` came first. */
@@ -91,7 +71,7 @@ async function follow(
 /** Whether nothing is left to do; while a server runs, nothing of before the walk's end: events may come all the time. */
 async function isWorkedOff({ administration, isServed }: Site, run: Run, { replication }: Snapshot): Promise<boolean> {
   const { tags, removals, runs } = replication;
-  const isWalking = Object.values(runs).some((one) => one?.endedAt === null);
+  const isWalking = [runs.backfill, runs.reconcile].some((one) => one?.endedAt === null);
   // Held removals are pending, and stay so until a person confirms.
   if (!isWalking && tags.pending <= removals.held && tags.syncing === 0) return true;
   if (!isServed) return false;

@@ -1,6 +1,6 @@
-// Progress of a backfill: one line that is drawn anew on a terminal, now and then a line of its own elsewhere.
-import { counted, countText, fromNow, visibleText } from '../status/figures.ts';
-import type { Run, Snapshot } from '../status/snapshot.ts';
+// Progress of what takes its time: one line that is drawn anew on a terminal, now and then a line of its own elsewhere.
+import { bytesText, counted, countText, fromNow, visibleText } from '../status/figures.ts';
+import type { Run, Snapshot, VerifyRun } from '../status/snapshot.ts';
 
 /** Shows how far something is: a text, after a bar for its share (0 to 1) on a terminal. */
 export interface ProgressView {
@@ -56,4 +56,23 @@ export function showBackfill(view: ProgressView, run: Run | null, { replication 
       : [`pauses, goes on ${fromNow(worker.pausedUntil, now)}: ${visibleText(worker.pausedBecause ?? '')}`]),
   ];
   view.show(parts.join(', '), run.marked === 0 ? 0 : done / run.marked);
+}
+
+/** Shows how far a verification is; of some repositories nobody knows how many tags there are to be. */
+export function showVerify(
+  view: ProgressView,
+  run: VerifyRun | null,
+  { replication }: Snapshot,
+  isOfAll: boolean,
+): void {
+  if (!run) return view.show('verify: waits until another verification has ended');
+  const { rows, damaged, blobs, bytes } = run;
+  const all = Math.max(rows, replication.tags.synced);
+  const looked = isOfAll ? `${countText(rows)} of ${counted(all, 'tag')}` : counted(rows, 'tag');
+  const parts = [
+    `verify: ${looked}`,
+    `${counted(blobs, 'blob')} looked at, ${bytesText(bytes)} read`,
+    ...(damaged > 0 ? [`${countText(damaged)} damaged`] : []),
+  ];
+  view.show(parts.join(', '), isOfAll && all > 0 ? rows / all : undefined);
 }

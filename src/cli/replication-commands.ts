@@ -7,15 +7,21 @@ interface Options {
   readonly repository?: RepositoryFilter;
   readonly json?: true;
   readonly yes?: true;
+  readonly rehash?: true;
 }
 
 const SERVER = 'A running server is asked on GEO_ADMIN_LISTEN, with GEO_ADMIN_TOKEN.';
 const DATABASE = `${SERVER}
 Where none runs, the database in GEO_DATA_DIR is used.`;
 
-const BACKFILL = `${SERVER}
+const FOLLOWED = `${SERVER}
 Where none runs, this process does the work, after what every start begins with.
 Ctrl-C ends the waiting: a server goes on; without one the rest waits for the next start.`;
+
+const VERIFY = `Tags, manifests and links are looked up in the local registry, down to the last byte of
+each blob; bytes that were not read for 30 days are read and hashed, 32 MiB a second at the most.
+What is missing is brought again; what is wrong is listed as damaged, and served from the primary.
+${FOLLOWED}`;
 
 function after(text: string, exitCodes: Readonly<Record<number, string>> = {}): string {
   const codes = Object.entries({ 0: 'done', 1: 'it could not be done', 2: 'wrong usage', ...exitCodes });
@@ -66,12 +72,30 @@ function addBackfill(program: Command): void {
     .description('bring all that the primary has, and wait until it is here')
     .addOption(repositoryOption())
     .option('--json', 'print the end as JSON')
-    .addHelpText('after', after(BACKFILL, { 3: 'something failed', 130: 'interrupted' }))
+    .addHelpText('after', after(FOLLOWED, { 3: 'something failed', 130: 'interrupted' }))
     .action(
       ending(async (options) => {
         const { backfill } = await import('./backfill.ts');
         const { config } = inspectConfig(process.env);
         return backfill(config, options, async (...args) => (await import('./alone.ts')).startAlone(...args));
+      }),
+    );
+}
+
+function addVerify(program: Command): void {
+  program
+    .command('verify')
+    .alias('reverify')
+    .description('verify what is in the local registry, and wait for the end')
+    .addOption(repositoryOption())
+    .option('--rehash', 'read every blob, however lately it was read')
+    .option('--json', 'print the end as JSON')
+    .addHelpText('after', after(VERIFY, { 3: 'not all of it is right, or could be looked at', 130: 'interrupted' }))
+    .action(
+      ending(async (options) => {
+        const { verify } = await import('./verify.ts');
+        const { config } = inspectConfig(process.env);
+        return verify(config, options, async (...args) => (await import('./alone.ts')).startAlone(...args));
       }),
     );
 }
@@ -108,10 +132,11 @@ function addConfirmRemovals(program: Command): void {
     );
 }
 
-/** Adds `status`, `backfill`, `retry` and `confirm-removals`. */
+/** Adds `status`, `backfill`, `verify`, `retry` and `confirm-removals`. */
 export function addReplicationCommands(program: Command): void {
   addStatus(program);
   addBackfill(program);
+  addVerify(program);
   addRetry(program);
   addConfirmRemovals(program);
 }

@@ -40,12 +40,13 @@ function bodyOf(repositories: RepositoryFilter | undefined): object {
 
 /** The orders as the server at the other end of `client` carries them out. */
 export function createRemoteAdministration(client: AdminClient): Administration {
-  const order = async <T>(name: string, repositories: RepositoryFilter | undefined): Promise<T> =>
-    (await client.post(`/api/replication/${name}`, bodyOf(repositories))) as T;
+  const order = async <T>(name: string, repositories: RepositoryFilter | undefined, options = {}): Promise<T> =>
+    (await client.post(`/api/replication/${name}`, { ...bodyOf(repositories), ...options })) as T;
   return {
     snapshot: async () => (await client.get('/api/status')) as Snapshot,
     list: async (query) => (await client.get(`/api/replication?${queryText(query)}`)) as RowPage,
     backfill: (repositories) => order('backfill', repositories),
+    verify: (repositories, { rehash } = {}) => order('verify', repositories, rehash ? { rehash } : {}),
     retry: (repositories) => order('retry', repositories),
     confirmRemovals: (repositories) => order('confirm-removals', repositories),
   };

@@ -2,7 +2,7 @@
 import type { Config } from '../config/config.ts';
 import { bytesText, counted, countText, durationText, fromNow, imageText, visibleText } from '../status/figures.ts';
 import type { ListedRow } from '../status/row-listing.ts';
-import type { Run, Snapshot } from '../status/snapshot.ts';
+import type { Run, Snapshot, VerifyRun } from '../status/snapshot.ts';
 import { EXIT } from './exit-code.ts';
 import { withSite } from './site.ts';
 
@@ -31,15 +31,35 @@ export function needsAttention({ status, replication, damaged }: Snapshot): bool
 
 function runText(run: Run | null, now: number): string {
   if (!run) return 'not since the start';
-  const { startedAt, endedAt, repositories, repositoriesDone, repositoriesFailed, tags, marked, error } = run;
+  const { repositories, repositoriesDone, repositoriesFailed, tags, marked, error } = run;
   const seen = [
     `${countText(repositoriesDone)} of ${counted(repositories, 'repository', 'repositories')}`,
     ...(repositoriesFailed > 0 ? [`${countText(repositoriesFailed)} of them failed`] : []),
     counted(tags, 'tag'),
     `${countText(marked)} marked`,
   ].join(', ');
-  const when = endedAt === null ? `runs since ${fromNow(startedAt, now)}` : `ended ${fromNow(endedAt, now)}`;
-  return `${when}: ${seen}${error === null ? '' : `; ended early: ${visibleText(error)}`}`;
+  return `${whenText(run, now)}: ${seen}${earlyText(error)}`;
+}
+
+function whenText({ startedAt, endedAt }: Pick<Run, 'startedAt' | 'endedAt'>, now: number): string {
+  return endedAt === null ? `runs since ${fromNow(startedAt, now)}` : `ended ${fromNow(endedAt, now)}`;
+}
+
+function earlyText(error: string | null): string {
+  return error === null ? '' : `; ended early: ${visibleText(error)}`;
+}
+
+function verifyText(run: VerifyRun | null, now: number): string {
+  if (!run) return 'not since the start';
+  const { rows, marked, unknown, damaged, bytes, error } = run;
+  const seen = [
+    counted(rows, 'tag'),
+    `${countText(marked)} marked`,
+    ...(unknown > 0 ? [`${countText(unknown)} not known`] : []),
+    ...(damaged > 0 ? [`${countText(damaged)} damaged`] : []),
+    `${bytesText(bytes)} read`,
+  ].join(', ');
+  return `${whenText(run, now)}: ${seen}${earlyText(error)}`;
 }
 
 function removalsText({ held, lastDay, limit, suspended }: Snapshot['replication']['removals']): string {
@@ -69,6 +89,7 @@ function liveFacts({ breakers, spoolBytes, replication }: Snapshot, now: number)
     ['replication', workerText(replication, now)],
     ['backfill', runText(replication.runs.backfill, now)],
     ['comparison', runText(replication.runs.reconcile, now)],
+    ['verification', verifyText(replication.runs.verify, now)],
     ['registries', open.length === 0 ? 'both in use' : `taken for down: ${open.join(', ')}`],
     ['spool', bytesText(spoolBytes ?? 0)],
   ];

@@ -52,10 +52,18 @@ export interface AuditOptions {
   readonly parallel?: number;
 }
 
+/** What a run looks at. */
+export interface AuditScope {
+  /** Repositories; all when absent. */
+  readonly wanted?: ((name: string) => boolean) | undefined;
+  /** Every blob is read, however lately it was. */
+  readonly rehash?: boolean | undefined;
+}
+
 /** Verifies; one run at a time. */
 export interface Audit {
-  /** Looks at all synced rows of repositories that `wanted` lets through; joins a run that is under way. */
-  run(wanted?: (name: string) => boolean): Promise<AuditProgress>;
+  /** Looks at all synced rows of a scope; joins a run of all that is under way, and waits for the end of any other. */
+  run(scope?: AuditScope): Promise<AuditProgress>;
   /** The run under way, or the last one. */
   readonly progress: AuditProgress | undefined;
   /** Ends the run; resolves when it has ended. */
@@ -77,7 +85,7 @@ export function createAudit(deps: AuditDeps, options: AuditOptions = {}): Audit 
   const { timeout = 30_000, rehashAfter = REHASH_AFTER, parallel = 4 } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
-  let current: Promise<AuditProgress> | undefined;
+  let current: { readonly isOfAll: boolean; readonly end: Promise<AuditProgress> } | undefined;
   let look: (() => AuditProgress) | undefined;
 
   /** Looks again at what is listed: somebody may have removed the file, or what pointed at it. */
@@ -140,9 +148,12 @@ export function createAudit(deps: AuditDeps, options: AuditOptions = {}): Audit 
     }
   }
 
-  async function start(wanted: ((name: string) => boolean) | undefined): Promise<AuditProgress> {
+  async function start({ wanted, rehash = false }: AuditScope): Promise<AuditProgress> {
     const startedAt = clock();
-    const soundness = createSoundness({ ...deps, clock, signal }, { timeout, rehashAfter });
+    const soundness = createSoundness(
+      { ...deps, clock, signal },
+      { timeout, rehashAfter: rehash ? -Infinity : rehashAfter },
+    );
     const names = new Set<string>();
     const results = { verified: 0, marked: 0, changed: 0, unknown: 0 };
     let end: Pick<AuditProgress, 'endedAt' | 'error'> = {};
@@ -172,18 +183,22 @@ export function createAudit(deps: AuditDeps, options: AuditOptions = {}): Audit 
   }
 
   return {
-    run(wanted) {
-      current ??= start(wanted).finally(() => {
-        current = undefined;
+    run(scope = {}) {
+      if (current?.isOfAll && !scope.rehash) return current.end;
+      const end = Promise.resolve(current?.end).then(() => start(scope));
+      const mine = { isOfAll: !scope.wanted, end };
+      current = mine;
+      void end.then(() => {
+        if (current === mine) current = undefined;
       });
-      return current;
+      return end;
     },
     get progress() {
       return look?.();
     },
     async stop() {
       stopping.abort(new Error('stopped'));
-      await current;
+      await current?.end;
     },
   };
 }

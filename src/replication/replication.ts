@@ -8,7 +8,6 @@ import type { Digest } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import { referenceText, type Reference } from '../oci/reference.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { Audit } from './audit.ts';
 import { createCopy } from './copy.ts';
 import { takeOverLeases } from './owner.ts';
 import { createPlaces } from './places.ts';
@@ -21,7 +20,7 @@ import { PRIORITY, type RowStore } from './rows.ts';
 import { confirmRemovals, isSuspended, noteCompared, notePrimary } from './suspension.ts';
 import { createSync } from './sync.ts';
 import { createFindTrouble, type Trouble, type TroubleOptions } from './trouble.ts';
-import { createVerification } from './verification.ts';
+import { createVerification, type Verification } from './verification.ts';
 import { createWorker, type Worker, type WorkerOptions } from './worker.ts';
 
 /** What replication is made of. */
@@ -69,7 +68,7 @@ export interface Replication {
   nudge(): void;
   readonly walks: Walks;
   /** Verifies what is in the secondary. */
-  readonly audit: Audit;
+  readonly verification: Pick<Verification, 'run' | 'progress'>;
   readonly worker: Worker;
   /** Whether all removals wait for a person, since the primary is another than before. */
   readonly areRemovalsSuspended: boolean;
@@ -127,10 +126,11 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     },
     { share: removalShare },
   );
-  const { damage, audit, whenDue } = createVerification(
+  const verification = createVerification(
     { ...deps, isReplicated: isStored, onMarked: () => worker.nudge(), clock },
     { interval: verifyInterval },
   );
+  const { damage, whenDue } = verification;
   await damage.recall();
   const places = createPlaces({ primary, secondary, store, rows });
   const sync = createSync({
@@ -201,7 +201,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     },
     nudge: worker.nudge,
     walks,
-    audit,
+    verification,
     worker,
     get areRemovalsSuspended() {
       return areRemovalsSuspended;
@@ -216,7 +216,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
       closing.abort();
       const limit = new AbortController();
       const timeUp = delay(grace, undefined, { signal: limit.signal }).catch(() => undefined);
-      await Promise.race([Promise.all([walks.stop(), audit.stop(), ...background]), timeUp]);
+      await Promise.race([Promise.all([walks.stop(), verification.stop(), ...background]), timeUp]);
       limit.abort();
       await worker.close(grace);
     },

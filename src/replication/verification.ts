@@ -4,7 +4,7 @@ import type { Log } from '../lib/log.ts';
 import { createRate } from '../lib/rate.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Registry } from '../registry/registry.ts';
-import { createAudit, type Audit } from './audit.ts';
+import { createAudit, type AuditProgress, type AuditScope } from './audit.ts';
 import { createDamage, type Damage } from './damage.ts';
 import { createInspector } from './inspect.ts';
 import type { RowStore } from './rows.ts';
@@ -28,12 +28,17 @@ export interface VerificationOptions {
   readonly rate?: number;
 }
 
-/** The parts of verification that others use. */
+/** Verification by its interval, and whenever it is asked for. */
 export interface Verification {
   readonly damage: Damage;
-  readonly audit: Audit;
+  /** Verifies now; all of it, to its end, is what the next interval begins with. @throws StoreUnavailable */
+  run(scope?: AuditScope): Promise<AuditProgress>;
+  /** The run under way, or the last one. */
+  readonly progress: AuditProgress | undefined;
   /** Verifies if it is time; gives the time (ms) to the next. Never rejects. */
   whenDue(): Promise<number>;
+  /** Ends the run; resolves when it has ended. */
+  stop(): Promise<void>;
 }
 
 /** A fact: when the last verification that came to its end did (ms since the epoch). */
@@ -54,21 +59,30 @@ export function createVerification(deps: VerificationDeps, options: Verification
   const damage = createDamage({ ...deps, inspector });
   const audit = createAudit({ ...deps, inspector, damage });
 
+  async function run(scope: AuditScope = {}): Promise<AuditProgress> {
+    const progress = await audit.run(scope);
+    if (!scope.wanted && progress.error === undefined) await rows.setFact(VERIFIED, clock());
+    return progress;
+  }
+
   async function verify(): Promise<number> {
     const last = await rows.getFact(VERIFIED);
     // At the first start there is nothing yet, and starts after it must not put it off.
     if (typeof last !== 'number') await rows.setFact(VERIFIED, clock());
     else if (clock() >= last + interval) {
-      const { error } = await audit.run();
+      const { error } = await run();
       if (error !== undefined) return Math.min(interval, AGAIN_AFTER);
-      await rows.setFact(VERIFIED, clock());
     } else return last + interval - clock();
     return interval;
   }
 
   return {
     damage,
-    audit,
+    run,
+    get progress() {
+      return audit.progress;
+    },
+    stop: audit.stop,
     whenDue: () =>
       verify().catch((error: unknown) => {
         log.warn({ reason: (error as Error).message }, 'verification failed');

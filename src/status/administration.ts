@@ -4,16 +4,8 @@ import type { Replication } from '../replication/replication.ts';
 import type { RowFilter, RowStore } from '../replication/rows.ts';
 import { confirmRemovals, isSuspended, type SuspensionRows } from '../replication/suspension.ts';
 import { listRows, type RepositoryFilter, type RowPage, type RowQuery } from './row-listing.ts';
-import { runOf, type Run, type TakeSnapshot } from './snapshot.ts';
-
-/**
- * What a backfill answers. One that runs or waits already for these repositories is joined (`started` is false); `run` is
- * null until it begins: another walk may have to end first.
- */
-export interface BackfillAnswer {
-  readonly started: boolean;
-  readonly run: Run | null;
-}
+import { createOrder, NotNow, type OrderAnswer } from './order.ts';
+import { runOf, verifyRunOf, type Run, type TakeSnapshot, type VerifyRun } from './snapshot.ts';
 
 /** How many rows are due again. */
 export interface RetryAnswer {
@@ -26,12 +18,19 @@ export interface ConfirmAnswer {
   readonly suspended: boolean;
 }
 
+/** How much a verification reads. */
+export interface VerifyOptions {
+  readonly rehash?: boolean | undefined;
+}
+
 /** The questions and orders; without a filter they mean all repositories. Any may throw StoreUnavailable. */
 export interface Administration {
   readonly snapshot: TakeSnapshot;
   list(query: RowQuery): Promise<RowPage>;
   /** Begins to mark all that the primary has. @throws NotNow */
-  backfill(repositories?: RepositoryFilter): Promise<BackfillAnswer>;
+  backfill(repositories?: RepositoryFilter): Promise<OrderAnswer<Run>>;
+  /** Begins to verify what is in the secondary; with `rehash` every blob is read, however lately it was. @throws NotNow */
+  verify(repositories?: RepositoryFilter, options?: VerifyOptions): Promise<OrderAnswer<VerifyRun>>;
   /** Makes failed and unsupported rows due now. */
   retry(repositories?: RepositoryFilter): Promise<RetryAnswer>;
   /**
@@ -41,34 +40,42 @@ export interface Administration {
   confirmRemovals(repositories?: RepositoryFilter): Promise<ConfirmAnswer>;
 }
 
-/** What was asked cannot be done in this state; the message says why, and what to do. */
-export class NotNow extends Error {}
-
 /** What the orders work on; without `replication` it is a database that nobody else has open. */
 export interface AdministrationDeps {
   readonly rows: Pick<RowStore, 'list' | 'repositories' | 'retry'> & SuspensionRows;
   readonly snapshot: TakeSnapshot;
-  readonly replication?: Pick<Replication, 'nudge' | 'walks' | 'confirmRemovals'>;
+  readonly replication?: Pick<Replication, 'nudge' | 'walks' | 'verification' | 'confirmRemovals'>;
   readonly log: Log;
   readonly clock?: () => number;
 }
 
 type Change = (filter: RowFilter, now: number) => Promise<number>;
 
+function running<T extends { readonly endedAt: string | null }>(run: T | null): T | null {
+  return run?.endedAt === null ? run : null;
+}
+
 /** @see Administration */
 export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn: boolean }): Administration {
   const { rows, replication, log, clock = Date.now } = deps;
-  // The backfill that was asked for last, until it ends; one that replication began by itself is not among them.
-  let ordered: { readonly text: string | undefined } | undefined;
+  const order = {
+    backfill: createOrder<Run>({
+      name: 'backfill',
+      underWay: () => running(runOf(replication?.walks.progress ?? [], 'backfill')),
+      log,
+    }),
+    verify: createOrder<VerifyRun>({
+      name: 'verification',
+      underWay: () => running(verifyRunOf(replication?.verification.progress)),
+      log,
+    }),
+  };
 
-  /** The backfill that runs or waits, if it is this one too. @throws NotNow for another one */
-  function backfillToJoin(text: string | undefined): BackfillAnswer | undefined {
-    const last = runOf(replication?.walks.progress ?? [], 'backfill');
-    const run = last?.endedAt === null ? last : null;
-    const current = ordered ?? (run ? { text: undefined } : undefined);
-    if (!current) return undefined;
-    if (current.text === undefined || current.text === text) return { started: false, run };
-    throw new NotNow(`a backfill of ${current.text} is not done yet: ask again when it has ended`);
+  /** What only a process that replicates can do. @throws NotNow */
+  function replicating(): NonNullable<typeof replication> {
+    if (!replication) throw new NotNow('no process of the proxy answers: start it');
+    if (!isOn) throw new NotNow('replication is off: set GEO_REPLICATION and GEO_STORE to on, and start again');
+    return replication;
   }
 
   async function changeEach(change: Change, repositories: RepositoryFilter | undefined): Promise<number> {
@@ -89,16 +96,13 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
     list: (query) => listRows(rows, query),
 
     async backfill(repositories) {
-      if (!replication) throw new NotNow('no process of the proxy answers: start it');
-      if (!isOn) throw new NotNow('replication is off: set GEO_REPLICATION and GEO_STORE to on, and start again');
-      const joined = backfillToJoin(repositories?.text);
-      if (joined) return joined;
-      ordered = { text: repositories?.text };
-      replication.walks
-        .backfill(repositories?.matches)
-        .catch((error: unknown) => log.error({ reason: (error as Error).message }, 'backfill failed'))
-        .finally(() => (ordered = undefined));
-      return { started: true, run: null };
+      const { walks } = replicating();
+      return order.backfill(repositories, () => walks.backfill(repositories?.matches));
+    },
+
+    async verify(repositories, { rehash } = {}) {
+      const { verification } = replicating();
+      return order.verify(repositories, () => verification.run({ wanted: repositories?.matches, rehash }));
     },
 
     async retry(repositories) {

@@ -1,6 +1,6 @@
 // What a snapshot tells, as Prometheus reads it.
 import { Gauge, Registry as Prometheus } from 'prom-client';
-import type { Run, Snapshot } from './snapshot.ts';
+import type { Run, Runs, Snapshot, VerifyRun } from './snapshot.ts';
 
 /** One gauge: a number, or numbers by the values of its label. */
 interface Reading {
@@ -13,27 +13,41 @@ function seconds(time: string): number {
   return Date.parse(time) / 1000;
 }
 
-function runReadings(runs: Snapshot['replication']['runs']): Record<string, Reading> {
-  const known = Object.entries(runs).filter((entry): entry is [string, Run] => entry[1] !== null);
-  const of = (help: string, value: (run: Run) => number | undefined): Reading => {
+/** What one value of each run that is known reads. */
+function byKind<T>(runs: Readonly<Record<string, T | null>>) {
+  const known = Object.entries(runs).filter((entry): entry is [string, T] => entry[1] !== null);
+  return (help: string, value: (run: T) => number | undefined): Reading => {
     const values = known.flatMap(([kind, run]) => {
       const read = value(run);
       return read === undefined ? [] : [[kind, read] as const];
     });
     return { help, label: 'kind', values: Object.fromEntries(values) };
   };
+}
+
+function runReadings(runs: Runs): Record<string, Reading> {
+  const { verify, ...walks } = runs;
+  const ofAny = byKind<Run | VerifyRun>(runs);
+  const ofWalk = byKind<Run>(walks);
+  const ofVerify = byKind<VerifyRun>({ verify });
   return {
-    replication_run_running: of('Whether a walk over everything runs', (run) => (run.endedAt === null ? 1 : 0)),
-    replication_run_failed: of('Whether the last walk ended early', (run) => (run.error === null ? 0 : 1)),
-    replication_run_start_timestamp_seconds: of('When the last walk began', (run) => seconds(run.startedAt)),
-    replication_run_end_timestamp_seconds: of('When the last walk ended', (run) =>
+    replication_run_running: ofAny('Whether a walk over everything runs', (run) => (run.endedAt === null ? 1 : 0)),
+    replication_run_failed: ofAny('Whether the last walk ended early', (run) => (run.error === null ? 0 : 1)),
+    replication_run_start_timestamp_seconds: ofAny('When the last walk began', (run) => seconds(run.startedAt)),
+    replication_run_end_timestamp_seconds: ofAny('When the last walk ended', (run) =>
       run.endedAt === null ? undefined : seconds(run.endedAt),
     ),
-    replication_run_repositories: of('Repositories that the walk has come to', (run) => run.repositories),
-    replication_run_repositories_done: of('Repositories that the walk is done with', (run) => run.repositoriesDone),
-    replication_run_repositories_failed: of('Those that could not be walked', (run) => run.repositoriesFailed),
-    replication_run_tags: of('Tags that the walk has looked at', (run) => run.tags),
-    replication_run_marked: of('Tags that the walk has marked', (run) => run.marked),
+    replication_run_repositories: ofAny('Repositories that the walk has come to', (run) => run.repositories),
+    replication_run_marked: ofAny('Tags that the walk has marked', (run) => run.marked),
+    replication_run_repositories_done: ofWalk('Repositories that the walk is done with', (run) => run.repositoriesDone),
+    replication_run_repositories_failed: ofWalk('Those that could not be walked', (run) => run.repositoriesFailed),
+    replication_run_tags: ofWalk('Tags that the walk has looked at', (run) => run.tags),
+    replication_run_rows: ofVerify('Tags and manifests that the verification has looked at', (run) => run.rows),
+    replication_run_verified: ofVerify('Those of them all of which is right', (run) => run.verified),
+    replication_run_unknown: ofVerify('Those of which not enough could be learnt', (run) => run.unknown),
+    replication_run_blobs: ofVerify('Blobs that the verification has looked at', (run) => run.blobs),
+    replication_run_bytes: ofVerify('Bytes that the verification has read', (run) => run.bytes),
+    replication_run_damaged: ofVerify('Blobs and manifests that it found wrong or missing', (run) => run.damaged),
   };
 }
 

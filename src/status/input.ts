@@ -12,6 +12,7 @@ export type ParseRepositories = (text: string) => RepositoryFilter;
 export type Query = Readonly<Record<string, string | readonly string[]>>;
 
 const STATES: readonly RowState[] = ['pending', 'syncing', 'synced', 'failed', 'unsupported'];
+const EXAMPLE = 'give {"repository":"group/project"}, or nothing';
 const LIMIT = 100;
 const LIMIT_MAX = 1_000;
 
@@ -81,31 +82,56 @@ export function parseRowQuery(query: Query, parse: ParseRepositories): RowQuery 
   return { ...known, limit: integer(query, 'limit', 1, LIMIT_MAX) ?? LIMIT };
 }
 
-function repositoryOfBody(body: string): string | undefined {
-  if (body.trim() === '') return undefined;
-  const example = 'give {"repository":"group/project"}, or nothing';
+/** What an order names. */
+export interface OrderInput {
+  /** All when absent. */
+  readonly repositories: RepositoryFilter | undefined;
+  readonly rehash: boolean | undefined;
+}
+
+/** The fields of a JSON body. */
+function fieldsOf(body: string, allowed: readonly string[]): Readonly<Record<string, unknown>> {
+  if (body.trim() === '') return {};
   let value: unknown;
   try {
     value = JSON.parse(body);
   } catch (cause) {
-    throw new InvalidInput(`body: it is no JSON; ${example}`, { cause });
+    throw new InvalidInput(`body: it is no JSON; ${EXAMPLE}`, { cause });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new InvalidInput(`body: ${shown(value)} is no object; ${example}`);
+    throw new InvalidInput(`body: ${shown(value)} is no object; ${EXAMPLE}`);
   }
-  refuseUnknown(Object.keys(value), ['repository'], 'body');
-  const { repository } = value as { repository?: unknown };
-  if (repository === undefined || typeof repository === 'string') return repository;
-  throw new InvalidInput(`body: repository: ${shown(repository)} is no text; ${example}`);
+  refuseUnknown(Object.keys(value), allowed, 'body');
+  return value as Readonly<Record<string, unknown>>;
 }
 
-/** The repositories of an order: `repository` in the query or in a JSON body, undefined for all. @throws InvalidInput */
-export function parseOrder(query: Query, body: unknown, parse: ParseRepositories): RepositoryFilter | undefined {
-  refuseUnknown(Object.keys(query), ['repository'], 'query');
-  const inQuery = single(query, 'repository');
-  const inBody = repositoryOfBody(typeof body === 'string' ? body : '');
-  if (inQuery !== undefined && inBody !== undefined) {
-    throw new InvalidInput('repository: given in the query and in the body; give it once');
+function rehashOf(given: unknown): boolean | undefined {
+  if (given === undefined || typeof given === 'boolean') return given;
+  if (given === 'true' || given === 'false') return given === 'true';
+  throw new InvalidInput(`rehash: ${shown(given)} is unknown; give true or false, or leave it out`);
+}
+
+/**
+ * An order's fields, each in the query or in a JSON body: `repository`, and `rehash` where that means something.
+ * @throws InvalidInput
+ */
+export function parseOrder(
+  query: Query,
+  body: unknown,
+  parse: ParseRepositories,
+  { mayRehash = false }: { readonly mayRehash?: boolean } = {},
+): OrderInput {
+  const allowed = mayRehash ? ['repository', 'rehash'] : ['repository'];
+  refuseUnknown(Object.keys(query), allowed, 'query');
+  const fields = fieldsOf(typeof body === 'string' ? body : '', allowed);
+  const twice = Object.keys(query).find((name) => name in fields);
+  if (twice !== undefined) throw new InvalidInput(`${twice}: given in the query and in the body; give it once`);
+  const repository = single(query, 'repository') ?? fields['repository'];
+  if (repository !== undefined && typeof repository !== 'string') {
+    throw new InvalidInput(`body: repository: ${shown(repository)} is no text; ${EXAMPLE}`);
   }
-  return repositories(inQuery ?? inBody, parse);
+  return {
+    repositories: repositories(repository, parse),
+    rehash: rehashOf(single(query, 'rehash') ?? fields['rehash']),
+  };
 }

@@ -12,7 +12,7 @@ import {
 } from './page-attention.ts';
 import { fact, table, time } from './page-parts.ts';
 import { PAGE_STYLE } from './page-style.ts';
-import type { Run, Snapshot } from './snapshot.ts';
+import type { Run, Snapshot, VerifyRun } from './snapshot.ts';
 
 // As it stands here: one blank more, and its hash were another.
 const STYLE = new Html(`<style>${PAGE_STYLE}</style>`);
@@ -89,6 +89,28 @@ function runRow(kind: string, run: Run | null, now: number): Html {
   </tr>`;
 }
 
+function verifyRow(run: VerifyRun | null, now: number): Html {
+  if (!run)
+    return html`<tr>
+      <td class="name">verification</td>
+      <td class="dim" colspan="5">not since the start</td>
+    </tr>`;
+  const { startedAt, endedAt, repositories, rows, marked, unknown, bytes, damaged, error } = run;
+  const wrong = [
+    damaged > 0 && `, ${countText(damaged)} damaged`,
+    unknown > 0 && `, ${countText(unknown)} not known`,
+    `; ${bytesText(bytes)} read`,
+  ];
+  return html`<tr>
+    <td class="name">verification</td>
+    <td data-name="began">${time(startedAt, now)}</td>
+    <td data-name="ended">${endedAt === null ? 'it runs' : time(endedAt, now)}</td>
+    <td data-name="repositories">${countText(repositories)}</td>
+    <td data-name="tags">${countText(rows)}, ${countText(marked)} marked${wrong}</td>
+    <td class="reason"><bdi>${error ?? ''}</bdi></td>
+  </tr>`;
+}
+
 function workSection({ snapshot, now }: PageData): Html {
   const { on, queue, worker, runs } = snapshot.replication;
   const state = on ? `${countText(worker.running)} worked on now` : 'off: only what clients pull is stored';
@@ -104,7 +126,7 @@ function workSection({ snapshot, now }: PageData): Html {
     </dl>
     ${table(
       ['walk', 'began', 'ended', 'repositories', 'tags', ''],
-      [runRow('backfill', runs.backfill, now), runRow('comparison', runs.reconcile, now)],
+      [runRow('backfill', runs.backfill, now), runRow('comparison', runs.reconcile, now), verifyRow(runs.verify, now)],
     )}
   </section>`;
 }

@@ -2,12 +2,13 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { StoreUnavailable, type RowStore } from '../replication/rows.ts';
 import { NotCompared } from '../replication/suspension.ts';
-import { NotNow, type Administration } from './administration.ts';
+import type { Administration } from './administration.ts';
 import { createGuard, type Guard } from './guard.ts';
 import type { CheckReadiness } from './health.ts';
 import { InvalidInput, parseOrder, parseRowQuery, type ParseRepositories, type Query } from './input.ts';
 import type { Metrics } from './metrics.ts';
 import type { PageData } from './page-attention.ts';
+import { NotNow } from './order.ts';
 import { PAGE_POLICY, renderPage } from './page.ts';
 
 /** What the admin listener answers from. */
@@ -25,6 +26,7 @@ export interface StatusDeps {
 /** The orders of `POST /api/replication/…`. */
 export const ORDERS = {
   backfill: 'backfill',
+  verify: 'verify',
   retry: 'retry',
   'confirm-removals': 'confirmRemovals',
 } as const satisfies Record<string, keyof Administration>;
@@ -88,8 +90,9 @@ function addApi(scope: FastifyInstance, { administration, parseRepositories }: S
   for (const [name, order] of Object.entries(ORDERS)) {
     const url = `/api/replication/${name}`;
     scope.post(url, async (request, reply) => {
-      const repositories = parseOrder(request.query as Query, request.body, parseRepositories);
-      return reply.code(202).send(await administration[order](repositories));
+      const isVerify = order === 'verify';
+      const given = parseOrder(request.query as Query, request.body, parseRepositories, { mayRehash: isVerify });
+      return reply.code(202).send(await administration[order](given.repositories, given));
     });
     scope.get(url, (_request, reply) =>
       reply

@@ -1,4 +1,5 @@
 // The snapshot: one look at everything, which the page, the API, the command line and the metrics share.
+import type { AuditProgress } from '../replication/audit.ts';
 import type { Replication } from '../replication/replication.ts';
 import type { Progress } from '../replication/reconcile.ts';
 import { removalLimit } from '../replication/removal.ts';
@@ -21,6 +22,30 @@ export interface Run {
   /** Why it ended early. */
   readonly error: string | null;
 }
+
+/** A verification, as JSON. */
+export interface VerifyRun {
+  readonly startedAt: string;
+  /** null while it runs. */
+  readonly endedAt: string | null;
+  readonly repositories: number;
+  /** Tags and manifests that were looked at; all of which is right; that are brought again; of which not enough was said. */
+  readonly rows: number;
+  readonly verified: number;
+  readonly marked: number;
+  readonly unknown: number;
+  /** Blobs that were looked at, and bytes that were read of them. */
+  readonly blobs: number;
+  readonly bytes: number;
+  /** Blobs and manifests that were found wrong or missing, and such that are whole again. */
+  readonly damaged: number;
+  readonly healed: number;
+  /** Why it ended early. */
+  readonly error: string | null;
+}
+
+/** The walk of each kind, and the verification, that runs, else the last one since the start. */
+export type Runs = Readonly<Record<Progress['kind'], Run | null>> & { readonly verify: VerifyRun | null };
 
 /**
  * The answer of `GET /api/status`; these names are stable. Times are ISO 8601 in UTC, `…Ms` milliseconds, `…Bytes` and
@@ -66,8 +91,7 @@ export interface Snapshot {
       readonly pausedUntil: string | null;
       readonly pausedBecause: string | null;
     };
-    /** The walk of each kind that runs, else the last one since the start. */
-    readonly runs: Readonly<Record<Progress['kind'], Run | null>>;
+    readonly runs: Runs;
     /** Events that could not be understood, as far as they are kept. */
     readonly malformedEvents: number;
   };
@@ -83,7 +107,7 @@ export interface Live {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly checkReadiness: CheckReadiness;
-  readonly replication: Pick<Replication, 'walks' | 'worker'>;
+  readonly replication: Pick<Replication, 'walks' | 'worker' | 'verification'>;
   readonly breakersOpen: () => Readonly<Record<'primary' | 'secondary', boolean>>;
   readonly spoolBytes: () => number;
 }
@@ -135,6 +159,13 @@ export function runOf(progress: readonly Progress[], kind: Progress['kind']): Ru
   };
 }
 
+/** The verification that runs, else the last one; null for none. */
+export function verifyRunOf(progress: AuditProgress | undefined): VerifyRun | null {
+  if (!progress) return null;
+  const { kind: _, startedAt, endedAt, error = null, ...counts } = progress;
+  return { startedAt: new Date(startedAt).toISOString(), endedAt: isoTime(endedAt), ...counts, error };
+}
+
 function breakersOf({ breakersOpen }: Live): Snapshot['breakers'] {
   const { primary, secondary } = breakersOpen();
   return { primary: primary ? 'open' : 'closed', secondary: secondary ? 'open' : 'closed' };
@@ -167,7 +198,11 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
         pausedUntil: isoTime(live?.replication.worker.pausedUntil),
         pausedBecause: live?.replication.worker.pausedBecause ?? null,
       },
-      runs: { backfill: runOf(progress, 'backfill'), reconcile: runOf(progress, 'reconcile') },
+      runs: {
+        backfill: runOf(progress, 'backfill'),
+        reconcile: runOf(progress, 'reconcile'),
+        verify: verifyRunOf(live?.replication.verification.progress),
+      },
     };
   }
 

@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { failed, putRows, withStore, type GivenRow } from '../status/admin.ts';
 import { image } from '../support/image.ts';
@@ -102,6 +103,25 @@ test('backfill of a primary without a catalog ends with what to do', async () =>
   sites.relay.reset();
   expect(code).toBe(1);
   expect(stderr).toMatch(/^geo-registry-proxy: the backfill ended early: /m);
+});
+
+test('verify does the work itself, and ends with 3 where something is not right', async () => {
+  expect((await ask('backfill')).code).toBe(0);
+  const { code, stdout } = await ask('verify', '--json');
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ run: { marked: 0, damaged: 0, error: null } });
+  const { digest } = image('group/one').blobs[0]!;
+  const file = sites.secondary.blobFile(digest);
+  const bytes = await readFile(file);
+  bytes[0]! ^= 1;
+  await writeFile(file, bytes);
+  // Read a moment ago: only reading it again tells.
+  expect((await ask('verify', '--repository', 'group/one')).code).toBe(0);
+  const again = await ask('reverify', '--rehash', '--repository', 'group/one');
+  expect(again.code).toBe(3);
+  expect(again.stdout).toMatch(
+    /^verification ended: 1 repository, 1 tag, .* read; 0 right, 1 brought again, .*1 damaged/m,
+  );
 });
 
 test('a data directory that a process has is refused in a line, and free when that was killed', async () => {

@@ -52,7 +52,7 @@ describe.each([{ descriptorCache: undefined }, { descriptorCache: 'inmemory' as 
       const { name, pushed, site } = await synced();
       await using _ = site;
       const bytes = pushed.blobs.reduce((sum, { size }) => sum + size, 0);
-      expect(await site.replication.audit.run()).toMatchObject({
+      expect(await site.replication.verification.run()).toMatchObject({
         kind: 'verify',
         rows: 1,
         repositories: 1,
@@ -72,12 +72,12 @@ describe.each([{ descriptorCache: undefined }, { descriptorCache: 'inmemory' as 
       await using _ = site;
       const [lost] = pushed.blobs;
       await rm(sites.secondary.blobFile(lost!.digest));
-      expect(await site.replication.audit.run()).toMatchObject({ verified: 0, marked: 1, damaged: 1 });
+      expect(await site.replication.verification.run()).toMatchObject({ verified: 0, marked: 1, damaged: 1 });
       await site.until(name, 'v1', 'synced');
       expect(await bytesHere(name, lost!.digest)).toBe(lost!.digest);
       expect(site.damaged.size).toBe(0);
       expect((await site.rows.counts(site.clock.now())).damagedBlobs).toBe(0);
-      expect(await site.replication.audit.run()).toMatchObject({ verified: 1, damaged: 0 });
+      expect(await site.replication.verification.run()).toMatchObject({ verified: 1, damaged: 0 });
     });
 
     test.each([
@@ -88,7 +88,7 @@ describe.each([{ descriptorCache: undefined }, { descriptorCache: 'inmemory' as 
       await using _ = site;
       const [, cut] = pushed.blobs;
       await truncate(sites.secondary.blobFile(cut!.digest), size);
-      expect(await site.replication.audit.run()).toMatchObject({ verified: 0, marked: 1, damaged: 1 });
+      expect(await site.replication.verification.run()).toMatchObject({ verified: 0, marked: 1, damaged: 1 });
       const row = await site.until(name, 'v1', 'failed');
       expect(row?.lastError).toMatch(
         `blob ${cut!.digest}: damaged in the secondary's storage: remove docker/registry/v2/`,
@@ -100,27 +100,27 @@ describe.each([{ descriptorCache: undefined }, { descriptorCache: 'inmemory' as 
         `<root>/docker/registry/v2/blobs/sha256/${cut!.digest.slice(7, 9)}/${cut!.digest.slice(7)}/data`,
       ]);
 
-      expect(await site.replication.audit.run()).toMatchObject({ damaged: 1, healed: 0 });
+      expect(await site.replication.verification.run()).toMatchObject({ damaged: 1, healed: 0 });
       expect((await site.until(name, 'v1', 'failed'))?.verifiedAt).toBeUndefined();
 
       await rm(sites.secondary.blobFile(cut!.digest));
-      await site.replication.audit.run();
+      await site.replication.verification.run();
       await site.until(name, 'v1', 'synced');
       expect(await bytesHere(name, cut!.digest)).toBe(cut!.digest);
       expect(site.damaged.size).toBe(0);
-      expect(await site.replication.audit.run()).toMatchObject({ verified: 1, damaged: 0 });
+      expect(await site.replication.verification.run()).toMatchObject({ verified: 1, damaged: 0 });
     });
 
     test('a flipped bit is found when the blob is read again, after 30 days and not before', async () => {
       const { name, pushed, site } = await synced();
       await using _ = site;
       const [, wrong] = pushed.blobs;
-      await site.replication.audit.run();
+      await site.replication.verification.run();
       await flipBit(wrong!.digest);
       site.clock.advance(29 * DAY);
-      expect(await site.replication.audit.run()).toMatchObject({ verified: 1, bytes: 0, damaged: 0 });
+      expect(await site.replication.verification.run()).toMatchObject({ verified: 1, bytes: 0, damaged: 0 });
       site.clock.advance(DAY);
-      expect(await site.replication.audit.run()).toMatchObject({ verified: 0, marked: 1, damaged: 1 });
+      expect(await site.replication.verification.run()).toMatchObject({ verified: 0, marked: 1, damaged: 1 });
       expect((await site.until(name, 'v1', 'failed'))?.lastError).toMatch(wrong!.digest);
       expect([...site.damaged]).toEqual([wrong!.digest]);
       expect(sites.relay.count(bodyOf(wrong!))).toBe(0);
@@ -131,10 +131,10 @@ describe.each([{ descriptorCache: undefined }, { descriptorCache: 'inmemory' as 
       await using _ = site;
       const [, wrong] = pushed.blobs;
       await flipBit(wrong!.digest);
-      await site.replication.audit.run();
+      await site.replication.verification.run();
       await site.until(name, 'v1', 'failed');
       await flipBit(wrong!.digest);
-      expect(await site.replication.audit.run()).toMatchObject({ damaged: 0, healed: 1 });
+      expect(await site.replication.verification.run()).toMatchObject({ damaged: 0, healed: 1 });
       expect(site.damaged.size).toBe(0);
       await site.until(name, 'v1', 'synced');
     });
@@ -144,7 +144,7 @@ describe.each([{ descriptorCache: undefined }, { descriptorCache: 'inmemory' as 
       await using _ = site;
       const [, wrong] = pushed.blobs;
       await flipBit(wrong!.digest);
-      await site.replication.audit.run();
+      await site.replication.verification.run();
       await site.until(name, 'v1', 'failed');
       const other = `${name}/other`;
       await pushImage(sites.primaryTarget(other), 'v1', pushed);
@@ -168,18 +168,18 @@ describe.each([{ descriptorCache: undefined }, { descriptorCache: 'inmemory' as 
       const { name, pushed, site } = await synced();
       await using _ = site;
       await flipBit(pushed.digest);
-      expect(await site.replication.audit.run()).toMatchObject({ verified: 0, marked: 1, damaged: 1 });
+      expect(await site.replication.verification.run()).toMatchObject({ verified: 0, marked: 1, damaged: 1 });
       expect((await site.until(name, 'v1', 'failed'))?.lastError).toMatch('damaged in the secondary');
-      await site.replication.audit.run();
+      await site.replication.verification.run();
       await site.untilIdle();
       expect((await site.row(name, 'v1'))?.state).toBe('failed');
       await rm(sites.secondary.blobFile(pushed.digest));
       // One that remembers descriptors takes a manifest that it remembers for stored.
       await sites.secondary.stop();
       await sites.secondary.start();
-      await site.replication.audit.run();
+      await site.replication.verification.run();
       await site.until(name, 'v1', 'synced');
-      expect(await site.replication.audit.run()).toMatchObject({ verified: 1, damaged: 0 });
+      expect(await site.replication.verification.run()).toMatchObject({ verified: 1, damaged: 0 });
     });
   },
 );

@@ -40,10 +40,10 @@ describe('what is not as it should be is brought again', () => {
     const { name, site } = await synced({ v1: index([first, second]) });
     await using _ = site;
     await deleteManifest(sites.secondaryTarget(name), second.digest);
-    expect(await site.replication.audit.run()).toMatchObject({ verified: 0, marked: 1 });
+    expect(await site.replication.verification.run()).toMatchObject({ verified: 0, marked: 1 });
     await site.until(name, 'v1', 'synced');
     expect(await digestAt(sites.secondaryTarget(name), second.digest)).toBe(second.digest);
-    expect(await site.replication.audit.run()).toMatchObject({ verified: 1, marked: 0 });
+    expect(await site.replication.verification.run()).toMatchObject({ verified: 1, marked: 0 });
   });
 
   test('a tag that was moved behind our back', async () => {
@@ -51,7 +51,7 @@ describe('what is not as it should be is brought again', () => {
     const { name, site } = await synced({ v1: right });
     await using _ = site;
     await pushImage(sites.secondaryTarget(name), 'v1', wrong);
-    expect(await site.replication.audit.run()).toMatchObject({ verified: 0, marked: 1, damaged: 0 });
+    expect(await site.replication.verification.run()).toMatchObject({ verified: 0, marked: 1, damaged: 0 });
     await site.until(name, 'v1', 'synced');
     expect(await digestAt(sites.secondaryTarget(name), 'v1')).toBe(right.digest);
   });
@@ -61,7 +61,7 @@ describe('what is not as it should be is brought again', () => {
     const { name, site } = await synced({ goes, stays });
     await using _ = site;
     await deleteTag(sites.secondaryTarget(name), 'goes');
-    expect(await site.replication.audit.run()).toMatchObject({ rows: 2, verified: 1, marked: 1 });
+    expect(await site.replication.verification.run()).toMatchObject({ rows: 2, verified: 1, marked: 1 });
     await site.until(name, 'goes', 'synced');
     expect(await digestAt(sites.secondaryTarget(name), 'goes')).toBe(goes.digest);
   });
@@ -76,7 +76,7 @@ test('indexes, artifacts with their subject and caches are verified as they are'
     cache: buildCacheIndex([blob(2_000, 'cached')]),
   });
   await using _ = site;
-  expect(await site.replication.audit.run()).toMatchObject({ rows: 4, verified: 4, marked: 0, unknown: 0 });
+  expect(await site.replication.verification.run()).toMatchObject({ rows: 4, verified: 4, marked: 0, unknown: 0 });
 });
 
 test('a manifest that lies about a size makes no blob damaged', async () => {
@@ -87,7 +87,7 @@ test('a manifest that lies about a size makes no blob damaged', async () => {
   await putManifest(sites.primaryTarget(name), 'v1', lie);
   await using site = await startReplicating(sites, { only: name });
   await site.until(name, 'v1', 'synced');
-  expect(await site.replication.audit.run()).toMatchObject({ verified: 1, marked: 0, damaged: 0 });
+  expect(await site.replication.verification.run()).toMatchObject({ verified: 1, marked: 0, damaged: 0 });
   expect(site.damaged.size).toBe(0);
 });
 
@@ -99,17 +99,23 @@ test('a layer of many repositories is read once', async () => {
   await pushImage(sites.primaryTarget(`${name}/other`), 'v1', other);
   await site.mark(`${name}/other`, 'v1');
   await site.until(`${name}/other`, 'v1', 'synced');
-  const { bytes } = await site.replication.audit.run();
+  const { bytes } = await site.replication.verification.run();
   expect(bytes).toBeGreaterThan(100_000);
   expect(bytes).toBeLessThan(110_000);
-  expect(await site.replication.audit.run()).toMatchObject({ verified: 2, bytes: 0 });
+  expect(await site.replication.verification.run()).toMatchObject({ verified: 2, bytes: 0 });
 });
 
 test('only the repositories that are asked for', async () => {
   const { name, site } = await synced({ v1: image('asked') });
   await using _ = site;
-  expect(await site.replication.audit.run((asked) => asked !== name)).toMatchObject({ rows: 0, blobs: 0 });
-  expect(await site.replication.audit.run((asked) => asked === name)).toMatchObject({ rows: 1, verified: 1 });
+  expect(await site.replication.verification.run({ wanted: (asked) => asked !== name })).toMatchObject({
+    rows: 0,
+    blobs: 0,
+  });
+  expect(await site.replication.verification.run({ wanted: (asked) => asked === name })).toMatchObject({
+    rows: 1,
+    verified: 1,
+  });
 });
 
 test('a secondary that goes away in the middle ends it, and nothing is damaged for that', async () => {
@@ -119,7 +125,7 @@ test('a secondary that goes away in the middle ends it, and nothing is damaged f
   const gate = createGate();
   const [, middle] = pushed.blobs;
   sites.localRelay.rules.push({ match: ({ path }) => path.endsWith(middle!.digest), gate });
-  const run = site.replication.audit.run();
+  const run = site.replication.verification.run();
   await waitFor(() => gate.arrived > 0, { what: 'a look at the blob' });
   await sites.localRelay.down();
   gate.open();
@@ -134,7 +140,7 @@ test('one blob of which the secondary says nothing sensible does not keep others
   await using _ = site;
   const { digest } = odd.blobs[1]!;
   sites.localRelay.rules.push({ match: ({ path }) => path.endsWith(digest), answer: { status: 500 } });
-  const done = await site.replication.audit.run();
+  const done = await site.replication.verification.run();
   expect(done).toMatchObject({ verified: 1, unknown: 1, marked: 0, damaged: 0 });
   expect(done.error).toBeUndefined();
 });
@@ -149,7 +155,7 @@ test('a body that broke off is read again', async () => {
     cutAfter: 100,
     times: 1,
   });
-  expect(await site.replication.audit.run()).toMatchObject({ verified: 1, damaged: 0 });
+  expect(await site.replication.verification.run()).toMatchObject({ verified: 1, damaged: 0 });
 });
 
 test('what is damaged is told again after a restart', async () => {
@@ -172,10 +178,10 @@ test('blobs that nothing leads to any more are forgotten', async () => {
   await using _ = site;
   const digest = parsed(blob(1_000, 'an orphan'));
   await site.rows.putBlob({ repository: name, digest, verifiedAt: site.clock.now(), isDamaged: false });
-  await site.replication.audit.run();
+  await site.replication.verification.run();
   expect(await site.rows.findBlob(name, digest)).toBeDefined();
   site.clock.advance(31 * DAY);
-  await site.replication.audit.run();
+  await site.replication.verification.run();
   expect(await site.rows.findBlob(name, digest)).toBeUndefined();
 });
 
@@ -188,13 +194,13 @@ test('it runs by itself when its interval has passed since the last time, also o
   {
     await using site = await startReplicating(sites, options);
     await site.until(name, 'v1', 'synced');
-    expect(site.replication.audit.progress).toBeUndefined();
+    expect(site.replication.verification.progress).toBeUndefined();
     now = DAY;
   }
   const clock = { now: () => Date.now() + now, advance: () => undefined };
   await using site = await startReplicating(sites, { ...options, clock });
-  await waitFor(() => site.replication.audit.progress?.endedAt, { what: 'the verification' });
-  expect(site.replication.audit.progress).toMatchObject({ verified: 1 });
+  await waitFor(() => site.replication.verification.progress?.endedAt, { what: 'the verification' });
+  expect(site.replication.verification.progress).toMatchObject({ verified: 1 });
 });
 
 test('blobs are read at the rate', async () => {

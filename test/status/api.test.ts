@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { ListedRow, RowPage } from '../../src/status/row-listing.ts';
+import type { VerifyRun } from '../../src/status/snapshot.ts';
 import { image } from '../support/image.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
 import { deleteManifest, pushImage } from '../support/push.ts';
@@ -110,6 +111,65 @@ test('a backfill where replication is off is refused with what to do', async () 
   expect(json).toEqual({
     error: 'replication is off: set GEO_REPLICATION and GEO_STORE to on, and start again',
   });
+});
+
+/** Three images in the secondary, all of them synced. */
+async function withEverything(): Promise<void> {
+  await restartWith(site, [], on);
+  await order(site, 'backfill');
+  await synced(3);
+}
+
+async function verified(): Promise<VerifyRun> {
+  return waitFor(
+    async () => {
+      const { verify } = (await statusOf(site)).replication.runs;
+      return verify?.endedAt !== null && verify;
+    },
+    { what: 'the verification to end' },
+  );
+}
+
+test('a verification is begun, and tells what it found', async () => {
+  await withEverything();
+  const { status, json } = await order(site, 'verify');
+  expect({ status, json }).toEqual({ status: 202, json: { started: true, run: null } });
+  const counts = { repositories: 3, rows: 3, verified: 3, marked: 0, unknown: 0, damaged: 0, error: null };
+  expect(await verified()).toMatchObject(counts);
+  expect((await statusOf(site)).replication.verified).toBe(3);
+  for (const [name, value] of Object.entries({ rows: 3, verified: 3, damaged: 0, running: 0, failed: 0 })) {
+    expect(await site.metric(`replication_run_${name}`, { kind: 'verify' })).toBe(value);
+  }
+  expect((await askAdmin(site, '/')).text).toMatch(/verification<\/td>/);
+});
+
+test('what was read lately is read again where that is asked for', async () => {
+  await withEverything();
+  await order(site, 'verify');
+  await verified();
+  await order(site, 'verify');
+  await waitFor(async () => (await verified()).bytes === 0, { what: 'a verification that reads nothing' });
+  await order(site, 'verify', { repository: 'group/*', rehash: true });
+  await waitFor(async () => (await verified()).bytes > 0, { what: 'a verification that reads' });
+  expect(await verified()).toMatchObject({ repositories: 2, verified: 2 });
+});
+
+test('a verification of all is joined by any, and one of some has to end before another', async () => {
+  await withEverything();
+  const gate = createGate();
+  site.localRelay.rules.push({ match: ({ path }) => path.includes('/blobs/'), gate });
+  onTestFinished(() => site.localRelay.reset());
+  expect((await order(site, 'verify', { repository: 'group/*' })).json).toMatchObject({ started: true });
+  const refused = await order(site, 'verify');
+  expect(refused.status).toBe(409);
+  expect(refused.json).toEqual({ error: 'a verification of group/* is not done yet: ask again when it has ended' });
+  gate.open();
+  await verified();
+});
+
+test('a verification where replication is off is refused with what to do', async () => {
+  await site.restart(off);
+  expect((await order(site, 'verify')).status).toBe(409);
 });
 
 test('what failed is tried again at once', async () => {

@@ -4,6 +4,8 @@ import { InvalidInput, parseOrder, parseRowQuery, type Query } from '../../src/s
 
 const rowQuery = (query: Query): unknown => parseRowQuery(query, parseRepositoryFilter);
 const order = (query: Query, body?: unknown): unknown => parseOrder(query, body, parseRepositoryFilter);
+const verification = (query: Query, body?: unknown): unknown =>
+  parseOrder(query, body, parseRepositoryFilter, { mayRehash: true });
 
 function refusal(parse: () => unknown): string {
   try {
@@ -54,16 +56,33 @@ test.each<[Query, RegExp]>([
 });
 
 test('an order means all repositories unless some are named', () => {
-  expect(order({})).toBeUndefined();
-  expect(order({}, '')).toBeUndefined();
-  expect(order({}, '{}')).toBeUndefined();
+  expect(order({})).toMatchObject({ repositories: undefined });
+  expect(order({}, '')).toMatchObject({ repositories: undefined });
+  expect(order({}, '{}')).toMatchObject({ repositories: undefined });
 });
 
 test.each([
   [{ repository: 'group/*' }, undefined],
   [{}, '{"repository":"group/*"}'],
 ])('an order is narrowed by query or body: %j %j', (query, body) => {
-  expect(order(query, body)).toMatchObject({ text: 'group/*' });
+  expect(order(query, body)).toMatchObject({ repositories: { text: 'group/*' }, rehash: undefined });
+});
+
+test.each<[Query, string, boolean | undefined]>([
+  [{ rehash: 'true' }, '', true],
+  [{}, '{"rehash":true}', true],
+  [{ repository: 'group/*' }, '{"rehash":false}', false],
+  [{}, '{}', undefined],
+])('a verification may be told to read everything: %j %s', (query, body, rehash) => {
+  expect(verification(query, body)).toMatchObject({ rehash });
+});
+
+test.each<[Query, string, RegExp]>([
+  [{ rehash: 'yes' }, '', /^rehash: "yes" is unknown; give true or false, or leave it out$/],
+  [{}, '{"rehash":1}', /^rehash: 1 is unknown/],
+  [{ rehash: 'true' }, '{"rehash":true}', /^rehash: given in the query and in the body/],
+])('a verification refuses %j %s', (query, body, message) => {
+  expect(refusal(() => verification(query, body))).toMatch(message);
 });
 
 test.each<[Query, string, RegExp]>([
@@ -71,6 +90,8 @@ test.each<[Query, string, RegExp]>([
   [{}, '["group"]', /^body: \["group"\] is no object/],
   [{}, 'null', /^body: null is no object/],
   [{}, '{"repo":"group"}', /^body: "repo" is unknown; give repository or nothing$/],
+  [{}, '{"rehash":true}', /^body: "rehash" is unknown; give repository or nothing$/],
+  [{ rehash: 'true' }, '', /^query: "rehash" is unknown; give repository or nothing$/],
   [{}, '{"repository":["group"]}', /^body: repository: \["group"\] is no text/],
   [{}, '{"repository":""}', /^repository: "" names no repository/],
   [{ repo: 'group' }, '', /^query: "repo" is unknown/],

@@ -38,7 +38,7 @@ test.each<Record<string, string>>([{ origin: 'https://evil.example.com' }, { 'se
   'a foreign page orders nothing, with or without the token: %j',
   async (headers) => {
     const asking: AdminAsking = { method: 'POST', headers };
-    for (const name of ['backfill', 'retry', 'confirm-removals']) {
+    for (const name of ['backfill', 'verify', 'retry', 'confirm-removals']) {
       expect((await askAdmin(open, `/api/replication/${name}`, asking)).status).toBe(403);
       const withToken = { ...asking, headers: { ...headers, ...bearer } };
       expect((await askAdmin(closed, `/api/replication/${name}`, withToken)).status).toBe(403);

@@ -38,7 +38,7 @@ test('a body beyond measure is refused', async () => {
   expect({ status, json }).toEqual({ status: 413, json: { error: 'Request body is too large' } });
 });
 
-test.each(['backfill', 'retry', 'confirm-removals'])('%s is no question', async (name) => {
+test.each(['backfill', 'verify', 'retry', 'confirm-removals'])('%s is no question', async (name) => {
   const { status, headers, json } = await askAdmin(site, `/api/replication/${name}`);
   expect(status).toBe(405);
   expect(headers['allow']).toBe('POST');

@@ -13,6 +13,7 @@ function failing(reason: Error): FastifyInstance {
     snapshot: fail,
     list: fail,
     backfill: fail,
+    verify: fail,
     retry: fail,
     confirmRemovals: fail,
   };
