@@ -210,6 +210,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     meter,
     enqueue: replication.enqueue,
     isStored,
+    suspicion: replication.suspicion,
   };
   const app = await createApp({
     logger: log,

@@ -29,6 +29,11 @@ export interface ProxyDeps {
   readonly enqueue: Enqueue;
   /** Whether content of this repository is stored in the secondary. */
   readonly isStored: (name: string) => boolean;
+  /** Told of a local blob that was found short or wrong, and of one that is whole again; nobody waits for it. */
+  readonly suspicion: {
+    suspect(name: string, digest: Digest): void;
+    clear(name: string, digest: Digest): void;
+  };
 }
 
 /** Knobs of the pull API; times in milliseconds. */

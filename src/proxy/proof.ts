@@ -23,7 +23,7 @@ export interface Proof {
 const SMALL = 1024 * 1024;
 
 /** A {@link Proof}; `timeout` in milliseconds to the headers of the local registry's answer. */
-export function createProof({ secondary, memory, meter }: ProxyDeps, timeout: number): Proof {
+export function createProof({ secondary, memory, meter, suspicion }: ProxyDeps, timeout: number): Proof {
   const reading = createSingleFlight<number | Exclude<Verdict, 'whole'>>();
 
   /** Reads a local blob to its end: its size, or what is wrong. */
@@ -47,6 +47,7 @@ export function createProof({ secondary, memory, meter }: ProxyDeps, timeout: nu
   function damage({ name, digest }: Place, log: FastifyBaseLogger, cause: string): void {
     memory.markDamaged(digest);
     meter('local_repairs_total');
+    suspicion.suspect(name, digest);
     log.error({ repository: name, digest, cause }, 'local blob is damaged; clients get it from the primary');
   }
 
@@ -74,6 +75,7 @@ export function createProof({ secondary, memory, meter }: ProxyDeps, timeout: nu
         if (typeof found !== 'number') return;
         memory.learnSize(place.digest, found);
         memory.clearDamaged(place.digest);
+        suspicion.clear(place.name, place.digest);
         log.info({ repository: place.name, digest: place.digest }, 'local blob is whole again');
       });
     },

@@ -18,6 +18,7 @@ import { createRemover } from './remove.ts';
 import { repeat } from './repeat.ts';
 import { PRIORITY, type RowStore } from './rows.ts';
 import { confirmRemovals, isSuspended, noteCompared, notePrimary } from './suspension.ts';
+import { createSuspicion, type Suspicion } from './suspicion.ts';
 import { createSync } from './sync.ts';
 import { createFindTrouble, type Trouble, type TroubleOptions } from './trouble.ts';
 import { createVerification, type Verification } from './verification.ts';
@@ -69,6 +70,8 @@ export interface Replication {
   readonly walks: Walks;
   /** Verifies what is in the secondary. */
   readonly verification: Pick<Verification, 'run' | 'progress'>;
+  /** Hears of local blobs from those who serve them. */
+  readonly suspicion: Pick<Suspicion, 'suspect' | 'clear'>;
   readonly worker: Worker;
   /** Whether all removals wait for a person, since the primary is another than before. */
   readonly areRemovalsSuspended: boolean;
@@ -130,8 +133,10 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     { ...deps, isReplicated: isStored, onMarked: () => worker.nudge(), clock },
     { interval: verifyInterval },
   );
-  const { damage, whenDue } = verification;
+  const { damage, inspector, whenDue } = verification;
   await damage.recall();
+  const onMarked = (): void => worker.nudge();
+  const suspicion = createSuspicion({ damage, inspector, verification, rows, onMarked, isOn, log, clock });
   const places = createPlaces({ primary, secondary, store, rows });
   const sync = createSync({
     primary,
@@ -202,6 +207,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     nudge: worker.nudge,
     walks,
     verification,
+    suspicion,
     worker,
     get areRemovalsSuspended() {
       return areRemovalsSuspended;
@@ -216,7 +222,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
       closing.abort();
       const limit = new AbortController();
       const timeUp = delay(grace, undefined, { signal: limit.signal }).catch(() => undefined);
-      await Promise.race([Promise.all([walks.stop(), verification.stop(), ...background]), timeUp]);
+      await Promise.race([Promise.all([walks.stop(), suspicion.stop(), verification.stop(), ...background]), timeUp]);
       limit.abort();
       await worker.close(grace);
     },

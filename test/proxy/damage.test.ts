@@ -41,7 +41,8 @@ async function placed(size: number, isKnown: boolean): Promise<{ path: string; l
 }
 
 function damageLines(digest: string): number {
-  return site.log.filter((line) => line['digest'] === digest && String(line['msg']).includes('damaged')).length;
+  return site.log.filter((line) => line['digest'] === digest && String(line['msg']).startsWith('local blob is damaged'))
+    .length;
 }
 
 type Damage = (layer: SmallBlob) => Promise<void>;
