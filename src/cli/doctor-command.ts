@@ -32,10 +32,16 @@ function readUrl(text: string): URL {
   }
 }
 
+// What hangs (a disk, say) does not keep the process (ms).
+const LEAVE = 2_000;
+
 async function run({ notifications, ...options }: Options): Promise<void> {
   const { doctor, printNotifications } = await import('./doctor.ts');
   if (notifications) printNotifications(options.url, options);
-  else process.exitCode = await doctor(inspectConfig(process.env).config, options);
+  else {
+    process.exitCode = await doctor(inspectConfig(process.env).config, options);
+    setTimeout(() => process.exit(), LEAVE).unref();
+  }
 }
 
 /** Adds `doctor`. */

@@ -12,7 +12,7 @@ export interface DoctorCommandOptions extends Pick<DoctorOptions, 'readOnly' | '
 }
 
 // The longest check's name, and the longest verdict.
-const NAME = 'data-directory'.length;
+const NAME = 'secondary-token'.length;
 const VERDICT = 'warning'.length;
 
 const TOKEN = /eyJ[\w-]+\.[\w-]*\.?[\w-]*/g;

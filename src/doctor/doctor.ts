@@ -57,6 +57,8 @@ interface Case {
 
 const TIMEOUT = 5_000;
 const LIMIT = 45_000;
+// A database's thread may hang with its disk.
+const CLOSE_PATIENCE = 2_000;
 
 function tokenOf({ config, means, options: { timeout } }: Omit<Case, 'admission' | 'trial'>) {
   return (name: 'primary' | 'secondary', look: Look | Unreachable): Promise<Finding> => {
@@ -205,6 +207,6 @@ export async function* runDoctor(
   } finally {
     // What was pushed is deleted before the sockets go; each of its requests has a time-out.
     await given.trial.catch(() => undefined);
-    await means.close();
+    await Promise.race([means.close(), delay(CLOSE_PATIENCE, undefined, { ref: false })]);
   }
 }

@@ -28,7 +28,7 @@ export async function checkKey(config: Config, machine: Machine): Promise<Findin
   if (keyFile === undefined) return skipped('GEO_KEY_FILE is not set, and not needed');
   const certificate =
     certFile === undefined
-      ? ok('GEO_KEY_FILE can be read; clients’ tokens are checked with its public half')
+      ? ok("GEO_KEY_FILE can be read; clients' tokens are checked with its public half")
       : checkCertificate(config, machine.clock());
   if (certificate.verdict === 'failed') return certificate;
   const { mode } = await machine.stat(keyFile);

@@ -63,6 +63,11 @@ function textOf(status: number, codes: readonly string[], body: string): string 
   return `${status} ${said}`.trim().slice(0, TEXT_MAX);
 }
 
+/** An outage's reason without the registry's name, which the finding says already. */
+export function reasonOf({ client }: Registry, { message }: RegistryOutage): string {
+  return message.replace(`${client.registry}: `, '');
+}
+
 /** Asks a registry and reads its answer. @throws RegistryOutage */
 export async function ask({ client }: Registry, request: RegistryRequest): Promise<Reply> {
   const response = await client.send(request);
@@ -94,7 +99,7 @@ export async function lookAt(
       ...(skew === undefined ? {} : { skew }),
     };
   } catch (error) {
-    if (error instanceof RegistryOutage) return { kind: 'unreachable', reason: error.message };
+    if (error instanceof RegistryOutage) return { kind: 'unreachable', reason: reasonOf(registry, error) };
     throw error;
   }
 }

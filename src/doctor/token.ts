@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts';
 import { RegistryOutage } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 import { failed, ok, skipped, warning, type Finding } from './finding.ts';
-import { ask, type Look, type Reply, type Unreachable } from './look.ts';
+import { ask, reasonOf, type Look, type Reply, type Unreachable } from './look.ts';
 import { reachAdvice, type Side } from './reach.ts';
 
 /** The repository that doctor asks for and writes to: nobody's. */
@@ -108,6 +108,7 @@ export async function checkToken(side: Side, look: Look | Unreachable, deps: Tok
     return await (side.auth === 'key' ? byKey(side, look, deps) : byCredentials(side, deps));
   } catch (error) {
     if (!(error instanceof RegistryOutage)) throw error;
-    return failed(`${side.url.origin} (${side.variable}): ${error.message}`, reachAdvice(error.message));
+    const reason = reasonOf(deps.registry, error);
+    return failed(`${side.url.origin} (${side.variable}): ${reason}`, reachAdvice(reason));
   }
 }

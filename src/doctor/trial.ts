@@ -8,7 +8,7 @@ import { MANIFEST } from '../oci/media-types.ts';
 import { RegistryOutage } from '../registry/answer.ts';
 import type { RegistryRequest } from '../registry/client.ts';
 import type { Registry } from '../registry/registry.ts';
-import { ask, type Reply } from './look.ts';
+import { ask, reasonOf, type Reply } from './look.ts';
 import { REPOSITORY } from './token.ts';
 
 /** What the registry answered; undefined where it was not asked, since it refused something before. */
@@ -171,7 +171,7 @@ export async function tryRegistry(
     if (traces.session && canDelete) pushed = await push(within, traces);
   } catch (error) {
     if (!(error instanceof RegistryOutage)) throw error;
-    pushed = { outage: error.message };
+    pushed = { outage: reasonOf(registry, error) };
   } finally {
     cleaned = await cleanUp(asking(performance.now() + time), traces);
   }

@@ -6,7 +6,7 @@ import type { Registry } from '../registry/registry.ts';
 import { forEach } from '../replication/for-each.ts';
 import { BACKFILLED } from '../replication/replication.ts';
 import { WHOLE_REPOSITORY, type Row, type RowStore } from '../replication/rows.ts';
-import { walkTags } from '../replication/walk.ts';
+import { WalkFailed, walkTags } from '../replication/walk.ts';
 import { ok, skipped, warning, type Finding } from './finding.ts';
 
 /** The rows, to look at. */
@@ -58,10 +58,14 @@ async function firstTags({ secondary, timeout }: WritersDeps, name: string): Pro
 
 /**
  * The tags of a repository with their rows. Tags come first: a row is there before its tag is put. A repository that is
- * about to be walked, or is too large to be read here, is left out.
+ * about to be walked, is too large to be read here, or cannot be listed, is left out.
  */
 async function knownOf(deps: WritersDeps, name: string): Promise<readonly Known[]> {
-  const tags = await firstTags(deps, name);
+  const tags = await firstTags(deps, name).catch((error: unknown) => {
+    if (error instanceof WalkFailed) return undefined;
+    throw error;
+  });
+  if (!tags) return [];
   const rows = await deps.rows.list({ repository: name, limit: ROWS_MAX });
   if (rows.length === ROWS_MAX || rows.some(({ reference }) => reference === WHOLE_REPOSITORY)) return [];
   const byReference = new Map(rows.map((row) => [row.reference, row]));
@@ -103,7 +107,7 @@ async function suspectOf(deps: WritersDeps, known: Known): Promise<Suspect | und
   return { image: `${name}${reference.includes(':') ? '@' : ':'}${reference}`, what };
 }
 
-/** Looks at 200 tags of 20 repositories at the most. @throws WalkFailed where the secondary gives no list of tags */
+/** Looks at 200 tags of 20 repositories at the most. @throws StoreUnavailable */
 export async function checkWriters(deps: WritersDeps): Promise<Finding> {
   if ((await deps.rows.getFact(BACKFILLED)) !== true)
     return skipped('the first backfill is not done yet: what is whose cannot be told');
@@ -113,6 +117,7 @@ export async function checkWriters(deps: WritersDeps): Promise<Finding> {
     all.push(...(await knownOf(deps, name)));
   }
   const looked = all.slice(0, TAGS_MAX);
+  if (looked.length === 0) return skipped('there is no replicated tag that can be looked at');
   const suspects: Suspect[] = [];
   await forEach(looked, AT_ONCE, async (known) => {
     const suspect = await suspectOf(deps, known);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'undici';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { run } from '../cli/process.ts';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { entry, run, start } from '../cli/process.ts';
 import { tagsAt } from '../replication/rig.ts';
 import { order, statusOf } from '../status/admin.ts';
 import { image } from '../support/image.ts';
@@ -73,7 +73,7 @@ test('the command prints a line for each check and ends with 0', async () => {
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const lines = stdout.trimEnd().split('\n');
   expect(lines).toHaveLength(20);
-  expect(lines[0]).toBe('ok       configuration   all variables are right');
+  expect(lines[0]).toBe('ok       configuration    all variables are right');
   expect(lines.at(-1)).toMatch(/^19 checks: \d+ ok, \d+ warning, 0 failed, \d+ skipped$/);
 });
 
@@ -104,6 +104,17 @@ test('no secret is printed, not even one that a registry sends', async () => {
     const key = readFileSync(site.keys.keyFile, 'utf8').split('\n');
     for (const line of key.filter((text) => text.length > 20)) expect(output).not.toContain(line);
   }
+});
+
+test('Ctrl-C ends it with what is known', async () => {
+  site.relay.rules.push({ hang: true });
+  onTestFinished(() => site.relay.reset());
+  const command = start(['--', entry, 'doctor'], env);
+  await command.said('key ');
+  command.kill('SIGINT');
+  const { code, stdout } = await command.ended;
+  expect(code).toBe(130);
+  expect(stdout).toMatch(/^skipped {2}primary +interrupted$/m);
 });
 
 test('--notifications prints the block of the primary in both forms, without the secret', async () => {

@@ -1,6 +1,8 @@
 // What the secondary refuses, in its own words, and that a trial leaves nothing there.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { request } from 'undici';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import type { RelayRequest } from '../support/relay.ts';
 import { createGate } from '../support/relay-rule.ts';
 import { startSites, type Sites, type SitesOptions } from '../support/sites.ts';
@@ -103,7 +105,7 @@ test('a push without an answer leaves nothing', async () => {
   sites.localRelay.rules.push({ match: isManifestPut, hang: true });
   const reports = await examineSites(sites, {}, { timeout: 3_000 });
   expect(told(reports['push'])).toMatch(
-    /^failed: the secondary broke off during a push: secondary: no answer in 3000 ms -> it does not answer in time/,
+    /^failed: the secondary broke off during a push: no answer in 3000 ms -> it does not answer in time/,
   );
   // It may have been stored: who knows.
   const puts = sites.localRelay.requests.filter(isManifestPut).map(({ path }) => path);
@@ -122,6 +124,23 @@ test('who interrupts a trial leaves nothing', async () => {
   interrupt.abort();
   gate.open();
   expect(told((await reports)['push'])).toContain('skipped: interrupted');
+  expect(await left(sites)).toEqual([]);
+});
+
+test('with an account in the place of the key', async () => {
+  const everything = { ci: { '**': ['pull', 'push', 'delete'] } };
+  const sites = await startSites({ users: { ci: 'a password' }, projects: everything });
+  open.push(sites);
+  const auth = Buffer.from('ci:a password').toString('base64');
+  const config = { auths: { [new URL(sites.localRelay.url).host]: { auth } } };
+  writeFileSync(join(sites.dataDir, 'config.json'), JSON.stringify(config));
+  vi.stubEnv('DOCKER_CONFIG', sites.dataDir);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const reports = await examineSites(sites, { GEO_SECONDARY_AUTH: 'docker-config' });
+  expect(told(reports['secondary-token'])).toMatch(/^ok: .* accepts the credentials of the Docker configuration/);
+  expect(told(reports['push'])).toMatch(/^ok: /);
+  expect(told(reports['delete'])).toMatch(/^ok: /);
+  expect(sites.localRelay.count(isManifestPut)).toBeGreaterThan(0);
   expect(await left(sites)).toEqual([]);
 });
 
