@@ -128,7 +128,7 @@ export async function checkWriters(deps: WritersDeps): Promise<Finding> {
     looked.length === 1
       ? '1 tag that was looked at is as we left it'
       : `${looked.length} tags that were looked at are as we left them`;
-  if (suspects.length === 0) return ok(`${many}${note}`);
+  if (suspects.length === 0) return ok(`${many} (what others did before our last comparison does not show)${note}`);
   const shown = suspects
     .toSorted((one, other) => (one.image < other.image ? -1 : 1))
     .slice(0, SHOWN)
