@@ -1,6 +1,7 @@
 // The command line: reads arguments and the configuration, runs one command, and turns failures into lines and exit codes.
 import { Command, CommanderError, Option } from 'commander';
 import { printConfig } from './cli/config.ts';
+import { addDoctor } from './cli/doctor-command.ts';
 import { errorLines, say, warn } from './cli/output.ts';
 import { addReplicationCommands } from './cli/replication-commands.ts';
 import { serve } from './cli/serve.ts';
@@ -30,6 +31,7 @@ function createProgram(): Command {
     .hook('preAction', (command) => loadEnvFile(command.opts<{ envFile?: string }>().envFile));
   addServe(program);
   addReplicationCommands(program);
+  addDoctor(program);
   addConfig(program);
   addToken(program);
   return program;

@@ -19,6 +19,7 @@ import { watchFile } from './lib/watch-file.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
 import { createMemory } from './proxy/memory.ts';
 import { createTagLookup } from './proxy/tag-lookup.ts';
+import { viaOf } from './registry/client.ts';
 import { connectRegistry, type ConnectDeps } from './registry/connect.ts';
 import { noteUploads } from './replication/places.ts';
 import { startReplication } from './replication/replication.ts';
@@ -58,10 +59,6 @@ const LOOKUP_CONNECTIONS = 6;
 const IDLE_SWEEP = 100;
 // How often (ms) the certificate authorities are looked at.
 const CA_LOOK = 5_000;
-
-function viaOf(config: Config): string {
-  return `1.1 geo-registry-proxy-${config.siteName}`;
-}
 
 function createGateOf(config: Config, keys: KeyRing): ReturnType<typeof createGate> {
   const { tokenRealm: realm = '', tokenService: service, tokenIssuer: issuer } = config;
@@ -116,7 +113,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     keys,
     log,
     caFile: config.caFile,
-    via: viaOf(config),
+    via: viaOf(config.siteName),
     issuer: config.tokenIssuer,
     service: config.tokenService,
     tokenKeyId: config.tokenKeyId,
@@ -217,7 +214,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     proxy,
     proxyOptions: {
       pushHost: config.pushHost,
-      via: viaOf(config),
+      via: viaOf(config.siteName),
       primaryTimeout: config.primaryTimeout,
       secondaryTimeout: SECONDARY_TIMEOUT,
       ...(knobs.readerTimeout === undefined ? {} : { readerTimeout: knobs.readerTimeout }),

@@ -38,6 +38,11 @@ export interface Client {
   renew(access: readonly Access[], challenge: string | readonly string[] | undefined): Promise<boolean>;
 }
 
+/** The name by which a site's proxy says in `Via` that a request went through it. */
+export function viaOf(siteName: string): string {
+  return `1.1 geo-registry-proxy-${siteName}`;
+}
+
 /** What a client is made of. */
 export interface ClientDeps {
   readonly registry: string;

@@ -2,7 +2,7 @@
 import { createSingleFlight } from '../lib/single-flight.ts';
 import { RegistryOutage } from './answer.ts';
 import type { Client } from './client.ts';
-import { discard, isPage } from './response.ts';
+import { discard, isPage, type RegistryResponse } from './response.ts';
 
 /** The answer of `/v2/` (distribution-spec #determining-support). */
 export interface Ping {
@@ -17,6 +17,17 @@ export type Pinger = (options?: { readonly fresh?: boolean }) => Promise<Ping>;
 
 const PING_TIMEOUT = 5_000;
 
+/** Whether an answer of `/v2/` is a registry's. */
+export function answersAsRegistry(response: RegistryResponse): boolean {
+  const { statusCode, headers } = response;
+  const speaksV2 = headers['docker-distribution-api-version'] !== undefined;
+  return (
+    (statusCode === 200 && !isPage(response)) ||
+    (statusCode === 401 && headers['www-authenticate'] !== undefined) ||
+    (statusCode < 500 && speaksV2)
+  );
+}
+
 /** A pinger that remembers a good answer for `ttl` milliseconds; bad ones are asked again. */
 export function createPinger(client: Client, { ttl = 5_000, now = Date.now } = {}): Pinger {
   const flight = createSingleFlight<Ping>();
@@ -25,15 +36,7 @@ export function createPinger(client: Client, { ttl = 5_000, now = Date.now } = {
   async function ask(): Promise<Ping> {
     const response = await client.send({ method: 'GET', target: '/v2/', access: [], timeout: PING_TIMEOUT });
     discard(response);
-    const { statusCode, headers } = response;
-    const speaksV2 = headers['docker-distribution-api-version'] !== undefined;
-    const ping = {
-      isRegistry:
-        (statusCode === 200 && !isPage(response)) ||
-        (statusCode === 401 && headers['www-authenticate'] !== undefined) ||
-        (statusCode < 500 && speaksV2),
-      acceptsUs: statusCode === 200,
-    };
+    const ping = { isRegistry: answersAsRegistry(response), acceptsUs: response.statusCode === 200 };
     last = ping.isRegistry && ping.acceptsUs ? { at: now(), ping } : undefined;
     return ping;
   }

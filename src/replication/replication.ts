@@ -82,7 +82,7 @@ export interface Replication {
 }
 
 /** A fact: everything of the primary was marked once. */
-const BACKFILLED = 'backfill.done';
+export const BACKFILLED = 'backfill.done';
 // After a walk or a recovery that failed (ms), doubled with each failure.
 const AGAIN_AFTER = 5_000;
 
