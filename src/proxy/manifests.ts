@@ -8,6 +8,7 @@ import { defaultPlatformChild, type Manifest } from '../oci/manifest.ts';
 import { accepts, essence, isIndex, MANIFEST } from '../oci/media-types.ts';
 import type { Reference } from '../oci/reference.ts';
 import { isForeign } from '../oci/descriptor.ts';
+import { sendBytes } from './body.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import { failureError } from './failure.ts';
 import { contentHeaders, noneMatch, sendNotModified, warnStale } from './headers.ts';
@@ -41,7 +42,8 @@ function refusal(manifest: Manifest): OciError {
 /** @see ServeManifest */
 export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log: Log): ServeManifest {
   const { primary, secondary, filler, meter, isStored } = deps;
-  const { secondaryTimeout = 2_000 } = options;
+  const { secondaryTimeout = 2_000, readerTimeout = 60_000 } = options;
+  const pace = { timeout: readerTimeout, meter };
   const resolver = createResolver(deps, options, log);
 
   /** Starts the blobs of a manifest that was a miss before the client asks for them. */
@@ -111,6 +113,6 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
     reply.header('content-length', manifest.bytes.length);
     if (isHead) return reply.send();
     startAhead(name, served);
-    return reply.send(manifest.bytes);
+    return sendBytes(reply, manifest.bytes, pace);
   };
 }

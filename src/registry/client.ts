@@ -88,9 +88,11 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
   }
 
   async function dispatch(request: RegistryRequest, { signal, onSent }: Patience): Promise<RegistryResponse> {
+    const { origin: host, pathname, search } = new URL(request.target, origin);
+    // Whatever a registry's answer made of a URL: our token is for that registry alone.
+    if (request.access && host !== origin.origin) throw new RegistryOutage(registry, 'it led to another host');
     const headers = await headersFor(request);
     signal.throwIfAborted();
-    const { origin: host, pathname, search } = new URL(request.target, origin);
     const { method, body = null } = request;
     // undici closes the socket after a HEAD unless told, in case of a body: each look-up would pay for TCP and TLS.
     const reset = false;
