@@ -3,6 +3,7 @@ import type { Log } from '../lib/log.ts';
 import type { Replication } from '../replication/replication.ts';
 import type { RowFilter, RowStore } from '../replication/rows.ts';
 import { confirmRemovals, isSuspended, type SuspensionRows } from '../replication/suspension.ts';
+import { listRepositories, type RepositoryListQuery, type RepositoryPage } from './repository-listing.ts';
 import { listRows, type RepositoryFilter, type RowPage, type RowQuery } from './row-listing.ts';
 import { runOf, type Run, type TakeSnapshot } from './snapshot.ts';
 
@@ -30,6 +31,7 @@ export interface ConfirmAnswer {
 export interface Administration {
   readonly snapshot: TakeSnapshot;
   list(query: RowQuery): Promise<RowPage>;
+  listRepositories(query: RepositoryListQuery): Promise<RepositoryPage>;
   /** Begins to mark all that the primary has. @throws NotNow */
   backfill(repositories?: RepositoryFilter): Promise<BackfillAnswer>;
   /** Makes failed and unsupported rows due now. */
@@ -46,7 +48,8 @@ export class NotNow extends Error {}
 
 /** What the orders work on; without `replication` it is a database that nobody else has open. */
 export interface AdministrationDeps {
-  readonly rows: Pick<RowStore, 'list' | 'repositories' | 'retry'> & SuspensionRows;
+  readonly rows: Pick<RowStore, 'list' | 'repositories' | 'repositorySummaries' | 'checksum' | 'retry'> &
+    SuspensionRows;
   readonly snapshot: TakeSnapshot;
   readonly replication?: Pick<Replication, 'nudge' | 'walks' | 'confirmRemovals'>;
   readonly log: Log;
@@ -87,6 +90,7 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
   return {
     snapshot: deps.snapshot,
     list: (query) => listRows(rows, query),
+    listRepositories: (query) => listRepositories(rows, query),
 
     async backfill(repositories) {
       if (!replication) throw new NotNow('no process of the proxy answers: start it');
