@@ -3,7 +3,7 @@ import type { AuditProgress } from '../replication/audit.ts';
 import type { Replication } from '../replication/replication.ts';
 import type { Progress } from '../replication/reconcile.ts';
 import { removalLimit } from '../replication/removal.ts';
-import type { Counts, RowState, RowStore } from '../replication/rows.ts';
+import type { Counts, RepositoryCounts, RowState, RowStore } from '../replication/rows.ts';
 import { isSuspended } from '../replication/suspension.ts';
 import type { CheckReadiness, Readiness } from './health.ts';
 
@@ -67,6 +67,8 @@ export interface Snapshot {
     readonly on: boolean;
     /** Rows by state; each is a tag, or a manifest without one. */
     readonly tags: Readonly<Record<RowState, number>>;
+    /** Repositories that have rows, and how those do. */
+    readonly repositories: RepositoryCounts;
     /** Pending rows by who asked; held removals are among them. */
     readonly queue: Counts['queue'];
     /** The age of the oldest event that is not worked off, and when that came; 0 and null when there is none. */
@@ -116,7 +118,7 @@ export interface Live {
 export interface SnapshotDeps {
   readonly version: string;
   readonly site: string;
-  readonly rows: Pick<RowStore, 'counts' | 'getFact'>;
+  readonly rows: Pick<RowStore, 'counts' | 'repositoryCounts' | 'getFact'>;
   readonly live?: Live;
   readonly clock?: () => number;
 }
@@ -175,12 +177,18 @@ function breakersOf({ breakersOpen }: Live): Snapshot['breakers'] {
 export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: SnapshotOptions): TakeSnapshot {
   const { version, site, rows, live, clock = Date.now } = deps;
 
-  function replicationOf(counts: Counts, suspended: boolean, now: number): Snapshot['replication'] {
+  function replicationOf(
+    counts: Counts,
+    repositories: RepositoryCounts,
+    suspended: boolean,
+    now: number,
+  ): Snapshot['replication'] {
     const { states, queue, oldestEventAt, bytes, verified, held, removalsLastDay, malformedEvents } = counts;
     const progress = live?.replication.walks.progress ?? [];
     return {
       on: isOn,
       tags: states,
+      repositories,
       queue,
       lagMs: oldestEventAt === undefined ? 0 : Math.max(0, now - oldestEventAt),
       oldestEventAt: isoTime(oldestEventAt),
@@ -208,9 +216,10 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
 
   return async ({ asks = true } = {}) => {
     const now = clock();
-    const [{ status, ready, reasons }, counts, suspended] = await Promise.all([
+    const [{ status, ready, reasons }, counts, repositories, suspended] = await Promise.all([
       live ? (asks ? live.checkReadiness() : UNASKED) : STOPPED,
       rows.counts(now),
+      rows.repositoryCounts(),
       isSuspended(rows),
     ]);
     return {
@@ -221,7 +230,7 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
       reasons,
       startedAt: isoTime(live?.startedAt),
       uptimeMs: live ? now - live.startedAt : null,
-      replication: replicationOf(counts, suspended, now),
+      replication: replicationOf(counts, repositories, suspended, now),
       damaged: counts.damagedBlobs,
       breakers: live ? breakersOf(live) : null,
       spoolBytes: live ? live.spoolBytes() : null,

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import type { RepositoryPage } from '../../src/status/repository-listing.ts';
 import type { ListedRow, RowPage } from '../../src/status/row-listing.ts';
 import type { VerifyRun } from '../../src/status/snapshot.ts';
 import { image } from '../support/image.ts';
@@ -210,6 +212,61 @@ test('rows are listed by state and repository', async () => {
   expect(names(await list(`limit=2&after=${next}`))).toEqual(['other/three:c']);
   const [row] = (await list('state=failed')).rows as [ListedRow];
   expect(row).toMatchObject({ state: 'failed', error: 'no space left', attempts: 1, priority: 'event', held: false });
+});
+
+async function repositories(query = ''): Promise<RepositoryPage> {
+  return (await askAdmin(site, `/api/replication/repositories?${query}`)).json as RepositoryPage;
+}
+
+const repositoryNames = (page: RepositoryPage): string[] => page.repositories.map(({ name }) => name);
+
+test('repositories are listed with their rows by state, and page by page', async () => {
+  await restartWith(
+    site,
+    [
+      { repository: 'group/two', reference: 'a', outcome: failed() },
+      { repository: 'group/two', reference: 'b', outcome: { kind: 'unsupported', error: 'schema 1' } },
+      { repository: 'group/one', reference: 'a', outcome: held },
+      { repository: 'other/three', reference: 'a', outcome: failed() },
+    ],
+    off,
+  );
+  const nothing = { pending: 0, syncing: 0, synced: 0, failed: 0, unsupported: 0 };
+  const unknown = { verified: 0, syncedAt: null, checksum: null };
+  expect(await repositories('repository=group')).toEqual({
+    repositories: [
+      { name: 'group/one', tags: { ...nothing, pending: 1 }, tagged: 1, ...unknown },
+      { name: 'group/two', tags: { ...nothing, failed: 1, unsupported: 1 }, tagged: 2, ...unknown },
+    ],
+    next: null,
+  });
+  expect(repositoryNames(await repositories('failed=true'))).toEqual(['group/two', 'other/three']);
+  const { next } = await repositories('limit=2');
+  expect(next).toBe('group/two');
+  expect(await repositories(`limit=2&after=${next}`)).toMatchObject({
+    repositories: [{ name: 'other/three' }],
+    next: null,
+  });
+  expect((await askAdmin(site, '/api/replication/repositories?failed=1')).status).toBe(400);
+});
+
+test('a synced repository has the checksum that the primary’s tags have', async () => {
+  const target = site.primaryTarget('group/tags');
+  const tags = { '1.0': image('first'), latest: image('second'), '1.0-alpine': image('first') };
+  for (const [tag, pushed] of Object.entries(tags)) await pushImage(target, tag, pushed);
+  await restartWith(site, [], on);
+  await order(site, 'backfill', { repository: 'group/tags' });
+  const repository = await waitFor(
+    async () => {
+      const [found] = (await repositories('repository=group/tags')).repositories;
+      return found?.tags.synced === 3 && found;
+    },
+    { what: 'the tags' },
+  );
+  const text = ['1.0', '1.0-alpine', 'latest'].map((tag) => tag + tags[tag as keyof typeof tags].digest).join('');
+  expect(repository).toMatchObject({ tagged: 3, checksum: createHash('sha256').update(text).digest('hex') });
+  expect(Date.parse(repository.syncedAt!)).toBeGreaterThan(0);
+  for (const pushed of [image('first'), image('second')]) await deleteManifest(target, pushed.digest);
 });
 
 test('confirmed removals are carried out, those of other repositories stay', async () => {
