@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Digest } from '../../src/oci/digest.ts';
 import { failed, putRows, withStore, type GivenRow } from '../status/admin.ts';
 import { image } from '../support/image.ts';
 import { pushImage } from '../support/push.ts';
@@ -39,7 +40,7 @@ test('status reads the database, and ends with 3 since nothing runs', async () =
 });
 
 test('status --repository reads the database, and ends with 0 where nothing failed', async () => {
-  const { digest } = image('one');
+  const digest = image('one').digest as Digest;
   await putRows(data.path, [
     { repository: 'group/one', reference: '1.0', outcome: { kind: 'synced', digest, bytes: 1 } },
   ]);
