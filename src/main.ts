@@ -1,6 +1,7 @@
 // The composition root: from the configuration to two listeners, top to bottom, and an ordered stop.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createAdminApp, createApp } from './app.ts';
 import { createGate } from './auth/authorize.ts';
@@ -12,7 +13,9 @@ import { parseRepositoryFilter } from './config/repository-filter.ts';
 import { createFiller } from './fill/filler.ts';
 import { Spool } from './fill/spool.ts';
 import { createStore } from './fill/store.ts';
+import { createBudget, noBudget, type Budget } from './lib/budget.ts';
 import { createLogSink } from './lib/logger.ts';
+import type { RateEffects } from './lib/rate.ts';
 import { createSlots } from './lib/slots.ts';
 import { watchFile } from './lib/watch-file.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
@@ -66,6 +69,14 @@ function createGateOf(config: Config, keys: KeyRing): ReturnType<typeof createGa
   const { tokenRealm: realm = '', tokenService: service, tokenIssuer: issuer } = config;
   const verifier = config.clientAuth === 'token' ? createVerifier({ keys, issuer, audience: service }) : undefined;
   return createGate({ verifier, realm, service });
+}
+
+const sleep: RateEffects['sleep'] = (time, signal) => delay(time, undefined, signal ? { signal } : {});
+
+/** What background work may take of the link to the primary. */
+function budgetOf({ replicationBandwidth }: Config): Budget {
+  if (replicationBandwidth === undefined) return noBudget;
+  return createBudget(replicationBandwidth, { clock: () => performance.now(), sleep });
 }
 
 /** The names of `GEO_REPOSITORIES_FILE`, read anew for each walk. */
@@ -133,6 +144,7 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
       store: noteUploads(store, rows),
       spool,
       slots: createSlots(Math.max(1, config.fetchConnections - LOOKUP_CONNECTIONS)),
+      budget: budgetOf(config),
       log,
       meter,
       isStored,

@@ -1,4 +1,5 @@
 // Beginnings: trips that are about to begin, one a blob, and those who wait for them.
+import type { Budget } from '../lib/budget.ts';
 import type { Log } from '../lib/log.ts';
 import type { Priority, Slots, Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -36,12 +37,20 @@ export interface Beginnings {
   ended(): Promise<void>;
 }
 
+/** What beginnings are made of. */
+export interface BeginningsDeps {
+  readonly slots: Slots;
+  readonly budget: Budget;
+  readonly log: Log;
+  readonly isOpen: () => boolean;
+}
+
 /** What everybody gets who asks while the program ends. */
 export const SHUTTING_DOWN: Failure = { kind: 'unavailable', reason: 'shutting down' };
 
 /** The beginnings of one filler; `timeout` in milliseconds to the primary's headers on a client's behalf. */
 export function createBeginnings(
-  { slots, log, isOpen }: { readonly slots: Slots; readonly log: Log; readonly isOpen: () => boolean },
+  { slots, budget, log, isOpen }: BeginningsDeps,
   { timeout }: { readonly timeout: number },
 ): Beginnings {
   const under = new Map<Digest, Beginning>();
@@ -50,6 +59,7 @@ export function createBeginnings(
     if (priority !== 'on-demand' || ticket.priority === 'on-demand') return;
     ticket.priority = 'on-demand';
     slots.poke();
+    budget.poke();
   }
 
   function failure(name: string | undefined, digest: Digest, error: unknown): Failure {

@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { unlessAborted } from '../lib/abort.ts';
+import type { Budget } from '../lib/budget.ts';
 import type { Priority, Slots, Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
 import { found, type Answer } from '../registry/answer.ts';
@@ -24,6 +25,7 @@ export interface Corrupt {
 export interface FillerDeps extends Omit<TripDeps, 'isOpen' | 'onSettled' | 'storeAgainAfter'> {
   readonly spool: Spool;
   readonly slots: Slots;
+  readonly budget: Budget;
 }
 
 /** Times in milliseconds. */
@@ -57,7 +59,7 @@ function discard(late: Answer<BlobBody>): void {
 
 /** @see Filler */
 export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Filler {
-  const { store, spool, slots, log, meter, isStored } = deps;
+  const { store, spool, slots, budget, log, meter, isStored } = deps;
   const { timeout = 5_000, linger = 10_000, storeAgainAfter = 30_000 } = options;
   const origin = createOrigin(deps, { ...options, timeout });
   const trips = new Map<Digest, Trip>();
@@ -66,7 +68,7 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
   let looked: Promise<void> = Promise.resolve();
   const closing = new AbortController();
   const isOpen = (): boolean => !closing.signal.aborted;
-  const beginnings = createBeginnings({ slots, log, isOpen }, { timeout });
+  const beginnings = createBeginnings({ slots, budget, log, isOpen }, { timeout });
 
   const tripDeps: TripDeps = { ...deps, isOpen, onSettled: dropLater, storeAgainAfter };
 
@@ -205,14 +207,17 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     if (answer.kind !== 'found') return answer;
     const trip = answer.value;
     const { flight } = trip;
+    // Now: what nobody has claimed in this turn is closed.
+    const first = flight.claim();
     try {
       if (flight.state !== 'spilled' || flight.edge > 0) {
         const stored = await trip.storeIn(name);
         if (stored.kind === 'found' || flight.state !== 'spilled') return stored;
       }
-      const body = (): Readable => Readable.from(passing(flight, flight.claim()), { objectMode: false });
+      const body = (): Readable => Readable.from(passing(flight, first), { objectMode: false });
       return await store.upload(name, digest, body, flight.size);
     } finally {
+      first?.body.destroy();
       await flight.release();
     }
   }

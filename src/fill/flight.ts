@@ -2,7 +2,7 @@
 import type { Hash } from 'node:crypto';
 import { hasherFor, matches, type Digest } from '../oci/digest.ts';
 import type { BlobBody } from '../registry/blob.ts';
-import { readSource, type OpenAt } from './source.ts';
+import { readSource, type OpenAt, type SourceOptions } from './source.ts';
 import type { Spool, SpoolFile } from './spool.ts';
 
 /**
@@ -30,6 +30,8 @@ export interface FlightDeps {
   readonly openBeside: OpenAt;
   readonly onBytes: (count: number) => void;
   readonly onResume: (position: number, cause: unknown) => void;
+  /** As of {@link SourceOptions}. */
+  readonly pace?: SourceOptions['pace'];
   /** Told of all bytes that were hashed to their end whether they had the digest. */
   readonly onVerdict: (isRight: boolean) => void;
   /** How long (ms) the primary is tried again without a byte in between. */
@@ -126,8 +128,8 @@ export class Flight {
 
   /** The primary's bytes for a reader of a spilled flight. @throws DigestMismatch before the last chunk if checked. */
   async *rest({ from, until, isChecked, first, signal }: Rest): AsyncGenerator<Buffer, void, undefined> {
-    const { openBeside, onBytes, onResume, patience } = this.#deps;
-    const source = readSource(first, openBeside, { from, until, onBytes, onResume, patience, signal });
+    const { openBeside, onBytes, onResume, pace, patience } = this.#deps;
+    const source = readSource(first, openBeside, { from, until, onBytes, onResume, pace, patience, signal });
     if (!isChecked) return yield* source;
     // Whoever begins anew has had nothing of what the spool took.
     const hash = from === 0 ? hasherFor(this.digest) : this.#hash.copy();
@@ -219,9 +221,9 @@ export class Flight {
   }
 
   async #fly(body: BlobBody): Promise<void> {
-    const { open, onBytes, onResume, patience } = this.#deps;
+    const { open, onBytes, onResume, pace, patience } = this.#deps;
     const { signal } = this.#stop;
-    const source = readSource(body, open, { from: 0, until: body.size, onBytes, onResume, patience, signal });
+    const source = readSource(body, open, { from: 0, until: body.size, onBytes, onResume, pace, patience, signal });
     try {
       for await (const chunk of source) if (!(await this.#take(chunk))) return;
       this.#judge(this.#hash);

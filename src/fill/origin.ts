@@ -1,6 +1,7 @@
 // The origin: how flights ask the primary, within its slots, and what it is known for.
 import type { Readable } from 'node:stream';
 import { LRUCache } from 'lru-cache';
+import type { Budget } from '../lib/budget.ts';
 import type { Log } from '../lib/log.ts';
 import type { Meter } from '../lib/meter.ts';
 import type { Slots, Ticket } from '../lib/slots.ts';
@@ -14,6 +15,7 @@ import type { FlightDeps } from './flight.ts';
 export interface OriginDeps {
   readonly primary: Registry;
   readonly slots: Slots;
+  readonly budget: Budget;
   readonly log: Log;
   readonly meter: Meter;
 }
@@ -47,7 +49,7 @@ export function whenClosed(body: Readable, act: () => void): void {
 }
 
 /** The primary as flights know it. */
-export function createOrigin({ primary, slots, log, meter }: OriginDeps, options: OriginOptions = {}): Origin {
+export function createOrigin({ primary, slots, budget, log, meter }: OriginDeps, options: OriginOptions = {}): Origin {
   const { timeout = 5_000, backgroundTimeout = 30_000, corruptFor = 600_000, patience } = options;
   const wrong = new LRUCache<Digest, number>({ max: WRONG_KEPT, ttl: corruptFor });
 
@@ -76,6 +78,7 @@ export function createOrigin({ primary, slots, log, meter }: OriginDeps, options
         open,
         openBeside: (position) => inSlot(ticket, () => open(position)),
         patience,
+        pace: (count, signal) => budget.spend(ticket, count, signal),
         onBytes: (count) => meter('primary_body_bytes_total', {}, count),
         onResume: (position, cause) => {
           meter('flight_resumes_total');

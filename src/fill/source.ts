@@ -15,6 +15,8 @@ export interface SourceOptions {
   readonly until?: number | undefined;
   readonly onBytes?: ((count: number) => void) | undefined;
   readonly onResume?: ((position: number, cause: unknown) => void) | undefined;
+  /** Resolves when more bytes may be taken after so many; nothing is read meanwhile, and it is no trouble of the source. */
+  readonly pace?: ((count: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
   /** How long (ms) it is tried again without a byte in between. */
   readonly patience?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -56,7 +58,7 @@ export async function* readSource(
   open: OpenAt,
   options: SourceOptions,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const { signal, onBytes, onResume, patience = PATIENCE } = options;
+  const { signal, onBytes, onResume, pace, patience = PATIENCE } = options;
   let { from: position, until } = options;
   let brokeAt: number | undefined;
   let attempts = 0;
@@ -78,6 +80,7 @@ export async function* readSource(
           attempts = 0;
           onBytes?.(wanted.length);
           yield wanted;
+          await pace?.(wanted.length, signal);
         }
         if (position === until) break;
       }
