@@ -13,6 +13,7 @@ import { parseRepositoryFilter } from './config/repository-filter.ts';
 import { createFiller } from './fill/filler.ts';
 import { Spool } from './fill/spool.ts';
 import { createStore } from './fill/store.ts';
+import type { PartsOptions } from './fill/transfer.ts';
 import { createBudget, noBudget, type Budget } from './lib/budget.ts';
 import { createLogSink } from './lib/logger.ts';
 import type { RateEffects } from './lib/rate.ts';
@@ -49,6 +50,7 @@ export interface ProxyKnobs {
   readonly linger?: number;
   readonly patience?: number;
   readonly storeAgainAfter?: number;
+  readonly parts?: PartsOptions;
   readonly logger?: Logger;
 }
 
@@ -137,6 +139,7 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
 
   const spool = new Spool(join(config.dataDir, 'spool'), config.spoolMax);
   const store = createStore(secondary);
+  const memory = createMemory(config.memoryCache);
   const rows = await createSqliteStore({ file: join(config.dataDir, 'state.db'), log });
   const filler = createFiller(
     {
@@ -145,13 +148,13 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
       spool,
       slots: createSlots(Math.max(1, config.fetchConnections - LOOKUP_CONNECTIONS)),
       budget: budgetOf(config),
+      sizeOf: memory.sizeOf,
       log,
       meter,
       isStored,
     },
     { ...knobs, timeout: config.primaryTimeout },
   );
-  const memory = createMemory(config.memoryCache);
   const isOn = config.replication && config.store;
   const replication = await startReplication(
     {

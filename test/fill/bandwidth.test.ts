@@ -72,7 +72,7 @@ test.each([
   expect(isFilled).toBe(false);
   // It does not read and keep what it may not take: the connection itself stands still.
   expect(sites.relay.bodyBytes(bodyOf(large))).toBeLessThan(large.size);
-  expect(sites.relay.count(bodyOf(large))).toBe(1);
+  expect(sites.relay.count(bodyOf(large))).toBeLessThanOrEqual(4);
 });
 
 test('a client that joins a waiting background transfer gets all of it at once, by the same transfer', async () => {

@@ -59,6 +59,7 @@ export interface RigOptions {
   readonly bodyTimeout?: number;
   readonly slots?: Slots;
   readonly budget?: Budget;
+  readonly sizeOf?: (digest: Digest) => number | undefined;
   readonly isStored?: (name: string) => boolean;
   /** Makes the spool, for one that is not as others. */
   readonly spool?: (dir: string, max: number) => Spool;
@@ -121,6 +122,7 @@ export async function createRig(sites: RigSites, options: RigOptions = {}): Prom
       spool,
       slots,
       budget: options.budget ?? noBudget,
+      sizeOf: options.sizeOf ?? (() => undefined),
       log: { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') },
       meter: (name, labels = {}, by = 1) => void counted.push({ name, labels, by }),
       isStored: options.isStored ?? (() => true),
