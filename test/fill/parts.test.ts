@@ -351,6 +351,19 @@ test('a disk that is full behind a piece that is late costs no client a byte', a
   await waitFor(() => rig.spool.used === 0, { what: 'the room to be free' });
 });
 
+test.each<Priority>(['on-demand', 'background'])(
+  'past the spool a blob comes over one connection: %s',
+  async (priority) => {
+    await using rig = await rigOf({ spoolMax: 1_000, slots: createSlots(1) });
+    const content = await pushed(`past the spool ${priority}`);
+    if (priority === 'on-demand') expect(digestOfBytes(await read(rig, content))).toBe(content.digest);
+    else expect(await rig.filler.fill('f8/parts', digestOf(content), priority)).toMatchObject({ kind: 'found' });
+    expect(rangesOf(content)).toEqual([`bytes=0-${MiB - 1}`, `bytes=${MiB}-`]);
+    expect(sites.relay.bodyBytes(bodyOf(content))).toBe(SIZE);
+    expect(rig.count('flight_resumes_total')).toBe(0);
+  },
+);
+
 test('a stop in the middle ends all connections', async () => {
   const rig = await rigOf();
   const content = await pushed('stopped');
