@@ -1,6 +1,7 @@
 // The composition root: from the configuration to two listeners, top to bottom, and an ordered stop.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createAdminApp, createApp } from './app.ts';
 import { createGate } from './auth/authorize.ts';
@@ -12,8 +13,11 @@ import { parseRepositoryFilter } from './config/repository-filter.ts';
 import { createFiller } from './fill/filler.ts';
 import { Spool } from './fill/spool.ts';
 import { createStore } from './fill/store.ts';
+import type { PartsOptions } from './fill/transfer.ts';
+import { createBudget, noBudget, type Budget } from './lib/budget.ts';
 import { lockDirectory } from './lib/directory-lock.ts';
 import { createLogSink } from './lib/logger.ts';
+import type { RateEffects } from './lib/rate.ts';
 import { createSlots } from './lib/slots.ts';
 import { watchFile } from './lib/watch-file.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
@@ -48,6 +52,7 @@ export interface ProxyKnobs {
   readonly linger?: number;
   readonly patience?: number;
   readonly storeAgainAfter?: number;
+  readonly parts?: PartsOptions;
   readonly logger?: Logger;
 }
 
@@ -64,6 +69,14 @@ function createGateOf(config: Config, keys: KeyRing): ReturnType<typeof createGa
   const { tokenRealm: realm = '', tokenService: service, tokenIssuer: issuer } = config;
   const verifier = config.clientAuth === 'token' ? createVerifier({ keys, issuer, audience: service }) : undefined;
   return createGate({ verifier, realm, service });
+}
+
+const sleep: RateEffects['sleep'] = (time, signal) => delay(time, undefined, signal ? { signal } : {});
+
+/** What background work may take of the link to the primary. */
+function budgetOf({ replicationBandwidth }: Config): Budget {
+  if (replicationBandwidth === undefined) return noBudget;
+  return createBudget(replicationBandwidth, { clock: () => performance.now(), sleep });
 }
 
 /** The names of `GEO_REPOSITORIES_FILE`, read anew for each walk. */
@@ -142,6 +155,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
 
   const spool = new Spool(join(config.dataDir, 'spool'), config.spoolMax);
   const store = createStore(secondary);
+  const memory = createMemory(config.memoryCache);
   const rows = await createSqliteStore({ file: join(config.dataDir, 'state.db'), log });
   const filler = createFiller(
     {
@@ -149,13 +163,14 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
       store: noteUploads(store, rows),
       spool,
       slots: createSlots(Math.max(1, config.fetchConnections - LOOKUP_CONNECTIONS)),
+      budget: budgetOf(config),
+      sizeOf: memory.sizeOf,
       log,
       meter,
       isStored,
     },
     { ...knobs, timeout: config.primaryTimeout },
   );
-  const memory = createMemory(config.memoryCache);
   const isOn = config.replication && config.store;
   const replication = await startReplication(
     {

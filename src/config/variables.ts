@@ -12,7 +12,7 @@ import { writableDirectory } from './directory.ts';
 import { repositoryGlobs } from './glob.ts';
 import { authoritiesFile, certificatesFile, holdsCertificateOf, privateKeyFile } from './pem-file.ts';
 import { eventTokens, percentage, readableFile } from './replication-value.ts';
-import { bearerSecret, choice, duration, integer, label, onOff, quotable, size } from './value.ts';
+import { bandwidth, bearerSecret, choice, duration, integer, label, onOff, quotable, size } from './value.ts';
 import type { Known, Variable } from './variable.ts';
 
 /** Every variable that works, keyed by its property of the configuration. */
@@ -209,6 +209,12 @@ export const variables = {
     help: 'replication jobs at once',
     value: integer(1, 256),
   },
+  replicationBandwidth: {
+    name: 'GEO_REPLICATION_BANDWIDTH',
+    shown: 'no limit',
+    help: 'bytes a second for what comes from the primary in the background, such as `10MiB`; clients are not slowed, and come first',
+    value: bandwidth,
+  },
   reconcileInterval: {
     name: 'GEO_RECONCILE_INTERVAL',
     default: '1h',
@@ -259,7 +265,6 @@ export const laterNames: readonly string[] = [
   'GEO_DATABASE_URL_FILE',
   'GEO_BLOB_DELIVERY',
   'GEO_SECONDARY_ROOT',
-  'GEO_REPLICATION_BANDWIDTH',
 ];
 
 function sameListener({ listen, adminListen }: Known): string | undefined {

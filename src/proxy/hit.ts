@@ -44,16 +44,14 @@ function hangsOnSize(range: ByteRange, { part }: Shape): boolean {
 
 /** @see ServeHit */
 export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof): ServeHit {
-  const { primary, secondary, memory, meter } = deps;
-  const { primaryTimeout, secondaryTimeout = 2_000, readerTimeout = 60_000 } = options;
+  const { secondary, filler, memory, meter } = deps;
+  const { secondaryTimeout = 2_000, readerTimeout = 60_000 } = options;
   const askLocal = createAskLocal(secondary.client, options.via, secondaryTimeout);
 
   function onward({ name, digest }: Place, until: number | undefined) {
     return (position: number, signal: AbortSignal): AsyncIterable<Buffer> => {
-      const end = until === undefined ? {} : { end: until - 1 };
-      const open = (start: number): ReturnType<typeof primary.blobs.open> =>
-        primary.blobs.open(name, digest, primaryTimeout, { start, ...end });
-      return readSource(undefined, open, { from: position, until, signal });
+      const { open, onBytes } = filler.beside(name, digest);
+      return readSource(undefined, open, { from: position, until, onBytes, signal });
     };
   }
 

@@ -46,7 +46,10 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
   const pace = { timeout: readerTimeout, meter };
   const resolver = createResolver(deps, options, log);
 
-  /** Starts the blobs of a manifest that was a miss before the client asks for them. */
+  /**
+   * Starts the blobs of a manifest that was a miss before the client asks for them. A HEAD starts none: a client that
+   * pulls asks with GET next, and for one that only looks whether a tag has moved the background is fast enough.
+   */
   function startAhead(name: string, remembered: Remembered): void {
     if (!remembered.isCold || !isStored(name)) return;
     remembered.isCold = false;
@@ -60,7 +63,7 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
 
   async function startBlob(name: string, digest: Digest): Promise<void> {
     const here = await secondary.blobs.head(name, digest, secondaryTimeout);
-    if (here.kind === 'missing') await filler.fill(name, digest, 'on-demand');
+    if (here.kind === 'missing') await filler.fill(name, digest, 'ahead');
   }
 
   /** The manifest that the client's Accept allows: the one that was asked, or a list's child for clients of old. */
