@@ -82,6 +82,7 @@ function createInstance(logger: Logger, trustedProxies: readonly string[]): Fast
         ...facts(request),
         status: reply.statusCode,
         from: request.answeredFrom,
+        by: request.deliveredBy,
         ms: Math.round(reply.elapsedTime),
       },
       'answered',
@@ -119,6 +120,7 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
 export function createAdminApp(logger: Logger, deps: StatusDeps): FastifyInstance {
   const app = createInstance(logger, []);
   app.decorateRequest('answeredFrom', undefined);
+  app.decorateRequest('deliveredBy', undefined);
   addStatusRoutes(app, deps);
   return app;
 }

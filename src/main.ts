@@ -15,8 +15,10 @@ import { createStore } from './fill/store.ts';
 import { createLogSink } from './lib/logger.ts';
 import { createSlots } from './lib/slots.ts';
 import { watchFile } from './lib/watch-file.ts';
+import { checkDelivery, createGoesByFiles } from './proxy/delivery-check.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
 import { createMemory } from './proxy/memory.ts';
+import { createStorage } from './proxy/storage.ts';
 import { createTagLookup } from './proxy/tag-lookup.ts';
 import { connectRegistry, type ConnectDeps } from './registry/connect.ts';
 import { noteUploads } from './replication/places.ts';
@@ -120,6 +122,15 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
     useProxy: false,
   });
 
+  const { blobDelivery: delivery, secondaryRoot: root } = config;
+  try {
+    await checkDelivery({ delivery, root, auth: config.secondaryAuth }, secondary.ping, log);
+  } catch (error) {
+    await Promise.all([primaryTransport.destroy(), secondaryTransport.destroy()]);
+    throw error;
+  }
+  const storage = root === undefined ? undefined : createStorage(root, createGoesByFiles(secondary.ping));
+
   const { replicationInclude: include, replicationExclude: exclude } = config;
   const isStored = (name: string): boolean =>
     config.store && (include.length === 0 || matchesRepository(include, name)) && !matchesRepository(exclude, name);
@@ -184,6 +195,7 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
   const proxy: ProxyDeps = {
     primary,
     secondary,
+    storage,
     filler,
     gate: createGateOf(config, keys),
     memory,
@@ -197,6 +209,7 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
     proxy,
     proxyOptions: {
       pushHost: config.pushHost,
+      delivery,
       via: viaOf(config),
       primaryTimeout: config.primaryTimeout,
       secondaryTimeout: SECONDARY_TIMEOUT,

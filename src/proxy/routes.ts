@@ -52,6 +52,7 @@ export function addPullRoutes(app: FastifyInstance, deps: ProxyDeps, options: Pr
   }
 
   app.decorateRequest('answeredFrom', undefined);
+  app.decorateRequest('deliveredBy', undefined);
   app.addHook('onRequest', async (request, reply) => {
     if (!isV2(request.raw.url ?? '') || !isPush(request.method)) return;
     deps.meter('pushes_refused_total');

@@ -10,6 +10,8 @@ export interface Ping {
   readonly isRegistry: boolean;
   /** Whether it accepts our credentials. */
   readonly acceptsUs: boolean;
+  /** Whether it keeps its links in a database, as GitLab's may: its files then do not say what a repository has. */
+  readonly hasDatabase: boolean;
 }
 
 /** Asks `/v2/` with our own token; a good answer is believed for a few seconds unless a `fresh` one is wanted. @throws RegistryOutage */
@@ -33,6 +35,7 @@ export function createPinger(client: Client, { ttl = 5_000, now = Date.now } = {
         (statusCode === 401 && headers['www-authenticate'] !== undefined) ||
         (statusCode < 500 && speaksV2),
       acceptsUs: statusCode === 200,
+      hasDatabase: headers['gitlab-container-registry-database-enabled'] === 'true',
     };
     last = ping.isRegistry && ping.acceptsUs ? { at: now(), ping } : undefined;
     return ping;

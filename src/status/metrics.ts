@@ -25,6 +25,7 @@ const LABELS: Partial<Record<CounterName, string[]>> = {
   stale_answers_total: ['reason'],
   flights_total: ['result'],
   digest_mismatches_total: ['registry'],
+  local_deliveries_total: ['by'],
   stores_total: ['result'],
   copies_total: ['result'],
   events_total: ['result'],
