@@ -53,11 +53,10 @@ export function addPullRoutes(app: FastifyInstance, deps: ProxyDeps, options: Pr
 
   app.decorateRequest('answeredFrom', undefined);
   app.decorateRequest('deliveredBy', undefined);
-  app.addHook('onRequest', async (request, reply) => {
-    if (!isV2(request.raw.url ?? '') || !isPush(request.method)) return;
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!isPush(request.method) || !isV2(request.raw.url ?? '')) return done();
     deps.meter('pushes_refused_total');
     refusePush(request, reply, options.pushHost);
-    return reply;
   });
   for (const url of ['/v2', '/v2/*']) {
     app.route({
