@@ -124,7 +124,7 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
 
   const { blobDelivery: delivery, secondaryRoot: root } = config;
   try {
-    await checkDelivery({ delivery, root, auth: config.secondaryAuth }, secondary.ping, log);
+    await checkDelivery({ delivery, root, auth: config.secondaryAuth }, secondary, log);
   } catch (error) {
     await Promise.all([primaryTransport.destroy(), secondaryTransport.destroy()]);
     throw error;

@@ -6,6 +6,7 @@ import { found, RegistryOutage, type Answer } from '../registry/answer.ts';
 import { discard } from '../registry/response.ts';
 import { BLOB_TYPE } from './body.ts';
 import type { Place, ProxyDeps, ProxyOptions } from './deps.ts';
+import { isPassword } from './delivery-check.ts';
 import { contentHeaders } from './headers.ts';
 import type { ServeHit } from './hit.ts';
 import { NOT_HERE } from './judge.ts';
@@ -53,7 +54,7 @@ function isResuming(range: ByteRange | undefined): boolean {
 interface Located {
   readonly size: number;
   readonly redirect: string;
-  readonly headers: (span: Span | undefined) => Promise<Record<string, string>> | Record<string, string>;
+  readonly headers: (span: Span | undefined) => Promise<Record<string, string> | undefined> | Record<string, string>;
 }
 
 /**
@@ -85,6 +86,8 @@ export function createHandOver(deps: ProxyDeps, { delivery, secondaryTimeout = 2
       redirect: `${REGISTRY}${target}`,
       headers: async (span) => {
         const authorization = await client.authorization(access, TOKEN_LIFE);
+        // A password does not leave us, not even as far as nginx.
+        if (isPassword(authorization)) return undefined;
         return {
           ...(authorization === undefined ? {} : { 'x-geo-authorization': authorization }),
           ...(span ? { 'x-geo-range': `bytes=${span.start}-${span.end}` } : {}),
@@ -120,6 +123,7 @@ export function createHandOver(deps: ProxyDeps, { delivery, secondaryTimeout = 2
     const span = range && resolveRange(range, located.size);
     if (range && !span) return undefined;
     const headers = await located.headers(span);
+    if (!headers) return undefined;
     send(reply, place, { ...headers, 'x-accel-redirect': located.redirect });
     request.deliveredBy = 'nginx';
     meter('local_deliveries_total', { by: 'nginx' });

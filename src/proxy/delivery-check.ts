@@ -2,6 +2,7 @@
 import type { Log } from '../lib/log.ts';
 import { RegistryOutage } from '../registry/answer.ts';
 import type { Ping, Pinger } from '../registry/ping.ts';
+import type { Registry } from '../registry/registry.ts';
 
 /** What the operator wants. */
 export interface Wanted {
@@ -15,12 +16,24 @@ export interface Wanted {
 const LOOK = 60_000;
 const LOOK_AGAIN = 1_000;
 
-function problemOf({ delivery, root, auth }: Wanted, { hasDatabase, acceptsUs }: Ping): string | undefined {
+/** Whether an Authorization header holds a password. */
+export function isPassword(authorization: string | undefined): boolean {
+  return authorization !== undefined && /^basic /i.test(authorization);
+}
+
+function problemOf(
+  { delivery, root, auth }: Wanted,
+  { hasDatabase, acceptsUs }: Ping,
+  authorization: string | undefined,
+): string | undefined {
   if (root !== undefined && hasDatabase) {
     return 'GEO_SECONDARY_ROOT: the local registry keeps in a database what its repositories have, its files do not tell; allowed there: no GEO_SECONDARY_ROOT, and GEO_BLOB_DELIVERY stream or accel-proxy';
   }
   if (delivery === 'accel-proxy' && auth === 'docker-config' && !acceptsUs) {
     return 'GEO_BLOB_DELIVERY: accel-proxy needs credentials that the local registry accepts, and the Docker configuration has none; allowed: such credentials, or GEO_SECONDARY_AUTH key or none';
+  }
+  if (delivery === 'accel-proxy' && isPassword(authorization)) {
+    return 'GEO_BLOB_DELIVERY: accel-proxy hands nginx a token, and the local registry takes a password only; allowed: stream, accel-file';
   }
   return undefined;
 }
@@ -29,11 +42,17 @@ function problemOf({ delivery, root, auth }: Wanted, { hasDatabase, acceptsUs }:
  * Asks the local registry where something depends on it; one that cannot be asked is no reason not to start.
  * @throws {Error} one line that names the variable.
  */
-export async function checkDelivery(wanted: Wanted, ping: Pinger, log: Log): Promise<void> {
+export async function checkDelivery(
+  wanted: Wanted,
+  { ping, client }: Pick<Registry, 'ping' | 'client'>,
+  log: Log,
+): Promise<void> {
   if (wanted.root === undefined && wanted.delivery !== 'accel-proxy') return;
   let answer: Ping;
+  let authorization: string | undefined;
   try {
     answer = await ping();
+    authorization = await client.authorization([]);
   } catch (error) {
     if (!(error instanceof RegistryOutage)) throw error;
     log.warn(
@@ -42,7 +61,7 @@ export async function checkDelivery(wanted: Wanted, ping: Pinger, log: Log): Pro
     );
     return;
   }
-  const problem = answer.isRegistry ? problemOf(wanted, answer) : undefined;
+  const problem = answer.isRegistry ? problemOf(wanted, answer, authorization) : undefined;
   if (problem !== undefined) throw new Error(problem);
 }
 
