@@ -249,7 +249,7 @@ export const variables = {
   trustedProxies: {
     name: 'GEO_TRUSTED_PROXIES',
     default: 'loopback',
-    help: 'whose `X-Forwarded-*` are believed: `loopback`, `uniquelocal`, addresses and networks, separated by commas',
+    help: 'whose `X-Forwarded-*`, and whose offer to deliver blobs, are believed: `loopback`, `uniquelocal`, addresses and networks, separated by commas',
     value: trustedProxies,
   },
   shutdownTimeout: {

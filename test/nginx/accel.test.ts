@@ -342,6 +342,24 @@ describe.each(['accel-proxy', 'accel-file'] as const)('%s', (mode) => {
     expect(fromPrimary()).toBeGreaterThan(0);
   });
 
+  test.each(['HTTP/1.1', 'HTTP/2'] as const)(
+    '%s: a large blob comes whole, also beside a client that leaves',
+    async (protocol) => {
+      const large = await largeBlob(48 * MiB, name);
+      await pushToBoth(site, name, 'v1', manifest({ layers: [large] }));
+      expect((await site.ask(`${name}/manifests/v1`)).status).toBe(200);
+      const asked = `/v2/${name}/blobs/${large.digest}`;
+      const before = await delivered();
+      const leaving = await open(protocol, nginx, asked, { headers: bearer() });
+      await once(leaving.body, 'readable');
+      const staying = await open(protocol, nginx, asked, { headers: bearer() });
+      leaving.body.on('error', () => undefined).destroy();
+      expect(await digestOf(staying.body)).toBe(large.digest);
+      expect(await delivered()).toBe(before + 2);
+      await waitFor(() => site.localRelay.requests.every(({ state }) => state !== 'open'), { what: 'no open request' });
+    },
+  );
+
   test('a client that leaves leaves nothing open', async () => {
     const large = await largeBlob(64 * MiB, name);
     await pushBlob(site.secondaryTarget(name), large);
@@ -427,6 +445,19 @@ describe.each(['accel-proxy', 'accel-file'] as const)('%s', (mode) => {
         expect(await missed()).toBe(misses + 2);
       },
     );
+
+    test('a redirect of the registry to its storage is passed on by the proxy', async () => {
+      await placed();
+      const location = 'https://storage.example.com/blob?signature=x';
+      site.localRelay.rules.push({
+        match: (asked) => asked.path === path(),
+        answer: { status: 307, headers: { location } },
+      });
+      const before = await delivered();
+      const { status, headers } = await get();
+      expect({ status, location: headers['location'] }).toEqual({ status: 307, location });
+      expect(await delivered()).toBe(before);
+    });
 
     test('the registry is down: the primary’s', async () => {
       await placed();
