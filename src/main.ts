@@ -20,8 +20,10 @@ import { createLogSink } from './lib/logger.ts';
 import type { RateEffects } from './lib/rate.ts';
 import { createSlots } from './lib/slots.ts';
 import { watchFile } from './lib/watch-file.ts';
+import { checkDelivery, createGoesByFiles } from './proxy/delivery-check.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
 import { createMemory } from './proxy/memory.ts';
+import { createStorage } from './proxy/storage.ts';
 import { createTagLookup } from './proxy/tag-lookup.ts';
 import { viaOf } from './registry/client.ts';
 import { connectRegistry, type ConnectDeps } from './registry/connect.ts';
@@ -149,6 +151,15 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     useProxy: false,
   });
 
+  const { blobDelivery: delivery, secondaryRoot: root } = config;
+  try {
+    await checkDelivery({ delivery, root, auth: config.secondaryAuth }, secondary, log);
+  } catch (error) {
+    await Promise.all([primaryTransport.destroy(), secondaryTransport.destroy()]);
+    throw error;
+  }
+  const storage = root === undefined ? undefined : createStorage(root, createGoesByFiles(secondary.ping));
+
   const { replicationInclude: include, replicationExclude: exclude } = config;
   const isStored = (name: string): boolean =>
     config.store && (include.length === 0 || matchesRepository(include, name)) && !matchesRepository(exclude, name);
@@ -215,6 +226,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
   const proxy: ProxyDeps = {
     primary,
     secondary,
+    storage,
     filler,
     gate: createGateOf(config, keys),
     memory,
@@ -229,6 +241,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     proxy,
     proxyOptions: {
       pushHost: config.pushHost,
+      delivery,
       via: viaOf(config.siteName),
       primaryTimeout: config.primaryTimeout,
       secondaryTimeout: SECONDARY_TIMEOUT,

@@ -13,7 +13,7 @@ export interface ReaderOptions {
 const CHUNK = 128 * 1024;
 
 /** Writes bytes and resolves when they are the kernel's: their buffer may be used again then. */
-function written(destination: Writable, bytes: Buffer): Promise<void> {
+export function written(destination: Writable, bytes: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     const gone = (): void => reject(new SourceFailed('the reader left'));
     destination.once('close', gone);

@@ -112,8 +112,7 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
     request.answeredFrom = origin;
     if (stale !== undefined) warnStale(reply, stale);
     if (noneMatch(request.headers['if-none-match'], manifest.digest)) return sendNotModified(reply, manifest.digest);
-    reply.code(200).headers(contentHeaders(manifest.digest, manifest.mediaType));
-    reply.header('content-length', manifest.bytes.length);
+    reply.code(200).headers(served.headers);
     if (isHead) return reply.send();
     startAhead(name, served);
     return sendBytes(reply, manifest.bytes, pace);

@@ -32,8 +32,8 @@ export interface Client {
   /** The same breaker, time to headers (ms) and credentials, for requests that another library makes. */
   readonly breaker: Breaker;
   patience(timeout: number): Patience;
-  /** The Authorization header for a request that needs this access. @throws RegistryOutage where there is none to be had. */
-  authorization(access: readonly Access[]): Promise<string | undefined>;
+  /** As {@link Authorizer.header}. @throws RegistryOutage where there is none to be had. */
+  authorization(access: readonly Access[], lifetime?: number): Promise<string | undefined>;
   /** As {@link Authorizer.renew}. */
   renew(access: readonly Access[], challenge: string | readonly string[] | undefined): Promise<boolean>;
 }
@@ -78,9 +78,9 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
     return headers;
   }
 
-  async function authorization(access: readonly Access[]): Promise<string | undefined> {
+  async function authorization(access: readonly Access[], lifetime?: number): Promise<string | undefined> {
     try {
-      return await authorizer.header(access);
+      return await authorizer.header(access, lifetime);
     } catch (error) {
       // A token service may refuse what a client made us ask for: that is no outage of the registry.
       throw new RegistryOutage(registry, `no credentials: ${reasonOf(error)}`, error, { counts: false });

@@ -10,6 +10,8 @@ export interface Ping {
   readonly isRegistry: boolean;
   /** Whether it accepts our credentials. */
   readonly acceptsUs: boolean;
+  /** Whether it keeps its links in a database, as GitLab's may: its files then do not say what a repository has. */
+  readonly hasDatabase: boolean;
 }
 
 /** Asks `/v2/` with our own token; a good answer is believed for a few seconds unless a `fresh` one is wanted. @throws RegistryOutage */
@@ -36,7 +38,11 @@ export function createPinger(client: Client, { ttl = 5_000, now = Date.now } = {
   async function ask(): Promise<Ping> {
     const response = await client.send({ method: 'GET', target: '/v2/', access: [], timeout: PING_TIMEOUT });
     discard(response);
-    const ping = { isRegistry: answersAsRegistry(response), acceptsUs: response.statusCode === 200 };
+    const ping = {
+      isRegistry: answersAsRegistry(response),
+      acceptsUs: response.statusCode === 200,
+      hasDatabase: response.headers['gitlab-container-registry-database-enabled'] === 'true',
+    };
     last = ping.isRegistry && ping.acceptsUs ? { at: now(), ping } : undefined;
     return ping;
   }
