@@ -16,7 +16,7 @@ let site: ProxySite;
 let spool: string;
 
 beforeAll(async () => {
-  site = await startProxySite();
+  site = await startProxySite({ knobs: { linger: 0 } });
   spool = join(site.dataDir, 'spool');
 });
 afterEach(async () => {
@@ -28,6 +28,7 @@ afterAll(() => site.close());
 
 /** Pulls a blob that cannot be stored, and stops the proxy; gives the paths of what is then in the spool. */
 async function leaveBehind(layer: Blob, repositories: readonly string[]): Promise<{ blob: string; note: string }> {
+  await waitFor(isEmpty, { what: 'what the test before it brought to be stored', timeout: 30_000 });
   site.localRelay.rules.push({ match: ({ method }) => method === 'POST', answer: { status: 405 } });
   for (const repository of repositories) await pushBlob(site.primaryTarget(repository), layer);
   for (const repository of repositories) {
@@ -141,6 +142,7 @@ test('transfers that begin at once with the start are not taken for what an earl
   await waitFor(async () => (await parts()).length === 1, { what: 'the file of the transfer' });
   holdGate.open();
   expect(await pulling).toMatchObject({ digest: layer.digest, whole: true });
+  await untilStored(site, 'left/start', layer);
 });
 
 test('a stop while a file of an earlier run is checked leaves it for the next', async () => {
