@@ -161,6 +161,12 @@ const wrong: [string, string, string][] = [
   ['GEO_FETCH_CONNECTIONS', 'many', '"many" is not a whole number; allowed: a whole number from 2 to 1024'],
   ['GEO_STORE', 'yes', '"yes" is not known; allowed: on or off'],
   ['GEO_REPLICATION_INCLUDE', 'ok,Grp/*', `"Grp/*" has upper case, which no repository has; allowed: ${GLOBS}`],
+  ['GEO_REPLICATION_INCLUDE', ',', `"," names no repository; allowed: ${GLOBS}`],
+  [
+    'GEO_REPLICATION_EXCLUDE',
+    'a'.repeat(513),
+    `"${'a'.repeat(100)}…" is longer than 512 characters; allowed: ${GLOBS}`,
+  ],
   ['GEO_REPLICATION_INCLUDE', '/a', `"/a" has an empty segment; allowed: ${GLOBS}`],
   ['GEO_REPLICATION_EXCLUDE', 'a/b**', `"a/b**" has ** within a segment; allowed: ${GLOBS}`],
   ['GEO_REPLICATION_EXCLUDE', '!a', `"!a" has characters that no repository has; allowed: ${GLOBS}`],
