@@ -137,6 +137,35 @@ test.each([
   expect(JSON.parse(stdout)).toMatchObject({ GEO_TOKEN_REALM, GEO_TAG_TTL: '1m', GEO_SPOOL_MAX: '2GiB' });
 });
 
+test('an --env-file that begins with a byte order mark loses nothing', async () => {
+  const path = join(temporaryDirectory(), 'geo.env');
+  writeFileSync(path, '\uFEFFGEO_TAG_TTL=1m\r\nGEO_SPOOL_MAX=1GiB\r\n');
+  const { stdout } = await run(['config', '--json', '--env-file', path], environment());
+  expect(JSON.parse(stdout)).toMatchObject({ GEO_TAG_TTL: '1m', GEO_SPOOL_MAX: '1GiB' });
+});
+
+test.each([
+  ['in the value', 'GEO_EVENTS_TOKEN=half#of-it', 1],
+  ['after the value', "# one\nGEO_TAG_TTL='1m' # fine\n export GEO_EVENTS_TOKEN = secret-1 # of the site", 3],
+  ['after a quoted value of two lines', 'A="GEO_B=1#2\n#"\nGEO_EVENTS_TOKEN=a#b', 3],
+  ['after a quote that does not end', "GEO_EVENTS_TOKEN='half#of-it", 1],
+])('an --env-file with a # %s, where the value would end, is refused', async (_, text, line) => {
+  const path = join(temporaryDirectory(), 'geo.env');
+  writeFileSync(path, text);
+  expect(await run(['config', '--env-file', path], environment())).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: `geo-registry-proxy: --env-file: ${JSON.stringify(path)}, line ${line}: GEO_EVENTS_TOKEN has a # outside of quotes, where its value would end: put the value in quotes, or a comment on a line of its own\n`,
+  });
+});
+
+test('an --env-file may have a # in quotes, and in comments', async () => {
+  const path = join(temporaryDirectory(), 'geo.env');
+  writeFileSync(path, '# GEO_TAG_TTL=2m # no\nGEO_TOKEN_ISSUER="a#b # c"\n');
+  const { stdout } = await run(['config', '--json', '--env-file', path], environment());
+  expect(JSON.parse(stdout)).toMatchObject({ GEO_TOKEN_ISSUER: 'a#b # c', GEO_TAG_TTL: '0s' });
+});
+
 test('an --env-file that cannot be read is told in a line', async () => {
   expect(await run(['config', '--env-file', '/nowhere/geo.env'], environment())).toEqual({
     code: 1,
