@@ -230,7 +230,7 @@ export const variables = {
   removalLimit: {
     name: 'GEO_REMOVAL_LIMIT',
     default: '20%',
-    help: "most of a site's tags that may be removed in any 24 h, whatever queued it (at least 10 tags), before a person confirms",
+    help: "most of a site's tags that may be removed in any 24 h, whatever queued it (at least 10 tags; with `0%` none), before a person confirms",
     value: percentage,
   },
   trustedProxies: {

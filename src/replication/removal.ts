@@ -40,7 +40,7 @@ export interface Removals {
   finished(row: Row): void;
 }
 
-/** However few tags a site has, so many may be removed in 24 h. */
+/** However few tags a site has, so many may be removed in 24 h; but where nothing may be. */
 const REMOVAL_MIN = 10;
 const HEADS_AT_ONCE = 8;
 
@@ -49,6 +49,7 @@ const BEGUN = 'removal.begun';
 
 /** How many references may be removed in 24 h, as things stand. */
 export function removalLimit({ states, queue, removalsLastDay }: Counts, share: number): number {
+  if (share === 0) return 0;
   // What was removed was here, too; what waits to be brought by the first backfill is not.
   const all = Object.values(states).reduce((sum, count) => sum + count, removalsLastDay) - queue.backfill;
   return Math.max(REMOVAL_MIN, Math.floor(all * share));
