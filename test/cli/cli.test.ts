@@ -100,18 +100,22 @@ test('config --check says that a right configuration is ok', async () => {
 });
 
 test('config prints each value and where it comes from, without secrets', async () => {
-  const { code, stdout } = await run(['config'], { ...environment(), GEO_ADMIN_TOKEN: 's3cret', GEO_TAG_TTL: '1m' });
+  const { code, stdout } = await run(['config'], {
+    ...environment(),
+    GEO_ADMIN_TOKEN: 's3cret-token',
+    GEO_TAG_TTL: '1m',
+  });
   expect(code).toBe(0);
   expect(stdout).toMatch(/^GEO_TAG_TTL +1m +environment$/m);
   expect(stdout).toMatch(/^GEO_SPOOL_MAX +20GiB +default$/m);
   expect(stdout).toMatch(/^GEO_CA_FILE +- +default$/m);
   expect(stdout).toMatch(/^GEO_ADMIN_TOKEN +\(secret\) +environment$/m);
-  expect(stdout).not.toContain('s3cret');
+  expect(stdout).not.toContain('s3cret-token');
 });
 
 test('config --json prints an object of texts', async () => {
   const env = environment();
-  const { stdout } = await run(['config', '--json'], { ...env, GEO_ADMIN_TOKEN: 's3cret' });
+  const { stdout } = await run(['config', '--json'], { ...env, GEO_ADMIN_TOKEN: 's3cret-token' });
   expect(JSON.parse(stdout)).toMatchObject({
     ...env,
     GEO_LISTEN: '127.0.0.1:5080',

@@ -85,7 +85,7 @@ const right: [string, string, keyof Config, unknown][] = [
   ['GEO_PRIMARY_TIMEOUT', '30s', 'primaryTimeout', 30_000],
   ['GEO_PRIMARY_TIMEOUT', '5m', 'primaryTimeout', 300_000],
   ['GEO_SHUTDOWN_TIMEOUT', '1h', 'shutdownTimeout', 3_600_000],
-  ['GEO_FETCH_CONNECTIONS', '2', 'fetchConnections', 2],
+  ['GEO_FETCH_CONNECTIONS', '8', 'fetchConnections', 8],
   ['GEO_STORE', 'off', 'store', false],
   ['GEO_REPLICATION_INCLUDE', 'group, other/*,,a/b/**', 'replicationInclude', ['group', 'other/*', 'a/b/**']],
   ['GEO_REPLICATION_EXCLUDE', 'group/', 'replicationExclude', ['group/']],
@@ -114,8 +114,9 @@ const wrong: [string, string, string][] = [
   [
     'GEO_ADMIN_TOKEN',
     'two words',
-    'the given value cannot be sent as a Bearer token; allowed: letters, digits and -._~+/=',
+    'the given value cannot be sent as a Bearer token; allowed: 8 or more letters, digits and -._~+/=',
   ],
+  ['GEO_ADMIN_TOKEN', 's3cret=', 'the given value is too short; allowed: 8 or more letters, digits and -._~+/='],
   ['GEO_SITE_NAME', 'Köln', `"Köln" cannot stand in a header; allowed: ${LABEL}`],
   ['GEO_SITE_NAME', 'x'.repeat(65), `"${'x'.repeat(65)}" cannot stand in a header; allowed: ${LABEL}`],
   ['GEO_PRIMARY_URL', 'registry.example.com:5050', `"registry.example.com:5050" has no scheme; allowed: ${URLS}`],
@@ -157,8 +158,8 @@ const wrong: [string, string, string][] = [
   ['GEO_TAG_TTL', '597h', `"597h" is too long; allowed: ${DURATION}`],
   ['GEO_PRIMARY_TIMEOUT', '0s', `"0s" is no time at all; allowed: ${TIMEOUT}`],
   ['GEO_SHUTDOWN_TIMEOUT', 'soon', `"soon" is not a duration; allowed: ${DURATION}`],
-  ['GEO_FETCH_CONNECTIONS', '0', '"0" is out of range; allowed: a whole number from 2 to 1024'],
-  ['GEO_FETCH_CONNECTIONS', 'many', '"many" is not a whole number; allowed: a whole number from 2 to 1024'],
+  ['GEO_FETCH_CONNECTIONS', '7', '"7" is out of range; allowed: a whole number from 8 to 1024'],
+  ['GEO_FETCH_CONNECTIONS', 'many', '"many" is not a whole number; allowed: a whole number from 8 to 1024'],
   ['GEO_STORE', 'yes', '"yes" is not known; allowed: on or off'],
   ['GEO_REPLICATION_INCLUDE', 'ok,Grp/*', `"Grp/*" has upper case, which no repository has; allowed: ${GLOBS}`],
   ['GEO_REPLICATION_INCLUDE', ',', `"," names no repository; allowed: ${GLOBS}`],
@@ -203,12 +204,12 @@ const missing: [string, NodeJS.ProcessEnv, string][] = [
   [
     'GEO_ADMIN_TOKEN',
     { GEO_ADMIN_LISTEN: '0.0.0.0:5081' },
-    'GEO_ADMIN_TOKEN: not set, and required because GEO_ADMIN_LISTEN, 0.0.0.0:5081, is not loopback; allowed: letters, digits and -._~+/=',
+    'GEO_ADMIN_TOKEN: not set, and required because GEO_ADMIN_LISTEN, 0.0.0.0:5081, is not loopback; allowed: 8 or more letters, digits and -._~+/=',
   ],
   [
     'GEO_ADMIN_TOKEN',
     { GEO_ADMIN_LISTEN: ':5081' },
-    'GEO_ADMIN_TOKEN: not set, and required because GEO_ADMIN_LISTEN, [::]:5081, is not loopback; allowed: letters, digits and -._~+/=',
+    'GEO_ADMIN_TOKEN: not set, and required because GEO_ADMIN_LISTEN, [::]:5081, is not loopback; allowed: 8 or more letters, digits and -._~+/=',
   ],
 ];
 
