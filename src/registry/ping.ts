@@ -17,8 +17,8 @@ export type Pinger = (options?: { readonly fresh?: boolean }) => Promise<Ping>;
 
 const PING_TIMEOUT = 5_000;
 
-/** A pinger that remembers a good answer for `ttl` milliseconds; bad ones are asked again. */
-export function createPinger(client: Client, { ttl = 5_000, now = Date.now } = {}): Pinger {
+/** A pinger that remembers a good answer for `ttl` milliseconds of a clock that is never put back; bad ones are asked again. */
+export function createPinger(client: Client, { ttl = 5_000, now = () => performance.now() } = {}): Pinger {
   const flight = createSingleFlight<Ping>();
   let last: { at: number; ping: Ping } | undefined;
 

@@ -148,6 +148,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     clock,
   });
   const owner = await takeOverLeases(rows, clock());
+  await rows.endLongWaits(clock());
   const worker: Worker = createWorker(
     { rows, sync, onFinished: removals.finished, log, meter, owner, clock },
     { concurrency, ...options.worker },
@@ -160,6 +161,8 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
 
   /** Whether everything was walked over. */
   async function walk(): Promise<boolean> {
+    // The clock may have been put back since the start.
+    if ((await rows.endLongWaits(clock())) > 0) worker.nudge();
     const isFirst = (await rows.getFact(BACKFILLED)) !== true;
     if (isFirst && (await walks.backfill()).error === undefined) {
       await rows.setFact(BACKFILLED, true);

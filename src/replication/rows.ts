@@ -17,6 +17,12 @@ export type RowPriority = (typeof PRIORITY)[keyof typeof PRIORITY];
  */
 export const WHOLE_REPOSITORY = '*';
 
+/**
+ * No row is put off for longer (ms). What would wait longer was put off while the clock was far ahead, and waits for
+ * nothing.
+ */
+export const PUT_OFF_MAX = 3_600_000;
+
 /** One row; all times in milliseconds since the epoch. */
 export interface Row {
   readonly id: number;
@@ -131,6 +137,7 @@ export interface RowStore {
    * Inserts or re-marks rows: the generation grows, and a row that is not being worked on becomes `pending` (with the
    * more urgent of both priorities while it waits). On-demand and event marks forget earlier attempts; the others leave
    * a failed row failed with its back-off as it is, and leave `unsupported` rows alone. A held row may be claimed again.
+   * What is put off beyond {@link PUT_OFF_MAX} is due.
    * Pass marks by the page, not by the site: those of one call are committed together.
    */
   mark(marks: readonly Mark[], now: number): Promise<void>;
@@ -154,8 +161,13 @@ export interface RowStore {
   find(repository: string, reference: string): Promise<Row | undefined>;
   repositories(): Promise<readonly string[]>;
   counts(now: number): Promise<Counts>;
-  /** Makes failed and unsupported rows (or those in the states given) due now, attempts forgotten; answers how many. */
+  /**
+   * Makes failed and unsupported rows (or those in the states given) due now, attempts forgotten; unless states are given
+   * also what is put off beyond {@link PUT_OFF_MAX}. Answers how many.
+   */
   retry(filter: RowFilter, now: number): Promise<number>;
+  /** Makes what is put off, or leased, beyond {@link PUT_OFF_MAX} due now; answers how many. */
+  endLongWaits(now: number): Promise<number>;
   /** Confirms held removals; answers how many. */
   confirmRemovals(filter: RowFilter, now: number): Promise<number>;
   /**
