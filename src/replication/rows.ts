@@ -47,7 +47,7 @@ export interface Row {
   /** Body bytes that its copies brought over. */
   readonly bytes: number;
   /**
-   * A removal that was held, since more were due than the limit allows. It stays so until the row is synced or gone:
+   * A removal that was held, since more were due than the limit allows, or removals are suspended. It stays so until the row is synced or gone:
    * whoever claims it again before a person has confirmed may copy, but not remove.
    */
   readonly isHeld: boolean;
@@ -70,7 +70,7 @@ export type Outcome =
   | { readonly kind: 'synced'; readonly digest: Digest; readonly bytes: number }
   /** The reference is on neither side any more: the row goes. `isRemoval` counts towards the limit. */
   | { readonly kind: 'gone'; readonly isRemoval: boolean }
-  /** A removal is due, but the limit is reached. */
+  /** A removal is due, but the limit is reached, or removals are suspended. */
   | { readonly kind: 'held' }
   | { readonly kind: 'unsupported'; readonly error: string }
   | { readonly kind: 'failed'; readonly error: string; readonly nextAttempt: number }

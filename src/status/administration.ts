@@ -2,17 +2,17 @@
 import type { Log } from '../lib/log.ts';
 import type { Replication } from '../replication/replication.ts';
 import type { RowFilter, RowStore } from '../replication/rows.ts';
-import { confirmRemovals, isSuspended, type SuspensionRows } from '../replication/suspension.ts';
+import { confirmRemovals, type SuspensionRows } from '../replication/suspension.ts';
 import { listRows, type RepositoryFilter, type RowPage, type RowQuery } from './row-listing.ts';
 import { createOrder, NotNow, type OrderAnswer } from './order.ts';
-import { runOf, verifyRunOf, type Run, type TakeSnapshot, type VerifyRun } from './snapshot.ts';
+import { runOf, toldSuspension, verifyRunOf, type Run, type TakeSnapshot, type VerifyRun } from './snapshot.ts';
 
 /** How many rows are due again. */
 export interface RetryAnswer {
   readonly changed: number;
 }
 
-/** How many removals were confirmed, and whether all others still wait, since the primary is another than before. */
+/** How many removals were confirmed, and whether others still wait, whatever the limit. */
 export interface ConfirmAnswer {
   readonly confirmed: number;
   readonly suspended: boolean;
@@ -34,8 +34,8 @@ export interface Administration {
   /** Makes failed and unsupported rows due now. */
   retry(repositories?: RepositoryFilter): Promise<RetryAnswer>;
   /**
-   * Confirms the removals that wait; without a filter it also ends the waiting of all, where the primary is another than
-   * before. @throws NotCompared
+   * Confirms the removals that wait; without a filter it also ends their suspension, at a first start or with another
+   * primary. @throws NotCompared
    */
   confirmRemovals(repositories?: RepositoryFilter): Promise<ConfirmAnswer>;
 }
@@ -116,7 +116,7 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
         ? changeEach((filter, now) => rows.confirmRemovals(filter, now), repositories)
         : confirmAll());
       replication?.nudge();
-      return { confirmed, suspended: await isSuspended(rows) };
+      return { confirmed, suspended: (await toldSuspension(rows, isOn)) !== null };
     },
   };
 }

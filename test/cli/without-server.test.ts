@@ -37,6 +37,17 @@ test('status reads the database, and ends with 3 since nothing runs', async () =
   expect(JSON.parse((await ask('status', '--json')).stdout)).toMatchObject({ status: 'stopped', breakers: null });
 });
 
+test('status tells why removals wait at a first start', async () => {
+  await withStore(data.path, async (store) => {
+    await store.setFact('removals.suspended', 'first start');
+    await store.setFact('removals.compared', true);
+  });
+  const { stdout } = await ask('status');
+  expect(stdout).toMatch(
+    /^removals .*; those of what was never seen at the primary wait until a person confirms, since replication began anew here; see confirm-removals$/m,
+  );
+});
+
 test('retry makes rows due for the next start', async () => {
   await putRows(data.path, [
     { repository: 'group/one', outcome: failed() },
@@ -70,8 +81,9 @@ test('confirm-removals is refused before everything was compared with another pr
   await withStore(data.path, (store) => store.setFact('removals.suspended', true));
   const { code, stderr } = await ask('confirm-removals', '--yes');
   expect(code).toBe(1);
-  expect(stderr).toMatch(/^geo-registry-proxy: not everything was compared with the new primary yet: .*\n$/);
-});
+    expect(stderr).toMatch(/^geo-registry-proxy: not everything was compared with the primary yet: .*\n$/);
+  },
+);
 
 test('backfill does the work itself, and ends when all is here', async () => {
   const { code, stdout } = await ask('backfill', '--json');
