@@ -76,12 +76,23 @@ export async function endFirstStart(rows: Pick<RowStore, 'getFact' | 'setFact'>)
   return suspension?.because !== 'other primary';
 }
 
-/** Confirms the removals that are held, and ends a suspension; answers how many. @throws NotCompared */
-export async function confirmRemovals(rows: SuspensionRows, now: number): Promise<number> {
+/** Whether there is a suspension that a person may end, or let some through. @throws NotCompared */
+async function mayConfirm(rows: Pick<RowStore, 'getFact'>): Promise<boolean> {
   const suspension = await suspensionOf(rows);
   if (suspension && !suspension.isCompared) {
     throw new NotCompared('not everything was compared with the primary yet: let a comparison end first');
   }
-  if (suspension) await rows.setFact(SUSPENDED, false);
+  return suspension !== undefined;
+}
+
+/** Confirms all removals that are held, and ends a suspension; answers how many. @throws NotCompared */
+export async function confirmRemovals(rows: SuspensionRows, now: number): Promise<number> {
+  if (await mayConfirm(rows)) await rows.setFact(SUSPENDED, false);
   return rows.confirmRemovals({ isHeld: true }, now);
+}
+
+/** Confirms the removals of one repository that are held; a suspension lasts. Answers how many. @throws NotCompared */
+export async function confirmRemovalsOf(rows: SuspensionRows, repository: string, now: number): Promise<number> {
+  await mayConfirm(rows);
+  return rows.confirmRemovals({ repository }, now);
 }

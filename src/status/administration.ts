@@ -1,8 +1,8 @@
 // What people may ask of replication: by the admin API of a running process, or by a command that opened the database.
 import type { Log } from '../lib/log.ts';
 import type { Replication } from '../replication/replication.ts';
-import type { RowFilter, RowStore } from '../replication/rows.ts';
-import { confirmRemovals, type SuspensionRows } from '../replication/suspension.ts';
+import type { RowStore } from '../replication/rows.ts';
+import { confirmRemovals, confirmRemovalsOf, type SuspensionRows } from '../replication/suspension.ts';
 import { listRows, type RepositoryFilter, type RowPage, type RowQuery } from './row-listing.ts';
 import { createOrder, NotNow, type OrderAnswer } from './order.ts';
 import { runOf, toldSuspension, verifyRunOf, type Run, type TakeSnapshot, type VerifyRun } from './snapshot.ts';
@@ -49,7 +49,7 @@ export interface AdministrationDeps {
   readonly clock?: () => number;
 }
 
-type Change = (filter: RowFilter, now: number) => Promise<number>;
+type Change = (repository: string) => Promise<number>;
 
 function running<T extends { readonly endedAt: string | null }>(run: T | null): T | null {
   return run?.endedAt === null ? run : null;
@@ -78,12 +78,11 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
     return replication;
   }
 
-  async function changeEach(change: Change, repositories: RepositoryFilter | undefined): Promise<number> {
-    if (!repositories) return change({}, clock());
+  async function changeEach(change: Change, repositories: RepositoryFilter): Promise<number> {
     const { exact, matches } = repositories;
     const names = exact === undefined ? (await rows.repositories()).filter(matches) : [exact];
     let count = 0;
-    for (const repository of names) count += await change({ repository }, clock());
+    for (const repository of names) count += await change(repository);
     return count;
   }
 
@@ -106,14 +105,16 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
     },
 
     async retry(repositories) {
-      const changed = await changeEach((filter, now) => rows.retry(filter, now), repositories);
+      const changed = await (repositories
+        ? changeEach((repository) => rows.retry({ repository }, clock()), repositories)
+        : rows.retry({}, clock()));
       replication?.nudge();
       return { changed };
     },
 
     async confirmRemovals(repositories) {
       const confirmed = await (repositories
-        ? changeEach((filter, now) => rows.confirmRemovals(filter, now), repositories)
+        ? changeEach((repository) => confirmRemovalsOf(rows, repository, clock()), repositories)
         : confirmAll());
       replication?.nudge();
       return { confirmed, suspended: (await toldSuspension(rows, isOn)) !== null };

@@ -77,10 +77,16 @@ test('confirm-removals confirms for the next start, and ends the waiting for a l
   });
 });
 
-test('confirm-removals is refused before everything was compared with another primary', async () => {
-  await withStore(data.path, (store) => store.setFact('removals.suspended', true));
-  const { code, stderr } = await ask('confirm-removals', '--yes');
-  expect(code).toBe(1);
+test.each([[], ['--repository', 'gone/*']])(
+  'confirm-removals %s is refused before everything was compared',
+  async (...filter) => {
+    await putRows(data.path, [{ repository: 'gone/one', outcome: held }]);
+    await withStore(data.path, (store) => store.setFact('removals.suspended', 'other primary'));
+    const { code, stderr } = await ask('confirm-removals', '--yes', ...filter);
+    await withStore(data.path, async (store) => {
+      expect(await store.list({ isHeld: true })).toMatchObject([{ isConfirmed: false }]);
+    });
+    expect(code).toBe(1);
     expect(stderr).toMatch(/^geo-registry-proxy: not everything was compared with the primary yet: .*\n$/);
   },
 );
