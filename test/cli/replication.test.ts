@@ -93,6 +93,7 @@ test('confirm-removals --yes confirms those of the repositories named', async ()
     stdout: '1 removal confirmed\n',
     stderr: '',
   });
+  await waitFor(async () => (await names('held=true')).length === 1, { what: 'the removal' });
   expect(await names('held=true')).toEqual(['gone/two:1.0']);
 });
 
