@@ -1,6 +1,7 @@
 // The command line: reads arguments and the configuration, runs one command, and turns failures into lines and exit codes.
 import { Command, CommanderError, Option } from 'commander';
 import { printConfig } from './cli/config.ts';
+import { addDoctor } from './cli/doctor-command.ts';
 import { loadEnvFile } from './cli/env-file.ts';
 import { errorLines, say, warn } from './cli/output.ts';
 import { addReplicationCommands } from './cli/replication-commands.ts';
@@ -34,6 +35,7 @@ function createProgram(): Command {
     });
   addServe(program);
   addReplicationCommands(program);
+  addDoctor(program);
   addConfig(program);
   addToken(program);
   return program;

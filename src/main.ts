@@ -1,6 +1,7 @@
 // The composition root: from the configuration to two listeners, top to bottom, and an ordered stop.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createAdminApp, createApp } from './app.ts';
 import { createGate } from './auth/authorize.ts';
@@ -12,13 +13,19 @@ import { parseRepositoryFilter } from './config/repository-filter.ts';
 import { createFiller } from './fill/filler.ts';
 import { Spool } from './fill/spool.ts';
 import { createStore } from './fill/store.ts';
+import type { PartsOptions } from './fill/transfer.ts';
+import { createBudget, noBudget, type Budget } from './lib/budget.ts';
 import { lockDirectory } from './lib/directory-lock.ts';
 import { createLogSink } from './lib/logger.ts';
+import type { RateEffects } from './lib/rate.ts';
 import { createSlots } from './lib/slots.ts';
 import { watchFile } from './lib/watch-file.ts';
+import { checkDelivery, createGoesByFiles } from './proxy/delivery-check.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
 import { createMemory } from './proxy/memory.ts';
+import { createStorage } from './proxy/storage.ts';
 import { createTagLookup } from './proxy/tag-lookup.ts';
+import { viaOf } from './registry/client.ts';
 import { connectRegistry, type ConnectDeps } from './registry/connect.ts';
 import { noteUploads } from './replication/places.ts';
 import { startReplication } from './replication/replication.ts';
@@ -47,6 +54,7 @@ export interface ProxyKnobs {
   readonly linger?: number;
   readonly patience?: number;
   readonly storeAgainAfter?: number;
+  readonly parts?: PartsOptions;
   readonly logger?: Logger;
 }
 
@@ -59,14 +67,18 @@ const IDLE_SWEEP = 100;
 // How often (ms) the certificate authorities are looked at.
 const CA_LOOK = 5_000;
 
-function viaOf(config: Config): string {
-  return `1.1 geo-registry-proxy-${config.siteName}`;
-}
-
 function createGateOf(config: Config, keys: KeyRing): ReturnType<typeof createGate> {
   const { tokenRealm: realm = '', tokenService: service, tokenIssuer: issuer } = config;
   const verifier = config.clientAuth === 'token' ? createVerifier({ keys, issuer, audience: service }) : undefined;
   return createGate({ verifier, realm, service });
+}
+
+const sleep: RateEffects['sleep'] = (time, signal) => delay(time, undefined, signal ? { signal } : {});
+
+/** What background work may take of the link to the primary. */
+function budgetOf({ replicationBandwidth }: Config): Budget {
+  if (replicationBandwidth === undefined) return noBudget;
+  return createBudget(replicationBandwidth, { clock: () => performance.now(), sleep });
 }
 
 /** The names of `GEO_REPOSITORIES_FILE`, read anew for each walk. */
@@ -116,7 +128,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     keys,
     log,
     caFile: config.caFile,
-    via: viaOf(config),
+    via: viaOf(config.siteName),
     issuer: config.tokenIssuer,
     service: config.tokenService,
     tokenKeyId: config.tokenKeyId,
@@ -139,12 +151,22 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     useProxy: false,
   });
 
+  const { blobDelivery: delivery, secondaryRoot: root } = config;
+  try {
+    await checkDelivery({ delivery, root, auth: config.secondaryAuth }, secondary, log);
+  } catch (error) {
+    await Promise.all([primaryTransport.destroy(), secondaryTransport.destroy()]);
+    throw error;
+  }
+  const storage = root === undefined ? undefined : createStorage(root, createGoesByFiles(secondary.ping));
+
   const { replicationInclude: include, replicationExclude: exclude } = config;
   const isStored = (name: string): boolean =>
     config.store && (include.length === 0 || matchesRepository(include, name)) && !matchesRepository(exclude, name);
 
   const spool = new Spool(join(config.dataDir, 'spool'), config.spoolMax);
   const store = createStore(secondary);
+  const memory = createMemory(config.memoryCache);
   const rows = await createSqliteStore({ file: join(config.dataDir, 'state.db'), log });
   const filler = createFiller(
     {
@@ -152,13 +174,14 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
       store: noteUploads(store, rows),
       spool,
       slots: createSlots(Math.max(1, config.fetchConnections - LOOKUP_CONNECTIONS)),
+      budget: budgetOf(config),
+      sizeOf: memory.sizeOf,
       log,
       meter,
       isStored,
     },
     { ...knobs, timeout: config.primaryTimeout },
   );
-  const memory = createMemory(config.memoryCache);
   const isOn = config.replication && config.store;
   const replication = await startReplication(
     {
@@ -203,6 +226,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
   const proxy: ProxyDeps = {
     primary,
     secondary,
+    storage,
     filler,
     gate: createGateOf(config, keys),
     memory,
@@ -210,13 +234,15 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     meter,
     enqueue: replication.enqueue,
     isStored,
+    suspicion: replication.suspicion,
   };
   const app = await createApp({
     logger: log,
     proxy,
     proxyOptions: {
       pushHost: config.pushHost,
-      via: viaOf(config),
+      delivery,
+      via: viaOf(config.siteName),
       primaryTimeout: config.primaryTimeout,
       secondaryTimeout: SECONDARY_TIMEOUT,
       ...(knobs.readerTimeout === undefined ? {} : { readerTimeout: knobs.readerTimeout }),

@@ -36,8 +36,8 @@ function readRepositories(text: string): RepositoryFilter {
   }
 }
 
-function repositoryOption(): Option {
-  const help = 'only these: group/project, group/*, group/**, several separated by commas';
+function repositoryOption(purpose = 'only these'): Option {
+  const help = `${purpose}: group/project, group/*, group/**, several separated by commas`;
   return new Option('--repository <glob>', help).argParser(readRepositories);
 }
 
@@ -52,15 +52,19 @@ function addStatus(program: Command): void {
   program
     .command('status')
     .description('print how the site does: tags by state, lag, removals on hold, what failed')
-    .option('--json', 'as JSON, as GET /api/status has it')
+    .addOption(repositoryOption('a line for each of these: tags by state, verified ones, checksum'))
+    .option('--json', 'as JSON, as GET /api/status or /api/replication/repositories has it')
     .addHelpText(
       'after',
       after(DATABASE, { 3: 'a person should look: degraded, stopped, failed, damaged, or on hold' }),
     )
     .action(
       ending(async (options) => {
-        const { printStatus } = await import('./status.ts');
-        return printStatus(inspectConfig(process.env).config, options);
+        const { config } = inspectConfig(process.env);
+        const { repository, json } = options;
+        if (!repository) return (await import('./status.ts')).printStatus(config, options);
+        const { printRepositories } = await import('./status-repositories.ts');
+        return printRepositories(config, repository, { json });
       }),
     );
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { createSqliteStore } from '../replication/store/sqlite.ts';
 import { createAdministration, type Administration } from '../status/administration.ts';
+import type { RepositoryListQuery, RepositoryPage } from '../status/repository-listing.ts';
 import type { RepositoryFilter, RowPage, RowQuery } from '../status/row-listing.ts';
 import { createSnapshot, type Snapshot } from '../status/snapshot.ts';
 import { programVersion } from '../status/version.ts';
@@ -34,6 +35,14 @@ function queryText({ states, held, repositories, after, limit }: RowQuery): stri
   return query.toString();
 }
 
+function repositoriesText({ repositories, failed, after, limit }: RepositoryListQuery): string {
+  const query = new URLSearchParams({ limit: String(limit) });
+  if (repositories) query.set('repository', repositories.text);
+  if (failed !== undefined) query.set('failed', String(failed));
+  if (after !== undefined) query.set('after', after);
+  return query.toString();
+}
+
 function bodyOf(repositories: RepositoryFilter | undefined): object {
   return repositories ? { repository: repositories.text } : {};
 }
@@ -45,6 +54,8 @@ export function createRemoteAdministration(client: AdminClient): Administration 
   return {
     snapshot: async () => (await client.get('/api/status')) as Snapshot,
     list: async (query) => (await client.get(`/api/replication?${queryText(query)}`)) as RowPage,
+    listRepositories: async (query) =>
+      (await client.get(`/api/replication/repositories?${repositoriesText(query)}`)) as RepositoryPage,
     backfill: (repositories) => order('backfill', repositories),
     verify: (repositories, { rehash } = {}) => order('verify', repositories, rehash ? { rehash } : {}),
     retry: (repositories) => order('retry', repositories),

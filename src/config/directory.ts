@@ -1,5 +1,5 @@
-// The parser of the data directory, and its creation.
-import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+// The parsers of directories: our own for data, with its creation, and the local registry's storage.
+import { mkdirSync, mkdtempSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { systemReason } from './system-reason.ts';
 import { type Parser, WrongValue } from './variable.ts';
@@ -13,6 +13,27 @@ export const writableDirectory: Parser<string> = {
       tryToWrite(path);
     } catch (cause) {
       throw new WrongValue(`cannot be written to (${systemReason(cause)})`, undefined, { cause });
+    }
+    return path;
+  },
+};
+
+// Where Distribution's filesystem storage keeps everything, below its `rootdirectory`.
+const REGISTRY_LAYOUT = 'docker/registry/v2';
+
+/** The absolute path of a registry's filesystem storage root that this user can read. */
+export const registryRoot: Parser<string> = {
+  allowed: `the rootdirectory of the local registry's filesystem storage, with ${REGISTRY_LAYOUT} below it, readable by this user`,
+  parse(text, { cwd }) {
+    const path = resolve(cwd(), text);
+    const layout = join(path, REGISTRY_LAYOUT);
+    try {
+      // Trying tells more than permissions do: `access` asks for the real user, not for the effective one.
+      for (const name of readdirSync(layout)) statSync(join(layout, name));
+    } catch (cause) {
+      const isMissing = /^ENO(?:ENT|TDIR)$/.test((cause as NodeJS.ErrnoException).code ?? '');
+      const problem = isMissing ? `has no ${REGISTRY_LAYOUT}` : `cannot be read (${systemReason(cause)})`;
+      throw new WrongValue(problem, undefined, { cause });
     }
     return path;
   },

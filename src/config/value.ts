@@ -52,6 +52,18 @@ export const size: Parser<number> = {
   },
 };
 
+const LEAST_BANDWIDTH = 1024;
+
+/** Bytes a second, in a size's units: 1 KiB at the least, below which nothing would ever arrive. */
+export const bandwidth: Parser<number> = {
+  allowed: `${size.allowed}, at least 1KiB; nothing at all for no limit`,
+  parse(text, effects) {
+    const value = size.parse(text, effects);
+    if (value < LEAST_BANDWIDTH) throw new WrongValue('is too little');
+    return value;
+  },
+};
+
 const DURATION_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3 };
 
 // Node's timers hold a signed 32-bit number of milliseconds; beyond it they fire at once.

@@ -43,6 +43,7 @@ export interface Known {
   readonly tokenKeyId?: string;
   readonly certFile?: string;
   readonly keyFile?: string;
+  readonly blobDelivery?: string;
 }
 
 /** One entry of the declaration: all that the loader, `--help` and README's table say of a variable. */

@@ -9,11 +9,11 @@ import {
   registryUrl,
   trustedProxies,
 } from './address.ts';
-import { writableDirectory } from './directory.ts';
+import { registryRoot, writableDirectory } from './directory.ts';
 import { repositoryGlobs } from './glob.ts';
 import { authoritiesFile, certificatesFile, holdsCertificateOf, privateKeyFile } from './pem-file.ts';
 import { eventTokens, percentage, readableFile } from './replication-value.ts';
-import { bearerSecret, choice, duration, integer, label, onOff, quotable, size } from './value.ts';
+import { bandwidth, bearerSecret, choice, duration, integer, label, onOff, quotable, size } from './value.ts';
 import type { Known, Variable } from './variable.ts';
 
 /** Every variable that works, keyed by its property of the configuration. */
@@ -179,6 +179,19 @@ export const variables = {
     help: 'connections to the primary in all: 6 for look-ups, and half of the others reserved for on-demand',
     value: integer(8, 1024),
   },
+  blobDelivery: {
+    name: 'GEO_BLOB_DELIVERY',
+    default: 'stream',
+    help: "who moves a local blob's bytes: `stream` (the proxy), `accel-proxy` (nginx, from the local registry) or `accel-file` (nginx, from the registry's files); the last two need `nginx/registry-accel.conf`",
+    value: choice('stream', 'accel-proxy', 'accel-file'),
+  },
+  secondaryRoot: {
+    name: 'GEO_SECONDARY_ROOT',
+    requiredWhen: ({ blobDelivery }) => (blobDelivery === 'accel-file' ? 'GEO_BLOB_DELIVERY is accel-file' : undefined),
+    shown: 'none',
+    help: "the local registry's filesystem storage root (`rootdirectory`): local blobs are read from there and not asked of the registry",
+    value: registryRoot,
+  },
   store: {
     name: 'GEO_STORE',
     default: 'on',
@@ -211,6 +224,12 @@ export const variables = {
     help: 'replication jobs at once',
     value: integer(1, 256),
   },
+  replicationBandwidth: {
+    name: 'GEO_REPLICATION_BANDWIDTH',
+    shown: 'no limit',
+    help: 'bytes a second for what comes from the primary in the background, such as `10MiB`; clients are not slowed, and come first',
+    value: bandwidth,
+  },
   reconcileInterval: {
     name: 'GEO_RECONCILE_INTERVAL',
     default: '1h',
@@ -238,7 +257,7 @@ export const variables = {
   trustedProxies: {
     name: 'GEO_TRUSTED_PROXIES',
     default: 'loopback',
-    help: 'whose `X-Forwarded-*` are believed: `loopback`, `uniquelocal`, addresses and networks, separated by commas',
+    help: 'whose `X-Forwarded-*`, and whose offer to deliver blobs, are believed: `loopback`, `uniquelocal`, addresses and networks, separated by commas',
     value: trustedProxies,
   },
   shutdownTimeout: {
@@ -256,13 +275,7 @@ export const variables = {
 } as const satisfies Record<string, Variable>;
 
 /** Names that the documentation of later versions knows: set here, they are no typing errors. */
-export const laterNames: readonly string[] = [
-  'GEO_DATABASE_URL',
-  'GEO_DATABASE_URL_FILE',
-  'GEO_BLOB_DELIVERY',
-  'GEO_SECONDARY_ROOT',
-  'GEO_REPLICATION_BANDWIDTH',
-];
+export const laterNames: readonly string[] = ['GEO_DATABASE_URL', 'GEO_DATABASE_URL_FILE'];
 
 function sameListener({ listen, adminListen }: Known): string | undefined {
   if (listen === undefined || adminListen === undefined || listen.port === 0) return undefined;

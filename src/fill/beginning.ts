@@ -1,6 +1,7 @@
 // Beginnings: trips that are about to begin, one a blob, and those who wait for them.
+import type { Budget } from '../lib/budget.ts';
 import type { Log } from '../lib/log.ts';
-import type { Priority, Slots, Ticket } from '../lib/slots.ts';
+import { PRIORITIES, type Priority, type Slots, type Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Answer, Failure } from '../registry/answer.ts';
 import type { Trip } from './trip.ts';
@@ -30,10 +31,18 @@ export interface Beginnings {
   join(under: Beginning, priority: Priority): Promise<Answer<Trip>>;
   /** Whether an answer to one repository is one to another, too: that the primary cannot be asked is. */
   isForAll(under: Beginning, answer: Answer<Trip>): boolean;
-  /** Whoever waits for a client goes first, also where somebody in the background asked before. */
+  /** Whoever a client waits for goes first, also where somebody with less haste asked before. */
   promote(ticket: Ticket, priority: Priority): void;
   /** Resolves when all that are under way have begun or failed. */
   ended(): Promise<void>;
+}
+
+/** What beginnings are made of. */
+export interface BeginningsDeps {
+  readonly slots: Slots;
+  readonly budget: Budget;
+  readonly log: Log;
+  readonly isOpen: () => boolean;
 }
 
 /** What everybody gets who asks while the program ends. */
@@ -41,15 +50,16 @@ export const SHUTTING_DOWN: Failure = { kind: 'unavailable', reason: 'shutting d
 
 /** The beginnings of one filler; `timeout` in milliseconds to the primary's headers on a client's behalf. */
 export function createBeginnings(
-  { slots, log, isOpen }: { readonly slots: Slots; readonly log: Log; readonly isOpen: () => boolean },
+  { slots, budget, log, isOpen }: BeginningsDeps,
   { timeout }: { readonly timeout: number },
 ): Beginnings {
   const under = new Map<Digest, Beginning>();
 
   function promote(ticket: Ticket, priority: Priority): void {
-    if (priority !== 'on-demand' || ticket.priority === 'on-demand') return;
-    ticket.priority = 'on-demand';
+    if (PRIORITIES.indexOf(priority) >= PRIORITIES.indexOf(ticket.priority)) return;
+    ticket.priority = priority;
     slots.poke();
+    budget.poke();
   }
 
   function failure(name: string | undefined, digest: Digest, error: unknown): Failure {
@@ -70,7 +80,7 @@ export function createBeginnings(
     },
     async join({ ticket, asked, trip }, priority) {
       promote(ticket, priority);
-      if (priority === 'background') return trip;
+      if (priority !== 'on-demand') return trip;
       let timer: NodeJS.Timeout | undefined;
       const late = asked.then(
         () =>

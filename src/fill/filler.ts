@@ -2,16 +2,17 @@
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { unlessAborted } from '../lib/abort.ts';
+import type { Budget } from '../lib/budget.ts';
 import type { Priority, Slots, Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
 import { found, type Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { Flight, type FlightDeps } from './flight.ts';
 import { createBeginnings, SHUTTING_DOWN } from './beginning.ts';
-import { createOrigin, whenClosed, type OriginOptions } from './origin.ts';
+import { createOrigin, whenClosed, type OriginOptions, type OriginParts } from './origin.ts';
 import { passing, PassThroughReader, uploadBeside } from './pass-through.ts';
 import { FlightReader, type ReaderOptions } from './reader.ts';
-import { SourceFailed } from './source.ts';
+import { SourceFailed, type OpenAt } from './source.ts';
 import type { Leftover, Spool } from './spool.ts';
 import { Trip, type TripDeps } from './trip.ts';
 
@@ -24,6 +25,9 @@ export interface Corrupt {
 export interface FillerDeps extends Omit<TripDeps, 'isOpen' | 'onSettled' | 'storeAgainAfter'> {
   readonly spool: Spool;
   readonly slots: Slots;
+  readonly budget: Budget;
+  /** The size of a blob, as far as it is known before the primary is asked. */
+  readonly sizeOf: (digest: Digest) => number | undefined;
 }
 
 /** Times in milliseconds. */
@@ -32,6 +36,12 @@ export interface FillerOptions extends OriginOptions {
   readonly linger?: number;
   /** When a blob that could not be stored is tried again; the pause doubles. */
   readonly storeAgainAfter?: number;
+}
+
+/** @see Filler.beside */
+export interface Beside {
+  readonly open: OpenAt;
+  readonly onBytes: (count: number) => void;
 }
 
 /** Brings blobs from the primary. None of its promises rejects for what a registry or the file system does. */
@@ -43,6 +53,11 @@ export interface Filler {
   open(name: string, digest: Digest, priority: Priority): Promise<Answer<Flight> | Corrupt>;
   /** A stream of a flight's bytes for a member of it. */
   read(name: string, flight: Flight, options?: ReaderOptions): Readable;
+  /**
+   * How a client's part of a blob is read from the primary beside any flight: each body within a slot, on the client's
+   * behalf, and counted.
+   */
+  beside(name: string, digest: Digest): Beside;
   /** Brings a blob and resolves when it is stored in the secondary. */
   fill(name: string, digest: Digest, priority: Priority): Promise<Answer<undefined> | Corrupt>;
   /** Takes up what an earlier run left. */
@@ -57,7 +72,7 @@ function discard(late: Answer<BlobBody>): void {
 
 /** @see Filler */
 export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Filler {
-  const { store, spool, slots, log, meter, isStored } = deps;
+  const { store, spool, slots, budget, log, meter, isStored } = deps;
   const { timeout = 5_000, linger = 10_000, storeAgainAfter = 30_000 } = options;
   const origin = createOrigin(deps, { ...options, timeout });
   const trips = new Map<Digest, Trip>();
@@ -66,11 +81,11 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
   let looked: Promise<void> = Promise.resolve();
   const closing = new AbortController();
   const isOpen = (): boolean => !closing.signal.aborted;
-  const beginnings = createBeginnings({ slots, log, isOpen }, { timeout });
+  const beginnings = createBeginnings({ slots, budget, log, isOpen }, { timeout });
 
   const tripDeps: TripDeps = { ...deps, isOpen, onSettled: dropLater, storeAgainAfter };
 
-  const partsOf = (name: string, digest: Digest, ticket: Ticket): FlightDeps => ({
+  const partsOf = (name: string, digest: Digest, ticket: Ticket): FlightDeps & OriginParts => ({
     digest,
     spool,
     reserve,
@@ -83,7 +98,7 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     onAsked();
     try {
       const parts = partsOf(name, digest, ticket);
-      const answer = await unlessAborted(parts.open(0), signal, discard);
+      const answer = await unlessAborted(parts.begin(), signal, discard);
       if (answer.kind !== 'found') {
         giveBack();
         return answer;
@@ -197,6 +212,11 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     return new PassThroughReader(source, upload);
   }
 
+  function beside(name: string, digest: Digest): Beside {
+    const { openBeside: open, onBytes } = origin.partsOf(name, digest, { priority: 'on-demand' });
+    return { open, onBytes: (count) => onBytes?.(count) };
+  }
+
   async function fill(name: string, digest: Digest, priority: Priority): Promise<Answer<undefined> | Corrupt> {
     if (!isStored(name)) return { kind: 'unsupported' };
     const answer = await tripFor(name, digest, priority);
@@ -205,14 +225,17 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     if (answer.kind !== 'found') return answer;
     const trip = answer.value;
     const { flight } = trip;
+    // Now: what nobody has claimed in this turn is closed.
+    const first = flight.claim();
     try {
       if (flight.state !== 'spilled' || flight.edge > 0) {
         const stored = await trip.storeIn(name);
         if (stored.kind === 'found' || flight.state !== 'spilled') return stored;
       }
-      const body = (): Readable => Readable.from(passing(flight, flight.claim()), { objectMode: false });
+      const body = (): Readable => Readable.from(passing(flight, first), { objectMode: false });
       return await store.upload(name, digest, body, flight.size);
     } finally {
+      first?.body.destroy();
       await flight.release();
     }
   }
@@ -277,5 +300,5 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     await Promise.all(left.map((trip) => trip.flight.ended.then(() => trip.close())));
   }
 
-  return { open, read, fill, recover, close };
+  return { open, read, beside, fill, recover, close };
 }

@@ -2,8 +2,10 @@
 import type { Hash } from 'node:crypto';
 import { hasherFor, matches, type Digest } from '../oci/digest.ts';
 import type { BlobBody } from '../registry/blob.ts';
+import { Received } from './pieces.ts';
 import { readSource, type OpenAt } from './source.ts';
 import type { Spool, SpoolFile } from './spool.ts';
+import { transfer, type PartsOptions, type TransferDeps } from './transfer.ts';
 
 /**
  * `flying`: bytes come in. `whole`: all are there and have the digest. `failed`: they never will be. `spilled`: the
@@ -20,20 +22,16 @@ export class DigestMismatch extends Error {
 }
 
 /** What a flight is made of. */
-export interface FlightDeps {
+export interface FlightDeps extends Omit<TransferDeps, 'take' | 'signal'> {
   readonly digest: Digest;
   readonly spool: Spool;
   /** Takes bytes of the spool, making room for them where it can. */
   readonly reserve: (bytes: number) => Promise<boolean>;
-  readonly open: OpenAt;
-  /** The same for readers of a spilled flight, who are beside the flight's own connection. */
+  /** As `open` for readers of a spilled flight, who are beside the flight's own connections. */
   readonly openBeside: OpenAt;
-  readonly onBytes: (count: number) => void;
-  readonly onResume: (position: number, cause: unknown) => void;
   /** Told of all bytes that were hashed to their end whether they had the digest. */
   readonly onVerdict: (isRight: boolean) => void;
-  /** How long (ms) the primary is tried again without a byte in between. */
-  readonly patience?: number | undefined;
+  readonly parts?: PartsOptions | undefined;
 }
 
 /** What a reader of a spilled flight takes from the primary by itself. */
@@ -55,6 +53,8 @@ export interface Rest {
 const HELD_BACK = 1024;
 
 const CHECK_CHUNK = 1024 * 1024;
+// What came before its turn is read back to be hashed in so many bytes at once.
+const FOLLOW_CHUNK = 256 * 1024;
 
 /** One transfer. Made by {@link Flight.start}; followed by readers, who hold it while they read. */
 export class Flight {
@@ -73,7 +73,10 @@ export class Flight {
   readonly #waiting: (() => void)[] = [];
   #file: SpoolFile | undefined;
   #unclaimed: BlobBody | undefined;
+  /** Up to here all bytes are in the spool and hashed. */
   #edge = 0;
+  readonly #received = new Received();
+  #following: Promise<void> | undefined;
   #holders = 1;
 
   private constructor(deps: FlightDeps, body: BlobBody | undefined, file: SpoolFile | undefined) {
@@ -112,9 +115,20 @@ export class Flight {
     return Math.max(0, this.size === undefined ? this.#edge - HELD_BACK : Math.min(this.#edge, this.size - HELD_BACK));
   }
 
-  /** Bytes that are in the spool. */
+  /** Bytes that are in the spool from the first on; some beyond them may be there, too. */
   get edge(): number {
     return this.#edge;
+  }
+
+  /** The byte after the last that a reader of a part may have from `position` on, whatever is missing before. */
+  visibleFrom(position: number): number {
+    if (this.state !== 'flying' || this.size === undefined) return this.visible;
+    return Math.min(this.#received.endFrom(position), this.size - HELD_BACK);
+  }
+
+  /** Whether a byte is in the spool, or will be as soon as `distance` more bytes come in before it. */
+  isNear(position: number, distance: number): boolean {
+    return position <= this.#edge + distance || this.#received.isNear(position, distance);
   }
 
   /** The body that a flight which began as spilled had opened, for the first who asks. */
@@ -126,8 +140,17 @@ export class Flight {
 
   /** The primary's bytes for a reader of a spilled flight. @throws DigestMismatch before the last chunk if checked. */
   async *rest({ from, until, isChecked, first, signal }: Rest): AsyncGenerator<Buffer, void, undefined> {
-    const { openBeside, onBytes, onResume, patience } = this.#deps;
-    const source = readSource(first, openBeside, { from, until, onBytes, onResume, patience, signal });
+    const { openBeside, onBytes, onResume, pace, patience } = this.#deps;
+    const source = readSource(first, openBeside, {
+      from,
+      until,
+      size: this.size,
+      onBytes,
+      onResume,
+      pace,
+      patience,
+      signal,
+    });
     if (!isChecked) return yield* source;
     // Whoever begins anew has had nothing of what the spool took.
     const hash = from === 0 ? hasherFor(this.digest) : this.#hash.copy();
@@ -219,11 +242,11 @@ export class Flight {
   }
 
   async #fly(body: BlobBody): Promise<void> {
-    const { open, onBytes, onResume, patience } = this.#deps;
-    const { signal } = this.#stop;
-    const source = readSource(body, open, { from: 0, until: body.size, onBytes, onResume, patience, signal });
+    const take: TransferDeps['take'] = (chunk, position) => this.#take(chunk, position);
     try {
-      for await (const chunk of source) if (!(await this.#take(chunk))) return;
+      if (!(await transfer(body, { ...this.#deps, take, signal: this.#stop.signal }, this.#deps.parts))) return;
+      await this.#follow();
+      if (!this.#isFlying) return;
       this.#judge(this.#hash);
       this.size = this.#edge;
       this.state = 'whole';
@@ -240,25 +263,61 @@ export class Flight {
     if (!isRight) throw new DigestMismatch(this.digest);
   }
 
+  /** As a question, since the answer changes while others are waited for. */
+  get #isFlying(): boolean {
+    return this.state === 'flying';
+  }
+
   /** Takes a chunk into the spool; false where the spool takes no more: the flight is spilled then. */
-  async #take(chunk: Buffer): Promise<boolean> {
+  async #take(chunk: Buffer, position: number): Promise<boolean> {
     this.#stop.signal.throwIfAborted();
     if (this.size === undefined) {
       if (!(await this.#deps.reserve(chunk.length))) return this.#spill(undefined);
       this.#file?.grew(chunk.length);
     }
     try {
-      await this.#file?.write(chunk, this.#edge);
+      await this.#file?.write(chunk, position);
     } catch (error) {
       return this.#spill(error as Error);
     }
-    this.#hash.update(chunk);
-    this.#edge += chunk.length;
+    if (!this.#isFlying) return false;
+    this.#received.add({ from: position, until: position + chunk.length });
+    if (position === this.#edge && !this.#following) {
+      this.#hash.update(chunk);
+      this.#edge += chunk.length;
+    }
+    if (this.#received.endFrom(this.#edge) > this.#edge) void this.#follow();
     this.#wake();
     return true;
   }
 
+  /** Has the edge follow what is there: bytes that came before their turn are read back and hashed in order. */
+  #follow(): Promise<void> {
+    this.#following ??= this.#catchUp().finally(() => {
+      this.#following = undefined;
+    });
+    return this.#following;
+  }
+
+  async #catchUp(): Promise<void> {
+    const buffer = Buffer.allocUnsafe(FOLLOW_CHUNK);
+    try {
+      for (;;) {
+        const ready = this.#received.endFrom(this.#edge) - this.#edge;
+        if (ready === 0 || !this.#isFlying) return;
+        const bytes = await this.read(this.#edge, buffer.subarray(0, ready));
+        if (bytes.length === 0) throw new Error('the spool file is shorter than it was');
+        this.#hash.update(bytes);
+        this.#edge += bytes.length;
+        this.#wake();
+      }
+    } catch (error) {
+      this.#spill(error as Error);
+    }
+  }
+
   #spill(error: Error | undefined): false {
+    if (!this.#isFlying) return false;
     this.error = error;
     this.state = 'spilled';
     return false;

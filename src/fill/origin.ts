@@ -1,6 +1,7 @@
 // The origin: how flights ask the primary, within its slots, and what it is known for.
 import type { Readable } from 'node:stream';
 import { LRUCache } from 'lru-cache';
+import type { Budget } from '../lib/budget.ts';
 import type { Log } from '../lib/log.ts';
 import type { Meter } from '../lib/meter.ts';
 import type { Slots, Ticket } from '../lib/slots.ts';
@@ -9,13 +10,18 @@ import type { Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { FlightDeps } from './flight.ts';
+import type { OpenAt } from './source.ts';
+import { PARTS, type PartsOptions } from './transfer.ts';
 
 /** What an origin is made of. */
 export interface OriginDeps {
   readonly primary: Registry;
   readonly slots: Slots;
+  readonly budget: Budget;
   readonly log: Log;
   readonly meter: Meter;
+  /** The size of a blob, as far as it is known before the primary is asked. */
+  readonly sizeOf: (digest: Digest) => number | undefined;
 }
 
 /** Times in milliseconds. */
@@ -27,12 +33,19 @@ export interface OriginOptions {
   readonly patience?: number | undefined;
   /** How long a blob whose digest was wrong twice is not asked for again. */
   readonly corruptFor?: number;
+  readonly parts?: PartsOptions | undefined;
+}
+
+/** What a flight asks and tells, and how its first body is opened. */
+export interface OriginParts extends Omit<FlightDeps, 'digest' | 'spool' | 'reserve'> {
+  /** The body from its first byte; only a part of it, where the blob is large or its size not known. */
+  readonly begin: () => Promise<Answer<BlobBody>>;
 }
 
 /** @see createOrigin */
 export interface Origin {
   /** What a flight of a blob asks and tells; whoever starts it has a slot for its own connection. */
-  partsOf(name: string, digest: Digest, ticket: Ticket): Omit<FlightDeps, 'digest' | 'spool' | 'reserve'>;
+  partsOf(name: string, digest: Digest, ticket: Ticket): OriginParts;
   /** Whether the primary gave wrong bytes twice in a row: it is not asked again for a while. */
   isCorrupt(digest: Digest): boolean;
 }
@@ -46,9 +59,28 @@ export function whenClosed(body: Readable, act: () => void): void {
   else body.once('close', act);
 }
 
+/**
+ * Opens a blob from its first byte. Of one that is large, or whose size is not known, only the first piece is asked: what
+ * came of the rest before others fetch it would cross twice.
+ */
+async function begin(open: OpenAt, size: number | undefined, { size: piece, above }: PartsOptions) {
+  if (size !== undefined && size < above) return open(0);
+  const answer = await open(0, piece);
+  // Of an empty blob there is no first piece; and a registry need not understand ranges.
+  if (answer.kind === 'unsatisfiable' || answer.kind === 'invalid') return open(0);
+  if (answer.kind !== 'found') return answer;
+  const { start, end, size: told, body } = answer.value;
+  if (start === 0 && (told !== undefined || end === undefined)) return answer;
+  body.destroy();
+  return open(0);
+}
+
 /** The primary as flights know it. */
-export function createOrigin({ primary, slots, log, meter }: OriginDeps, options: OriginOptions = {}): Origin {
-  const { timeout = 5_000, backgroundTimeout = 30_000, corruptFor = 600_000, patience } = options;
+export function createOrigin(
+  { primary, slots, budget, log, meter, sizeOf }: OriginDeps,
+  options: OriginOptions = {},
+): Origin {
+  const { timeout = 5_000, backgroundTimeout = 30_000, corruptFor = 600_000, patience, parts = PARTS } = options;
   const wrong = new LRUCache<Digest, number>({ max: WRONG_KEPT, ttl: corruptFor });
 
   /** Opens a body that keeps its slot until it is closed. */
@@ -68,14 +100,21 @@ export function createOrigin({ primary, slots, log, meter }: OriginDeps, options
     isCorrupt: (digest) => (wrong.get(digest) ?? 0) >= WRONG_MAX,
     partsOf(name, digest, ticket) {
       const facts = { repository: name, digest };
-      const open: FlightDeps['open'] = (position) => {
-        const limit = ticket.priority === 'on-demand' ? timeout : backgroundTimeout;
-        return primary.blobs.open(name, digest, limit, position > 0 ? { start: position } : undefined);
+      const open: OpenAt = (position, until) => {
+        const limit = ticket.priority === 'background' ? backgroundTimeout : timeout;
+        const end = until === undefined ? {} : { end: until - 1 };
+        const range = position > 0 || until !== undefined ? { start: position, ...end } : undefined;
+        return primary.blobs.open(name, digest, limit, range);
       };
       return {
+        begin: () => begin(open, sizeOf(digest), parts),
         open,
-        openBeside: (position) => inSlot(ticket, () => open(position)),
+        openBeside: (position, until) => inSlot(ticket, () => open(position, until)),
+        more: () => slots.takeMore(ticket),
+        early: () => slots.takeFree(ticket),
+        parts,
         patience,
+        pace: (count, signal) => budget.spend(ticket, count, signal),
         onBytes: (count) => meter('primary_body_bytes_total', {}, count),
         onResume: (position, cause) => {
           meter('flight_resumes_total');

@@ -20,7 +20,9 @@ export function uploadBeside(
   flight: Flight,
 ): { upload: Writable; answer: Promise<Answer<undefined>> } {
   const upload = new PassThrough();
-  const answer = store.upload(name, flight.digest, () => upload, flight.size);
+  const answer = store
+    .upload(name, flight.digest, () => upload, flight.size)
+    .catch((error: unknown): Answer<undefined> => ({ kind: 'unavailable', reason: String(error) }));
   // Whoever does not take it must not hold up the client.
   return { upload, answer: answer.finally(() => upload.destroy()) };
 }

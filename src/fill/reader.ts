@@ -13,7 +13,7 @@ export interface ReaderOptions {
 const CHUNK = 128 * 1024;
 
 /** Writes bytes and resolves when they are the kernel's: their buffer may be used again then. */
-function written(destination: Writable, bytes: Buffer): Promise<void> {
+export function written(destination: Writable, bytes: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     const gone = (): void => reject(new SourceFailed('the reader left'));
     destination.once('close', gone);
@@ -32,6 +32,8 @@ export class FlightReader extends Readable {
   readonly #end: number | undefined;
   readonly #left = new AbortController();
   readonly #isHolding: boolean;
+  /** Who reads all gets only what was hashed: where the spool ends early, the hash goes on from there. */
+  readonly #isPart: boolean;
   #position: number;
   #isPumped = false;
   #wake: (() => void) | undefined;
@@ -43,6 +45,7 @@ export class FlightReader extends Readable {
     this.#start = start;
     this.#position = start;
     this.#end = end;
+    this.#isPart = start > 0 || end !== undefined;
     this.#isHolding = flight.hold();
     if (!this.#isHolding) this.destroy(new SourceFailed('the spool file is gone'));
   }
@@ -102,7 +105,8 @@ export class FlightReader extends Readable {
       if (this.destroyed || (this.#end !== undefined && this.#position > this.#end)) return null;
       // First of all: of bytes that turned out wrong nobody gets more, whatever part was asked for.
       if (flight.state === 'failed') throw flight.error ?? new SourceFailed('failed');
-      const limit = Math.min(flight.visible, this.#end === undefined ? Infinity : this.#end + 1);
+      const visible = this.#isPart ? flight.visibleFrom(this.#position) : flight.visible;
+      const limit = Math.min(visible, this.#end === undefined ? Infinity : this.#end + 1);
       if (this.#position < limit) return this.#spooled(buffer, limit);
       if (flight.state === 'whole') return null;
       if (flight.state === 'spilled') return this.#fromPrimary();

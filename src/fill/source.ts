@@ -4,8 +4,8 @@ import { unlessAborted } from '../lib/abort.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import type { Answer } from '../registry/answer.ts';
 
-/** Opens the body at a byte, with a fresh token and a fresh redirect. */
-export type OpenAt = (position: number) => Promise<Answer<BlobBody>>;
+/** Opens the body at a byte, up to the byte `until` where that is not its end, with a fresh token and a fresh redirect. */
+export type OpenAt = (position: number, until?: number) => Promise<Answer<BlobBody>>;
 
 /** How a source is read. */
 export interface SourceOptions {
@@ -13,8 +13,12 @@ export interface SourceOptions {
   readonly from: number;
   /** The byte after the last that is wanted; undefined: to the end, wherever it is. */
   readonly until?: number | undefined;
+  /** The whole blob's size in bytes: what speaks of another is another blob. */
+  readonly size?: number | undefined;
   readonly onBytes?: ((count: number) => void) | undefined;
   readonly onResume?: ((position: number, cause: unknown) => void) | undefined;
+  /** Resolves when more bytes may be taken after so many; nothing is read meanwhile, and it is no trouble of the source. */
+  readonly pace?: ((count: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
   /** How long (ms) it is tried again without a byte in between. */
   readonly patience?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -56,13 +60,13 @@ export async function* readSource(
   open: OpenAt,
   options: SourceOptions,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const { signal, onBytes, onResume, patience = PATIENCE } = options;
+  const { signal, size, onBytes, onResume, pace, patience = PATIENCE } = options;
   let { from: position, until } = options;
   let brokeAt: number | undefined;
   let attempts = 0;
 
   /** Gives one body's bytes from `position` on; returns why it broke, undefined when it came to its own end. */
-  async function* bytesOf({ body, start }: BlobBody): AsyncGenerator<Buffer, unknown, undefined> {
+  async function* bytesOf({ body, start, end }: BlobBody): AsyncGenerator<Buffer, unknown, undefined> {
     const stop = (): void => void body.destroy();
     signal?.addEventListener('abort', stop);
     try {
@@ -78,8 +82,10 @@ export async function* readSource(
           attempts = 0;
           onBytes?.(wanted.length);
           yield wanted;
+          await pace?.(wanted.length, signal);
         }
-        if (position === until) break;
+        // A body that ends here is read to its end: its connection can be used again then.
+        if (position === until && (end !== at - 1 || at > position)) break;
       }
       return undefined;
     } catch (error) {
@@ -91,14 +97,14 @@ export async function* readSource(
   }
 
   function check(opened: BlobBody): void {
-    if (until === undefined || opened.size === undefined || opened.size >= until) return;
+    if (opened.size === undefined || (size === undefined ? opened.size >= (until ?? 0) : opened.size === size)) return;
     opened.body.destroy();
     throw new SourceFailed('the blob’s size changed');
   }
 
   async function reopen(): Promise<Answer<BlobBody>> {
     try {
-      return await unlessAborted(open(position), signal, discard);
+      return await unlessAborted(open(position, until === size ? undefined : until), signal, discard);
     } catch (error) {
       throw new SourceFailed(signal?.aborted ? 'stopped' : 'cannot be opened', error);
     }
@@ -108,10 +114,15 @@ export async function* readSource(
     const answer = next ?? (await reopen());
     let cause: unknown;
     if (answer.kind === 'found') {
-      check(answer.value);
-      cause = yield* bytesOf(answer.value);
+      const { value } = answer;
+      check(value);
+      const before = position;
+      cause = yield* bytesOf(value);
+      // Without a size a part's end says nothing about the blob's.
       if (until === undefined ? cause === undefined : position === until) return;
-      until ??= answer.value.size;
+      until ??= value.size;
+      // It was a part, and all of it came: there is more where that was.
+      if (cause === undefined && position > before && position - 1 === value.end) continue;
     } else {
       // Without a size the end shows only by there being nothing behind it.
       if (answer.kind === 'unsatisfiable' && until === undefined) return;

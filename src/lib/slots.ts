@@ -1,11 +1,21 @@
 // A bounded number of slots, half of them out of reach of background work.
 
-/** Who asks: a client is waiting, or nobody is. */
-export type Priority = 'on-demand' | 'background';
+/** Who asks: a client is waiting; one is about to ask; or nobody is. */
+export type Priority = 'on-demand' | 'ahead' | 'background';
+
+/** All priorities, the first first. */
+export const PRIORITIES: readonly Priority[] = ['on-demand', 'ahead', 'background'];
 
 /** Takes a slot; resolves with the function that gives it back (calling it again does nothing). */
 export interface Slots {
   take(ticket: Ticket): Promise<() => void>;
+  /**
+   * One more slot for somebody who has one, if there is one that nobody waits for; all such together get half of the
+   * slots at the most, so that others who come find some.
+   */
+  takeMore(ticket: Ticket): (() => void) | undefined;
+  /** A slot if one is free that nobody waits for, whoever has how many: for a moment only. */
+  takeFree(ticket: Ticket): (() => void) | undefined;
   /** Looks at the queue again after a ticket's priority was raised. */
   poke(): void;
 }
@@ -22,16 +32,18 @@ interface Waiter {
 
 /** Slots for `total` holders; background holders get half of them at the most, and on-demand ones go first. */
 export function createSlots(total: number): Slots {
-  const backgroundMax = Math.max(1, Math.floor(total / 2));
+  const half = Math.floor(total / 2);
+  const backgroundMax = Math.max(1, half);
   const waiting: Waiter[] = [];
   let held = 0;
   let background = 0;
+  let more = 0;
 
   const fits = (ticket: Ticket): boolean =>
-    held < total && (ticket.priority === 'on-demand' || background < backgroundMax);
+    held < total && (ticket.priority !== 'background' || background < backgroundMax);
 
   const poke = (): void => {
-    for (const priority of ['on-demand', 'background'] as const) {
+    for (const priority of PRIORITIES) {
       for (;;) {
         const index = waiting.findIndex(({ ticket }) => ticket.priority === priority && fits(ticket));
         if (index < 0) break;
@@ -40,16 +52,18 @@ export function createSlots(total: number): Slots {
     }
   };
 
-  const hold = (ticket: Ticket): (() => void) => {
+  const hold = (ticket: Ticket, isMore = false): (() => void) => {
     const asBackground = ticket.priority === 'background';
     held += 1;
     if (asBackground) background += 1;
+    if (isMore) more += 1;
     let free = false;
     return () => {
       if (free) return;
       free = true;
       held -= 1;
       if (asBackground) background -= 1;
+      if (isMore) more -= 1;
       poke();
     };
   };
@@ -61,6 +75,9 @@ export function createSlots(total: number): Slots {
         waiting.push({ ticket, admit: () => resolve(hold(ticket)) });
       });
     },
+    // Whoever waits and fits was admitted when the slot became free: what is free nobody waits for.
+    takeMore: (ticket) => (more < half && fits(ticket) ? hold(ticket, true) : undefined),
+    takeFree: (ticket) => (fits(ticket) ? hold(ticket) : undefined),
     poke,
   };
 }

@@ -51,10 +51,23 @@ export function isIndex(mediaType: string): boolean {
 
 const REFUSED = /;\s*q=0(?:\.0*)?\s*(?:;|$)/i;
 
+// Clients are few kinds, each with one header: a handful is remembered, and a flood of others is forgotten at once.
+const REMEMBERED_MAX = 256;
+const remembered = new Map<string, ReadonlyMap<string, boolean>>();
+
 /** The types of an Accept header by whether they are wanted: with a quality of 0 they are not (RFC 9110 section 12.4.2). */
-function ranges(accept: string): Map<string, boolean> {
+function parsed(accept: string): ReadonlyMap<string, boolean> {
   const entries = accept.split(',').map((entry) => [essence(entry), !REFUSED.test(entry)] as const);
   return new Map(entries.filter(([type]) => type !== ''));
+}
+
+function ranges(accept: string): ReadonlyMap<string, boolean> {
+  const known = remembered.get(accept);
+  if (known) return known;
+  if (remembered.size >= REMEMBERED_MAX) remembered.clear();
+  const wanted = parsed(accept);
+  remembered.set(accept, wanted);
+  return wanted;
 }
 
 /**

@@ -12,11 +12,12 @@ export type DistributionPath =
   | { readonly kind: 'tags'; readonly name: string }
   | { readonly kind: 'referrers'; readonly name: string; readonly digest: Digest };
 
-const ROUTE = /^(?<name>.+)\/(?<noun>manifests|blobs|referrers)\/(?<rest>[^/]+)$/;
+const ROUTE = /^(.+)\/(manifests|blobs|referrers)\/([^/]+)$/;
 const TAGS = /^(?<name>.+)\/tags\/list\/?$/;
 const UPLOAD = /^.+\/blobs\/uploads(?:\/[^/]*)?$/;
 
 function decode(raw: string): string {
+  if (!raw.includes('%')) return raw;
   try {
     return decodeURIComponent(raw);
   } catch (cause) {
@@ -54,13 +55,14 @@ export function parsePath(url: string): DistributionPath {
   if (rest === '_catalog') return { kind: 'catalog' };
   const tags = TAGS.exec(rest)?.groups;
   if (tags) return { kind: 'tags', name: checkedName(tags['name']!) };
-  const route = ROUTE.exec(rest)?.groups;
-  if (UPLOAD.test(rest)) throw new OciError('BLOB_UPLOAD_UNKNOWN', 'this registry takes no uploads');
-  if (!route) throw new OciError('UNSUPPORTED', 'no such endpoint', { status: 404 });
-  const name = checkedName(route['name']!);
-  if (route['noun'] === 'manifests') return { kind: 'manifest', name, reference: checkedReference(route['rest']!) };
-  const digest = checkedDigest(route['rest']!);
-  return route['noun'] === 'blobs' ? { kind: 'blob', name, digest } : { kind: 'referrers', name, digest };
+  const [, named = '', noun, last = ''] = ROUTE.exec(rest) ?? [];
+  if (noun !== 'manifests' && UPLOAD.test(rest))
+    throw new OciError('BLOB_UPLOAD_UNKNOWN', 'this registry takes no uploads');
+  if (noun === undefined) throw new OciError('UNSUPPORTED', 'no such endpoint', { status: 404 });
+  const name = checkedName(named);
+  if (noun === 'manifests') return { kind: 'manifest', name, reference: checkedReference(last) };
+  const digest = checkedDigest(last);
+  return noun === 'blobs' ? { kind: 'blob', name, digest } : { kind: 'referrers', name, digest };
 }
 
 /** The repository that a path belongs to; `/v2/` and the catalog belong to none. */

@@ -3,12 +3,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Grant } from '../auth/authorize.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseRange, type ByteRange } from '../oci/range.ts';
-import type { Answer } from '../registry/answer.ts';
+import { found, type Answer } from '../registry/answer.ts';
+import { createHandOver } from './accel.ts';
 import { BLOB_TYPE } from './body.ts';
 import type { Origin, Place, ProxyDeps, ProxyOptions } from './deps.ts';
 import { failureError } from './failure.ts';
 import { contentHeaders, noneMatch, sendNotModified } from './headers.ts';
 import { createHit } from './hit.ts';
+import { NOT_HERE } from './judge.ts';
 import { createMiss } from './miss.ts';
 import { createProof } from './proof.ts';
 
@@ -20,8 +22,6 @@ export type ServeBlob = (
   grant: Grant,
 ) => Promise<FastifyReply>;
 
-const NOT_HERE = { kind: 'missing', code: 'BLOB_UNKNOWN' } as const;
-
 /** The range that a request asks for; none where `If-Range` speaks of other content (RFC 9110 section 13.1.5). */
 function rangeOf({ headers }: FastifyRequest, digest: Digest): ByteRange | undefined {
   const condition = [headers['if-range'] ?? []].flat()[0];
@@ -30,15 +30,17 @@ function rangeOf({ headers }: FastifyRequest, digest: Digest): ByteRange | undef
 
 /** @see ServeBlob */
 export function createServeBlob(deps: ProxyDeps, options: ProxyOptions): ServeBlob {
-  const { primary, secondary, memory, meter } = deps;
+  const { primary, secondary, storage, memory, meter } = deps;
   const { primaryTimeout, secondaryTimeout = 2_000 } = options;
   const proof = createProof(deps, secondaryTimeout);
+  const handOver = createHandOver(deps, options);
   const hit = createHit(deps, options, proof);
   const miss = createMiss(deps, options);
 
-  async function localHead(request: FastifyRequest, place: Place): Promise<Answer<{ size?: number }>> {
+  async function localHead(request: FastifyRequest, place: Place): Promise<Answer<{ readonly size?: number }>> {
     if (memory.isDamaged(place.digest)) return NOT_HERE;
-    const here = await secondary.blobs.head(place.name, place.digest, secondaryTimeout);
+    const file = await storage?.find(place);
+    const here = file ? found(file) : await secondary.blobs.head(place.name, place.digest, secondaryTimeout);
     if (here.kind !== 'found' || here.value.size === undefined) return here;
     return (await proof.judge(place, here.value.size, request.log)) === 'damaged' ? NOT_HERE : here;
   }
@@ -67,7 +69,7 @@ export function createServeBlob(deps: ProxyDeps, options: ProxyOptions): ServeBl
     const isConditional = noneMatch(request.headers['if-none-match'], place.digest);
     if (request.method === 'HEAD' || isConditional) return serveHead(request, reply, place, grant.canPush);
     const range = rangeOf(request, place.digest);
-    const local = await hit(request, reply, place, range);
+    const local = (await handOver(request, reply, place, range)) ?? (await hit(request, reply, place, range));
     if (local.kind !== 'found') return miss(request, reply, place, range);
     meter('pulls_total', { kind: 'blob', origin: 'secondary' });
     request.answeredFrom = 'secondary';

@@ -14,6 +14,12 @@ export interface BodyShape {
   readonly isPart: boolean;
 }
 
+/** How slow a client may be; `timeout` in milliseconds. */
+export interface Pace {
+  readonly timeout: number;
+  readonly meter: Meter;
+}
+
 /** The media type that every blob goes out with, as registries do: what it is stands in the manifest. */
 export const BLOB_TYPE = 'application/octet-stream';
 
@@ -22,6 +28,15 @@ export function unsatisfiable(size: number): OciError {
   return new OciError('RANGE_INVALID', 'the range is not in the blob', {
     headers: { 'content-range': `bytes */${size}` },
   });
+}
+
+/** What is larger (bytes) than sockets take at once, and so is held here while a client does not read. */
+const HELD_MIN = 16 * 1024;
+
+/** Sends bytes that are in memory; a client that takes nothing of them for `timeout` ms is dropped. */
+export function sendBytes(reply: FastifyReply, bytes: Buffer, { timeout, meter }: Pace): FastifyReply {
+  if (bytes.length > HELD_MIN) dropIdle(reply, timeout, meter);
+  return reply.send(bytes);
 }
 
 /** Drops a client that takes nothing although there is something for it; a wait for the primary is not its fault. */
@@ -43,7 +58,7 @@ export function sendBody(
   digest: Digest,
   { size, span, isPart }: BodyShape,
   body: Readable,
-  { timeout, meter }: { timeout: number; meter: Meter },
+  { timeout, meter }: Pace,
 ): FastifyReply {
   reply.code(isPart ? 206 : 200).headers(contentHeaders(digest, BLOB_TYPE));
   reply.header('accept-ranges', 'bytes');

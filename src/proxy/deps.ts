@@ -6,6 +6,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { Reference } from '../oci/reference.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Memory } from './memory.ts';
+import type { Storage } from './storage.ts';
 import type { TagLookup } from './tag-lookup.ts';
 
 /** A wish that an image be stored in the secondary, with all that it points at. */
@@ -21,6 +22,8 @@ export type Enqueue = (wish: CopyWish) => void;
 export interface ProxyDeps {
   readonly primary: Registry;
   readonly secondary: Registry;
+  /** The local registry's files, where they can be read. */
+  readonly storage?: Storage | undefined;
   readonly filler: Filler;
   readonly gate: Gate;
   readonly memory: Memory;
@@ -29,6 +32,11 @@ export interface ProxyDeps {
   readonly enqueue: Enqueue;
   /** Whether content of this repository is stored in the secondary. */
   readonly isStored: (name: string) => boolean;
+  /** Told of a local blob that was found short or wrong, and of one that is whole again; nobody waits for it. */
+  readonly suspicion: {
+    suspect(name: string, digest: Digest): void;
+    clear(name: string, digest: Digest): void;
+  };
 }
 
 /** Knobs of the pull API; times in milliseconds. */
@@ -37,6 +45,8 @@ export interface ProxyOptions {
   readonly pushHost: string;
   /** Our name in `Via`: a request that carries it is a loop. */
   readonly via: string;
+  /** Who moves the bytes of local blobs: we, or nginx from the local registry or from its files. */
+  readonly delivery?: 'stream' | 'accel-proxy' | 'accel-file' | undefined;
   /** To the headers of the primary's answer. */
   readonly primaryTimeout: number;
   /** To the headers of the secondary's answer. */
@@ -51,6 +61,8 @@ export type Origin = 'memory' | 'secondary' | 'primary' | 'fill' | 'stale';
 declare module 'fastify' {
   interface FastifyRequest {
     answeredFrom: Origin | undefined;
+    /** Who moves the bytes, where it is not we. */
+    deliveredBy: 'nginx' | undefined;
   }
 }
 

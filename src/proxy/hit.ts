@@ -1,11 +1,13 @@
 // A blob that the local registry has: its bytes, its redirect to its storage, or our own 416.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { readSource } from '../fill/source.ts';
-import { parseContentRange, rangeHeader, type ByteRange, type Span } from '../oci/range.ts';
+import { parseContentRange, rangeHeader, type ByteRange } from '../oci/range.ts';
 import { found, RegistryOutage, type Answer } from '../registry/answer.ts';
 import { sendBody, unsatisfiable } from './body.ts';
 import type { Place, ProxyDeps, ProxyOptions } from './deps.ts';
+import { createFileHit } from './file-hit.ts';
 import { API_VERSION, PRIVATE } from './headers.ts';
+import { createJudge, NOT_HERE, unusable, type Shape } from './judge.ts';
 import { createAskLocal, type LocalAnswer } from './local.ts';
 import { MendedBody } from './mend.ts';
 import type { Proof } from './proof.ts';
@@ -18,15 +20,13 @@ export type ServeHit = (
   range: ByteRange | undefined,
 ) => Promise<Answer<true>>;
 
-const REDIRECTS = new Set([301, 302, 303, 307, 308]);
-const unusable = (reason: string): Answer<never> => ({ kind: 'unavailable', reason: `secondary: ${reason}` });
-const NOT_HERE = { kind: 'missing', code: 'BLOB_UNKNOWN' } as const;
+/** The bytes of a blob from a position on, from the primary: what a local copy lacks before `until`, or before its end. */
+export type Onward = (
+  place: Place,
+  until: number | undefined,
+) => (position: number, signal: AbortSignal) => AsyncIterable<Buffer>;
 
-/** What a local 200 or 206 carries: the whole blob's size, and of a 206 which part of it. */
-interface Shape {
-  readonly size: number;
-  readonly part?: Span;
-}
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 function shapeOf({ statusCode, headers }: LocalAnswer): Shape | undefined {
   if (statusCode === 206) {
@@ -37,52 +37,27 @@ function shapeOf({ statusCode, headers }: LocalAnswer): Shape | undefined {
   return Number.isSafeInteger(size) && size >= 0 ? { size } : undefined;
 }
 
-/** Whether the blob's size decides which bytes a range means. */
-function hangsOnSize(range: ByteRange, { part }: Shape): boolean {
-  return 'suffix' in range || range.end === undefined || part?.end !== range.end;
-}
-
 /** @see ServeHit */
 export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof): ServeHit {
-  const { primary, secondary, memory, meter } = deps;
-  const { primaryTimeout, secondaryTimeout = 2_000, readerTimeout = 60_000 } = options;
+  const { secondary, storage, filler, memory, meter } = deps;
+  const { secondaryTimeout = 2_000, readerTimeout = 60_000 } = options;
   const askLocal = createAskLocal(secondary.client, options.via, secondaryTimeout);
+  const judge = createJudge(memory, proof);
 
-  function onward({ name, digest }: Place, until: number | undefined) {
-    return (position: number, signal: AbortSignal): AsyncIterable<Buffer> => {
-      const end = until === undefined ? {} : { end: until - 1 };
-      const open = (start: number): ReturnType<typeof primary.blobs.open> =>
-        primary.blobs.open(name, digest, primaryTimeout, { start, ...end });
-      return readSource(undefined, open, { from: position, until, signal });
+  const onward: Onward =
+    ({ name, digest }, until) =>
+    (position, signal) => {
+      const { open, onBytes } = filler.beside(name, digest);
+      return readSource(undefined, open, { from: position, until, onBytes, signal });
     };
-  }
-
-  /** How a local 200 or 206 may be sent: with its size, without one where that is in doubt, or not at all. */
-  async function judged(
-    request: FastifyRequest,
-    place: Place,
-    shape: Shape | undefined,
-    range: ByteRange | undefined,
-  ): Promise<Answer<{ size: number | undefined; span: Span }>> {
-    if (!shape) return unusable('blob without a size');
-    const { size, part } = shape;
-    // Without a length an old client would take a body that broke off for a whole one.
-    const needsSize = part ? range && hangsOnSize(range, shape) : request.raw.httpVersion === '1.0';
-    const verdict = await proof[needsSize ? 'prove' : 'judge'](place, size, request.log);
-    if (verdict === 'damaged') return NOT_HERE;
-    const span = part ?? { start: 0, end: size - 1 };
-    if (verdict === 'whole') return found({ size, span });
-    if (memory.sizeOf(place.digest) !== undefined) return unusable('blob of another size');
-    if (part) return found({ size, span });
-    return needsSize ? unusable('blob that cannot be read') : found({ size: undefined, span });
-  }
+  const sendFile = storage && createFileHit(deps, options, { proof, onward, storage });
 
   async function sendContent(
     ...[request, reply, place, range, answer]: [...Parameters<ServeHit>, LocalAnswer]
   ): Promise<Answer<true>> {
     const { stream } = answer;
     const shape = shapeOf(answer);
-    const sendable = await judged(request, place, shape, range);
+    const sendable = shape ? await judge(request, place, shape, range) : unusable('blob without a size');
     if (sendable.kind !== 'found') {
       stream.destroy();
       return sendable;
@@ -101,6 +76,7 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
         if (size === undefined) memory.learnSize(place.digest, whole);
       },
     });
+    meter('local_deliveries_total', { by: 'registry' });
     const sent = { size, span, isPart: shape?.part !== undefined };
     sendBody(reply, place.digest, sent, body, { timeout: readerTimeout, meter });
     return found(true as const);
@@ -138,6 +114,8 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
       proof.lookAgain(place, request.log);
       return NOT_HERE;
     }
+    const fromFile = await sendFile?.(request, reply, place, range);
+    if (fromFile) return fromFile;
     // The last no bytes of a blob: registries answer this in ways of their own.
     if (range && 'suffix' in range && range.suffix === 0) return sendOutOfRange(request, place);
     const answer = await askLocal(reply, place, range && rangeHeader(range));

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { found, type Answer } from '../registry/answer.ts';
 import { listPath, type ListPath, type Page } from '../registry/list.ts';
 import { OciError } from '../oci/error.ts';
+import { sendBytes } from './body.ts';
 import type { Found, ProxyDeps, ProxyOptions } from './deps.ts';
 import { failureError } from './failure.ts';
 import { API_VERSION, PRIVATE, warnStale } from './headers.ts';
@@ -39,6 +40,7 @@ function noSuchList(): OciError {
 /** @see ServeList */
 export function createServeList(deps: ProxyDeps, options: ProxyOptions): ServeList {
   const { primary, secondary, meter } = deps;
+  const { readerTimeout = 60_000 } = options;
 
   async function page(list: ListPath, query: URLSearchParams): Promise<Answer<Found<Page>>> {
     const answer = await primary.lists.page(list, query, options.primaryTimeout);
@@ -65,6 +67,6 @@ export function createServeList(deps: ProxyDeps, options: ProxyOptions): ServeLi
     // Relative, so that the next page is asked of us and not of the registry behind us.
     if (value.next !== undefined) reply.header('link', `<${listPath(list)}?${value.next}>; rel="next"`);
     if (value.filtersApplied !== undefined) reply.header('oci-filters-applied', value.filtersApplied);
-    return reply.send(value.bytes);
+    return sendBytes(reply, value.bytes, { timeout: readerTimeout, meter });
   };
 }

@@ -8,6 +8,7 @@ import { defaultPlatformChild, type Manifest } from '../oci/manifest.ts';
 import { accepts, essence, isIndex, MANIFEST } from '../oci/media-types.ts';
 import type { Reference } from '../oci/reference.ts';
 import { isForeign } from '../oci/descriptor.ts';
+import { sendBytes } from './body.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import { failureError } from './failure.ts';
 import { contentHeaders, noneMatch, sendNotModified, warnStale } from './headers.ts';
@@ -41,10 +42,14 @@ function refusal(manifest: Manifest): OciError {
 /** @see ServeManifest */
 export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log: Log): ServeManifest {
   const { primary, secondary, filler, meter, isStored } = deps;
-  const { secondaryTimeout = 2_000 } = options;
+  const { secondaryTimeout = 2_000, readerTimeout = 60_000 } = options;
+  const pace = { timeout: readerTimeout, meter };
   const resolver = createResolver(deps, options, log);
 
-  /** Starts the blobs of a manifest that was a miss before the client asks for them. */
+  /**
+   * Starts the blobs of a manifest that was a miss before the client asks for them. A HEAD starts none: a client that
+   * pulls asks with GET next, and for one that only looks whether a tag has moved the background is fast enough.
+   */
   function startAhead(name: string, remembered: Remembered): void {
     if (!remembered.isCold || !isStored(name)) return;
     remembered.isCold = false;
@@ -58,7 +63,7 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
 
   async function startBlob(name: string, digest: Digest): Promise<void> {
     const here = await secondary.blobs.head(name, digest, secondaryTimeout);
-    if (here.kind === 'missing') await filler.fill(name, digest, 'on-demand');
+    if (here.kind === 'missing') await filler.fill(name, digest, 'ahead');
   }
 
   /** The manifest that the client's Accept allows: the one that was asked, or a list's child for clients of old. */
@@ -107,10 +112,9 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
     request.answeredFrom = origin;
     if (stale !== undefined) warnStale(reply, stale);
     if (noneMatch(request.headers['if-none-match'], manifest.digest)) return sendNotModified(reply, manifest.digest);
-    reply.code(200).headers(contentHeaders(manifest.digest, manifest.mediaType));
-    reply.header('content-length', manifest.bytes.length);
+    reply.code(200).headers(served.headers);
     if (isHead) return reply.send();
     startAhead(name, served);
-    return reply.send(manifest.bytes);
+    return sendBytes(reply, manifest.bytes, pace);
   };
 }

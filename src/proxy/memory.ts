@@ -2,11 +2,14 @@
 import { LRUCache } from 'lru-cache';
 import type { Digest } from '../oci/digest.ts';
 import { linksOf, type Links, type Manifest } from '../oci/manifest.ts';
+import { contentHeaders } from './headers.ts';
 
 /** A manifest in memory. */
 export interface Remembered {
   readonly manifest: Manifest;
   readonly links: Links;
+  /** What it is served with: the same for every client. */
+  readonly headers: Readonly<Record<string, string>>;
   /** Whether it came from the primary and its blobs were not yet started ahead of the client. */
   isCold: boolean;
 }
@@ -74,7 +77,11 @@ export function createMemory(bytes: number, options: MemoryOptions = {}): Memory
     remember(name, manifest, isCold) {
       const links = linksOf(manifest);
       for (const { digest, size } of links.blobs) if (size !== undefined) claimed.set(digest, size);
-      const remembered: Remembered = { manifest, links, isCold };
+      const headers = {
+        ...contentHeaders(manifest.digest, manifest.mediaType),
+        'content-length': String(manifest.bytes.length),
+      };
+      const remembered: Remembered = { manifest, links, headers, isCold };
       if (manifest.bytes.length <= KEPT_MAX) manifests.set(key(name, manifest.digest), remembered);
       return remembered;
     },

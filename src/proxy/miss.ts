@@ -19,7 +19,7 @@ export type ServeMiss = (
 /** A range that begins this near (bytes) to what is there waits for it; a farther one is fetched by itself. */
 const NEAR = 8 * 1024 * 1024;
 
-/** Far parts at once: each has a connection to the primary for as long as its client takes. More wait for the flight. */
+/** Far parts at once: each has a slot to the primary for as long as its client takes. More wait for the flight. */
 const FAR_MAX = 4;
 
 /** A stream whose source is told at once when nobody wants it any more. */
@@ -42,18 +42,18 @@ async function settle(flight: Flight, httpVersion: string): Promise<void> {
 
 /** @see ServeMiss */
 export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
-  const { primary, filler, memory, meter } = deps;
-  const { primaryTimeout, readerTimeout = 60_000 } = options;
+  const { filler, memory, meter } = deps;
+  const { readerTimeout = 60_000 } = options;
   let farParts = 0;
 
   /** A part far beyond what is there, straight from the primary; undefined where the primary ignores ranges. */
   async function farPart({ name, digest }: Place, { start, end }: Span): Promise<Readable | undefined> {
-    const open = (position: number): ReturnType<typeof primary.blobs.open> =>
-      primary.blobs.open(name, digest, primaryTimeout, { start: position, end });
-    const answer = await open(start);
+    const until = end + 1;
+    const { open, onBytes } = filler.beside(name, digest);
+    const answer = await open(start, until);
     if (answer.kind !== 'found') throw failureError(answer);
     if (answer.value.start === start) {
-      return leavable((signal) => readSource(answer.value, open, { from: start, until: end + 1, signal }));
+      return leavable((signal) => readSource(answer.value, open, { from: start, until, onBytes, signal }));
     }
     answer.value.body.destroy();
     return undefined;
@@ -76,7 +76,7 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
 
   async function bodyFor(place: Place, flight: Flight, span: Span | undefined): Promise<Readable> {
     if (!span) return filler.read(place.name, flight);
-    const isFar = flight.state === 'flying' && span.start > flight.edge + NEAR && farParts < FAR_MAX;
+    const isFar = flight.state === 'flying' && !flight.isNear(span.start, NEAR) && farParts < FAR_MAX;
     const far = isFar ? await farBody(place, flight, span) : undefined;
     return far ?? filler.read(place.name, flight, span);
   }

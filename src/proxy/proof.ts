@@ -2,6 +2,7 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { createSingleFlight } from '../lib/single-flight.ts';
 import { hasherFor, matches } from '../oci/digest.ts';
+import { found, type Answer } from '../registry/answer.ts';
 import type { Place, ProxyDeps } from './deps.ts';
 
 /** Whether local bytes are what their digest names; `unknown` where they could not be read now. */
@@ -23,17 +24,26 @@ export interface Proof {
 const SMALL = 1024 * 1024;
 
 /** A {@link Proof}; `timeout` in milliseconds to the headers of the local registry's answer. */
-export function createProof({ secondary, memory, meter }: ProxyDeps, timeout: number): Proof {
+export function createProof({ secondary, storage, memory, meter, suspicion }: ProxyDeps, timeout: number): Proof {
   const reading = createSingleFlight<number | Exclude<Verdict, 'whole'>>();
 
+  /** The bytes of a local blob, from its file where we can read it. */
+  async function open(place: Place): Promise<Answer<AsyncIterable<Buffer>>> {
+    const opened = await storage?.open(place);
+    if (opened) return found(opened.file.createReadStream({ highWaterMark: SMALL }) as AsyncIterable<Buffer>);
+    const answer = await secondary.blobs.open(place.name, place.digest, timeout);
+    return answer.kind === 'found' ? found(answer.value.body as AsyncIterable<Buffer>) : answer;
+  }
+
   /** Reads a local blob to its end: its size, or what is wrong. */
-  async function read({ name, digest }: Place): Promise<number | Exclude<Verdict, 'whole'>> {
-    const answer = await secondary.blobs.open(name, digest, timeout);
+  async function read(place: Place): Promise<number | Exclude<Verdict, 'whole'>> {
+    const { digest } = place;
+    const answer = await open(place);
     if (answer.kind !== 'found') return answer.kind === 'missing' ? 'damaged' : 'unknown';
     const hash = hasherFor(digest);
     let size = 0;
     try {
-      for await (const chunk of answer.value.body as AsyncIterable<Buffer>) {
+      for await (const chunk of answer.value) {
         hash.update(chunk);
         size += chunk.length;
       }
@@ -47,6 +57,7 @@ export function createProof({ secondary, memory, meter }: ProxyDeps, timeout: nu
   function damage({ name, digest }: Place, log: FastifyBaseLogger, cause: string): void {
     memory.markDamaged(digest);
     meter('local_repairs_total');
+    suspicion.suspect(name, digest);
     log.error({ repository: name, digest, cause }, 'local blob is damaged; clients get it from the primary');
   }
 
@@ -74,6 +85,7 @@ export function createProof({ secondary, memory, meter }: ProxyDeps, timeout: nu
         if (typeof found !== 'number') return;
         memory.learnSize(place.digest, found);
         memory.clearDamaged(place.digest);
+        suspicion.clear(place.name, place.digest);
         log.info({ repository: place.name, digest: place.digest }, 'local blob is whole again');
       });
     },

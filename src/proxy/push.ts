@@ -50,7 +50,7 @@ export type RefusePushes = (request: FastifyRequest, reply: FastifyReply) => boo
 /** @see RefusePushes */
 export function createRefusePushes({ meter }: Pick<ProxyDeps, 'meter'>, { pushHost }: ProxyOptions): RefusePushes {
   return (request, reply) => {
-    if (!isV2(request.raw.url ?? '') || !isPush(request.method)) return false;
+    if (!isPush(request.method) || !isV2(request.raw.url ?? '')) return false;
     meter('pushes_refused_total');
     refusePush(request, reply, pushHost);
     return true;

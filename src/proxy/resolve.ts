@@ -47,10 +47,16 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
   async function byDigest(name: string, digest: Digest): Promise<Resolved> {
     const known = memory.manifest(name, digest);
     if (known) return found({ value: known, origin: 'memory' as const });
-    return resolving(`${name}@${digest}`, async () => {
-      const here = await local(name, digest);
-      return here.kind === 'found' ? here : remote(name, digest);
-    });
+    let isOurs = false;
+    const ask = (): Promise<Resolved> =>
+      resolving(`${name}@${digest}`, async () => {
+        isOurs = true;
+        const here = await local(name, digest);
+        return here.kind === 'found' ? here : remote(name, digest);
+      });
+    const answer = await ask();
+    // A question of somebody before us may have passed the moment of the push that our client knows of.
+    return answer.kind === 'missing' && !isOurs ? ask() : answer;
   }
 
   /** The local copy of a tag, because the primary could not be asked. */
@@ -101,7 +107,8 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
       tags.forget(name, tag);
       return byTag(name, tag, false);
     }
-    return answer.kind === 'missing' ? answer : stale(name, tag, answer);
+    // What the tag meant before is no answer where it is known to mean something else now.
+    return answer;
   }
 
   return { byDigest, byTag: (name, tag) => byTag(name, tag) };

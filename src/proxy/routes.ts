@@ -51,8 +51,9 @@ export function addPullRoutes(
   }
 
   app.decorateRequest('answeredFrom', undefined);
-  app.addHook('onRequest', async (request, reply) => {
-    if (deps.refusePushes(request, reply)) return reply;
+  app.decorateRequest('deliveredBy', undefined);
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!deps.refusePushes(request, reply)) done();
   });
   for (const url of ['/v2', '/v2/*']) {
     app.route({

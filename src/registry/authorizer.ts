@@ -4,8 +4,11 @@ import type { Access } from '../auth/scope.ts';
 
 /** Gives requests to one registry their Authorization header. */
 export interface Authorizer {
-  /** The Authorization header for a request that needs this access, or undefined for none. */
-  header(access: readonly Access[]): Promise<string | undefined>;
+  /**
+   * The Authorization header for a request that needs this access, or undefined for none. `lifetime` (ms) asks for one
+   * that ends within that time, where it is ours to say.
+   */
+  header(access: readonly Access[], lifetime?: number): Promise<string | undefined>;
   /**
    * Told of a 401 with its WWW-Authenticate; answers whether the request is worth one more try (credentials were
    * renewed).
@@ -24,7 +27,8 @@ export function noAuthorizer(): Authorizer {
 /** For a registry that trusts the sites' key: tokens of our own. */
 export function keyAuthorizer(minter: Minter): Authorizer {
   return {
-    header: async (access) => `Bearer ${await minter.mint(access)}`,
+    header: async (access, lifetime) =>
+      `Bearer ${await minter.mint(access, lifetime === undefined ? {} : { ttl: lifetime })}`,
     async renew(access) {
       await minter.mint(access, { fresh: true });
       return true;

@@ -1,12 +1,12 @@
 // Blobs of one registry: opened at any byte, redirects to object storage followed without our Authorization.
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pullAccess } from '../auth/scope.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseContentRange, rangeHeader, type ByteRange } from '../oci/range.ts';
 import { answered, found, RegistryOutage, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
 import type { Client, RegistryRequest } from './client.ts';
-import { discard, isJson, isPage, type RegistryResponse } from './response.ts';
+import { discard, headerText, isJson, isPage, type RegistryResponse } from './response.ts';
 
 /** An open body: from byte `start` on. Whoever gets it reads or destroys it. */
 export interface BlobBody {
@@ -48,6 +48,12 @@ function bodyOf(response: RegistryResponse): BlobBody | undefined {
   }
   const part = parseContentRange(String(response.headers['content-range'] ?? ''));
   return part && { body, ...part };
+}
+
+/** Whether a range that begins with the first byte was refused because there is none: all of an empty blob is here then. */
+function isEmpty(response: RegistryResponse, range: ByteRange | undefined): boolean {
+  const fromStart = range !== undefined && 'start' in range && range.start === 0;
+  return fromStart && response.statusCode === 416 && headerText(response, 'content-range') === 'bytes */0';
 }
 
 /** @see Blobs */
@@ -100,6 +106,10 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
     });
     const isContent = response.statusCode === 200 || response.statusCode === 206;
     if (isContent && isPage(response)) return pageFailure(response);
+    if (isEmpty(response, range)) {
+      discard(response);
+      return found({ body: Readable.from([], { objectMode: false }), start: 0, size: 0 });
+    }
     if (isStorage && !isContent) return storageFailure(response);
     if (!isContent) return classify(response, 'blob');
     const body = bodyOf(response);
@@ -126,7 +136,7 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
 
   async function settled(name: string, digest: Digest, timeout: number): Promise<Answer<{ size?: number }>> {
     const first = await open(name, digest, timeout, { start: 0, end: 0 });
-    // Of an empty blob there is no first byte.
+    // Of an empty blob there is no first byte, and not every storage says so with its size.
     if (first.kind === 'unsatisfiable') return found({ size: 0 });
     if (first.kind !== 'found') return first;
     first.value.body.destroy();

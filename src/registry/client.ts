@@ -32,10 +32,15 @@ export interface Client {
   /** The same breaker, time to headers (ms) and credentials, for requests that another library makes. */
   readonly breaker: Breaker;
   patience(timeout: number): Patience;
-  /** The Authorization header for a request that needs this access. @throws RegistryOutage where there is none to be had. */
-  authorization(access: readonly Access[]): Promise<string | undefined>;
+  /** As {@link Authorizer.header}. @throws RegistryOutage where there is none to be had. */
+  authorization(access: readonly Access[], lifetime?: number): Promise<string | undefined>;
   /** As {@link Authorizer.renew}. */
   renew(access: readonly Access[], challenge: string | readonly string[] | undefined): Promise<boolean>;
+}
+
+/** The name by which a site's proxy says in `Via` that a request went through it. */
+export function viaOf(siteName: string): string {
+  return `1.1 geo-registry-proxy-${siteName}`;
 }
 
 /** What a client is made of. */
@@ -73,9 +78,9 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
     return headers;
   }
 
-  async function authorization(access: readonly Access[]): Promise<string | undefined> {
+  async function authorization(access: readonly Access[], lifetime?: number): Promise<string | undefined> {
     try {
-      return await authorizer.header(access);
+      return await authorizer.header(access, lifetime);
     } catch (error) {
       // A token service may refuse what a client made us ask for: that is no outage of the registry.
       throw new RegistryOutage(registry, `no credentials: ${reasonOf(error)}`, error, { counts: false });
@@ -83,9 +88,11 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
   }
 
   async function dispatch(request: RegistryRequest, { signal, onSent }: Patience): Promise<RegistryResponse> {
+    const { origin: host, pathname, search } = new URL(request.target, origin);
+    // Whatever a registry's answer made of a URL: our token is for that registry alone.
+    if (request.access && host !== origin.origin) throw new RegistryOutage(registry, 'it led to another host');
     const headers = await headersFor(request);
     signal.throwIfAborted();
-    const { origin: host, pathname, search } = new URL(request.target, origin);
     const { method, body = null } = request;
     // undici closes the socket after a HEAD unless told, in case of a body: each look-up would pay for TCP and TLS.
     const reset = false;

@@ -2,7 +2,7 @@
 import { createSingleFlight } from '../lib/single-flight.ts';
 import { RegistryOutage } from './answer.ts';
 import type { Client } from './client.ts';
-import { discard, isPage } from './response.ts';
+import { discard, isPage, type RegistryResponse } from './response.ts';
 
 /** The answer of `/v2/` (distribution-spec #determining-support). */
 export interface Ping {
@@ -10,12 +10,25 @@ export interface Ping {
   readonly isRegistry: boolean;
   /** Whether it accepts our credentials. */
   readonly acceptsUs: boolean;
+  /** Whether it keeps its links in a database, as GitLab's may: its files then do not say what a repository has. */
+  readonly hasDatabase: boolean;
 }
 
 /** Asks `/v2/` with our own token; a good answer is believed for a few seconds unless a `fresh` one is wanted. @throws RegistryOutage */
 export type Pinger = (options?: { readonly fresh?: boolean }) => Promise<Ping>;
 
 const PING_TIMEOUT = 5_000;
+
+/** Whether an answer of `/v2/` is a registry's. */
+export function answersAsRegistry(response: RegistryResponse): boolean {
+  const { statusCode, headers } = response;
+  const speaksV2 = headers['docker-distribution-api-version'] !== undefined;
+  return (
+    (statusCode === 200 && !isPage(response)) ||
+    (statusCode === 401 && headers['www-authenticate'] !== undefined) ||
+    (statusCode < 500 && speaksV2)
+  );
+}
 
 /** A pinger that remembers a good answer for `ttl` milliseconds of a clock that is never put back; bad ones are asked again. */
 export function createPinger(client: Client, { ttl = 5_000, now = () => performance.now() } = {}): Pinger {
@@ -25,14 +38,10 @@ export function createPinger(client: Client, { ttl = 5_000, now = () => performa
   async function ask(): Promise<Ping> {
     const response = await client.send({ method: 'GET', target: '/v2/', access: [], timeout: PING_TIMEOUT });
     discard(response);
-    const { statusCode, headers } = response;
-    const speaksV2 = headers['docker-distribution-api-version'] !== undefined;
     const ping = {
-      isRegistry:
-        (statusCode === 200 && !isPage(response)) ||
-        (statusCode === 401 && headers['www-authenticate'] !== undefined) ||
-        (statusCode < 500 && speaksV2),
-      acceptsUs: statusCode === 200,
+      isRegistry: answersAsRegistry(response),
+      acceptsUs: response.statusCode === 200,
+      hasDatabase: response.headers['gitlab-container-registry-database-enabled'] === 'true',
     };
     last = ping.isRegistry && ping.acceptsUs ? { at: now(), ping } : undefined;
     return ping;

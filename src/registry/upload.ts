@@ -37,7 +37,11 @@ export function createUploads(client: Client, classify: Classify): Uploads {
       throw new RegistryOutage(client.registry, 'upload session without a Location');
     }
     const { pathname, search } = new URL(location, client.origin);
-    return new URL(pathname + search, client.origin);
+    // Part by part: a path that begins with two slashes would be read as another host.
+    const session = new URL(client.origin);
+    session.pathname = pathname;
+    session.search = search;
+    return session;
   }
 
   async function post(

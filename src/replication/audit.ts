@@ -39,6 +39,8 @@ export interface AuditDeps {
   readonly damage: Damage;
   readonly isReplicated: (name: string) => boolean;
   readonly onMarked: () => void;
+  /** Everything was looked at: the run's last act. */
+  readonly onAllVerified: () => Promise<void>;
   readonly log: Log;
   readonly clock?: () => number;
 }
@@ -62,7 +64,7 @@ export interface AuditScope {
 
 /** Verifies; one run at a time. */
 export interface Audit {
-  /** Looks at all synced rows of a scope; joins a run of all that is under way, and waits for the end of any other. */
+  /** Looks at all synced rows of a scope; one of all joins one that is under way, any other waits for its end. */
   run(scope?: AuditScope): Promise<AuditProgress>;
   /** The run under way, or the last one. */
   readonly progress: AuditProgress | undefined;
@@ -171,7 +173,10 @@ export function createAudit(deps: AuditDeps, options: AuditOptions = {}): Audit 
         names.add(row.repository);
         results[await judgeRow(row, soundness)] += 1;
       });
-      if (!wanted) await forgetOld(startedAt - rehashAfter);
+      if (!wanted) {
+        await forgetOld(startedAt - rehashAfter);
+        await deps.onAllVerified();
+      }
       end = { endedAt: clock() };
       log.info({ ...progress() }, 'verified');
     } catch (error) {
@@ -184,7 +189,8 @@ export function createAudit(deps: AuditDeps, options: AuditOptions = {}): Audit 
 
   return {
     run(scope = {}) {
-      if (current?.isOfAll && !scope.rehash) return current.end;
+      // One of some repositories may ask for what a run of all has passed already.
+      if (current?.isOfAll && !scope.wanted && !scope.rehash) return current.end;
       const end = Promise.resolve(current?.end).then(() => start(scope));
       const mine = { isOfAll: !scope.wanted, end };
       current = mine;

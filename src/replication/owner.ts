@@ -3,13 +3,18 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { RowStore } from './rows.ts';
 
-interface Owner {
+/** The process that works on a host's rows, or did last. */
+export interface Owner {
   readonly name: string;
   readonly pid: number;
 }
 
-/** The fact who owns this host's leases. */
-const OWNER = `worker.owner.${hostname()}`;
+/** The name of the fact who owns a host's leases, an {@link Owner}. */
+export function ownerFact(host: string): string {
+  return `worker.owner.${host}`;
+}
+
+const OWNER = ownerFact(hostname());
 const PAGE = 1_000;
 
 function isAlive(pid: number): boolean {

@@ -19,6 +19,7 @@ import { repeat } from './repeat.ts';
 import { PRIORITY, type RowStore } from './rows.ts';
 import { createFindSurplus } from './surplus.ts';
 import { confirmRemovals, endFirstStart, noteCompared, notePrimary, suspensionOf } from './suspension.ts';
+import { createSuspicion, type Suspicion } from './suspicion.ts';
 import { createSync } from './sync.ts';
 import { createFindTrouble, type Trouble, type TroubleOptions } from './trouble.ts';
 import { createVerification, type Verification } from './verification.ts';
@@ -70,6 +71,8 @@ export interface Replication {
   readonly walks: Walks;
   /** Verifies what is in the secondary. */
   readonly verification: Pick<Verification, 'run' | 'progress'>;
+  /** Hears of local blobs from those who serve them. */
+  readonly suspicion: Pick<Suspicion, 'suspect' | 'clear'>;
   readonly worker: Worker;
   /** Whether removals wait, since this is a first start, or the primary is another than before. */
   readonly areRemovalsSuspended: boolean;
@@ -80,7 +83,7 @@ export interface Replication {
 }
 
 /** A fact: everything of the primary was marked once. */
-const BACKFILLED = 'backfill.done';
+export const BACKFILLED = 'backfill.done';
 // After a walk or a recovery that failed (ms), doubled with each failure.
 const AGAIN_AFTER = 5_000;
 
@@ -133,8 +136,10 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     { ...deps, isReplicated: isStored, onMarked: () => worker.nudge(), clock },
     { interval: verifyInterval },
   );
-  const { damage, whenDue } = verification;
+  const { damage, inspector, whenDue } = verification;
   await damage.recall();
+  const onMarked = (): void => worker.nudge();
+  const suspicion = createSuspicion({ damage, inspector, verification, rows, onMarked, isOn, log, clock });
   const places = createPlaces({ primary, secondary, store, rows });
   const sync = createSync({
     primary,
@@ -233,6 +238,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     nudge: worker.nudge,
     walks,
     verification,
+    suspicion,
     worker,
     get areRemovalsSuspended() {
       return areRemovalsSuspended;
@@ -247,7 +253,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
       closing.abort();
       const limit = new AbortController();
       const timeUp = delay(grace, undefined, { signal: limit.signal }).catch(() => undefined);
-      await Promise.race([Promise.all([walks.stop(), verification.stop(), ...background]), timeUp]);
+      await Promise.race([Promise.all([walks.stop(), suspicion.stop(), verification.stop(), ...background]), timeUp]);
       limit.abort();
       await worker.close(grace);
     },

@@ -104,6 +104,45 @@ export interface Counts {
   readonly removalsLastDay: number;
 }
 
+/** What the rows of one repository come to. */
+export interface RepositorySummary {
+  readonly repository: string;
+  /** All its rows, tags or not. */
+  readonly states: Readonly<Record<RowState, number>>;
+  /** Tags among them. */
+  readonly tags: number;
+  /** Synced rows whose blobs were read. */
+  readonly verified: number;
+  /** When one of its rows was last found the same on both sides, in milliseconds since the epoch. */
+  readonly syncedAt?: number;
+}
+
+/** Which repositories; all of the conditions that are given, by name. */
+export interface RepositoryQuery {
+  /** Only this one. */
+  readonly repository?: string;
+  /** Whether one of its rows is failed. */
+  readonly isFailed?: boolean;
+  /** Repositories after this name, in the order of their bytes, for paging. */
+  readonly after?: string;
+  readonly limit: number;
+}
+
+/** How many repositories have rows, and how those do; one that waits, or has unsupported rows, is in none of the others. */
+export interface RepositoryCounts {
+  readonly known: number;
+  /** All of their rows are synced. */
+  readonly synced: number;
+  /** At least one of their rows is failed. */
+  readonly failed: number;
+  /** Synced ones of which every row's blobs were read, and none is damaged. */
+  readonly verified: number;
+  /** A blob was found damaged, and is not whole again. */
+  readonly damaged: number;
+  /** Synced or damaged: those that verification can say something of. */
+  readonly verifiable: number;
+}
+
 /** A blob of the secondary whose bytes were read, or found wrong. */
 export interface BlobRecord {
   readonly repository: string;
@@ -161,6 +200,13 @@ export interface RowStore {
   find(repository: string, reference: string): Promise<Row | undefined>;
   repositories(): Promise<readonly string[]>;
   counts(now: number): Promise<Counts>;
+  repositorySummaries(query: RepositoryQuery): Promise<readonly RepositorySummary[]>;
+  repositoryCounts(): Promise<RepositoryCounts>;
+  /**
+   * What {@link repositoryChecksum} gives for a repository; undefined unless every tag that is known of it is synced:
+   * before that it cannot be the primary's.
+   */
+  checksum(repository: string): Promise<string | undefined>;
   /**
    * Makes failed and unsupported rows (or those in the states given) due now, attempts forgotten; unless states are given
    * also what is put off beyond {@link PUT_OFF_MAX}. Answers how many.

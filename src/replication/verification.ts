@@ -6,7 +6,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { Registry } from '../registry/registry.ts';
 import { createAudit, type AuditProgress, type AuditScope } from './audit.ts';
 import { createDamage, type Damage } from './damage.ts';
-import { createInspector } from './inspect.ts';
+import { createInspector, type Inspector } from './inspect.ts';
 import type { RowStore } from './rows.ts';
 
 /** What verification is made of. */
@@ -31,7 +31,8 @@ export interface VerificationOptions {
 /** Verification by its interval, and whenever it is asked for. */
 export interface Verification {
   readonly damage: Damage;
-  /** Verifies now; all of it, to its end, is what the next interval begins with. @throws StoreUnavailable */
+  readonly inspector: Inspector;
+  /** Verifies now; all of it, to its end, is what the next interval begins with. */
   run(scope?: AuditScope): Promise<AuditProgress>;
   /** The run under way, or the last one. */
   readonly progress: AuditProgress | undefined;
@@ -59,20 +60,16 @@ export function createVerification(deps: VerificationDeps, options: Verification
   const { interval, rate = RATE } = options;
   const inspector = createInspector({ secondary, rate: createRate(rate, { clock: () => performance.now(), sleep }) });
   const damage = createDamage({ ...deps, inspector });
-  const audit = createAudit({ ...deps, inspector, damage });
-
-  async function run(scope: AuditScope = {}): Promise<AuditProgress> {
-    const progress = await audit.run(scope);
-    if (!scope.wanted && progress.error === undefined) await rows.setFact(VERIFIED, clock());
-    return progress;
-  }
+  // All of it, to its end, whoever asked for it: the next interval begins there.
+  const onAllVerified = (): Promise<void> => rows.setFact(VERIFIED, clock());
+  const audit = createAudit({ ...deps, inspector, damage, onAllVerified });
 
   async function verify(): Promise<number> {
     const last = await rows.getFact(VERIFIED);
     // At the first start there is nothing yet, and starts after it must not put it off.
     if (typeof last !== 'number') await rows.setFact(VERIFIED, clock());
     else if (clock() >= last + interval || last > clock() + CLOCK_LEEWAY) {
-      const { error } = await run();
+      const { error } = await audit.run();
       if (error !== undefined) return Math.min(interval, AGAIN_AFTER);
     } else return last + interval - clock();
     return interval;
@@ -80,7 +77,8 @@ export function createVerification(deps: VerificationDeps, options: Verification
 
   return {
     damage,
-    run,
+    inspector,
+    run: audit.run,
     get progress() {
       return audit.progress;
     },

@@ -3,6 +3,7 @@ import type { Log } from '../lib/log.ts';
 import type { Replication } from '../replication/replication.ts';
 import type { RowStore } from '../replication/rows.ts';
 import { confirmRemovals, confirmRemovalsOf, type SuspensionRows } from '../replication/suspension.ts';
+import { listRepositories, type RepositoryListQuery, type RepositoryPage } from './repository-listing.ts';
 import { listRows, type RepositoryFilter, type RowPage, type RowQuery } from './row-listing.ts';
 import { createOrder, NotNow, type OrderAnswer } from './order.ts';
 import { runOf, toldSuspension, verifyRunOf, type Run, type TakeSnapshot, type VerifyRun } from './snapshot.ts';
@@ -27,6 +28,7 @@ export interface VerifyOptions {
 export interface Administration {
   readonly snapshot: TakeSnapshot;
   list(query: RowQuery): Promise<RowPage>;
+  listRepositories(query: RepositoryListQuery): Promise<RepositoryPage>;
   /** Begins to mark all that the primary has. @throws NotNow */
   backfill(repositories?: RepositoryFilter): Promise<OrderAnswer<Run>>;
   /** Begins to verify what is in the secondary; with `rehash` every blob is read, however lately it was. @throws NotNow */
@@ -42,7 +44,8 @@ export interface Administration {
 
 /** What the orders work on; without `replication` it is a database that nobody else has open. */
 export interface AdministrationDeps {
-  readonly rows: Pick<RowStore, 'list' | 'repositories' | 'retry'> & SuspensionRows;
+  readonly rows: Pick<RowStore, 'list' | 'repositories' | 'repositorySummaries' | 'checksum' | 'retry'> &
+    SuspensionRows;
   readonly snapshot: TakeSnapshot;
   readonly replication?: Pick<Replication, 'nudge' | 'walks' | 'verification' | 'confirmRemovals'>;
   readonly log: Log;
@@ -93,6 +96,7 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
   return {
     snapshot: deps.snapshot,
     list: (query) => listRows(rows, query),
+    listRepositories: (query) => listRepositories(rows, query),
 
     async backfill(repositories) {
       const { walks } = replicating();

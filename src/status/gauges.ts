@@ -75,13 +75,65 @@ function readings({ version, replication, damaged }: Snapshot): Record<string, R
   };
 }
 
-/** The exposition of a snapshot, each name begun by `prefix`. */
+/**
+ * GitLab's names for what its Geo counts, where ours means the same. Not where another system replicates: there the
+ * rows are only what clients pulled, and these numbers are that system's to tell.
+ */
+function geoReadings({ replication }: Snapshot): Record<string, Reading> {
+  if (!replication.on) return {};
+  const { known, synced, failed, verified, damaged, verifiable } = replication.repositories;
+  return {
+    geo_container_repositories: {
+      help: 'Repositories of the primary that replication knows of by their tags and manifests',
+      values: known,
+    },
+    geo_container_repositories_registry: {
+      help: 'Repositories of which a state is kept: the same as geo_container_repositories',
+      values: known,
+    },
+    geo_container_repositories_synced: {
+      help: 'Repositories of which every known tag and untagged manifest is synced',
+      values: synced,
+    },
+    geo_container_repositories_failed: {
+      help: 'Repositories of which at least one tag or untagged manifest failed and is tried again',
+      values: failed,
+    },
+    geo_container_repositories_checksum_total: {
+      help: "Repositories to compute the checksum of: the synced ones, since no other could equal the primary's",
+      values: synced,
+    },
+    geo_container_repositories_checksummed: {
+      help: 'Repositories whose checksum is known: the synced ones',
+      values: synced,
+    },
+    geo_container_repositories_checksum_failed: {
+      help: 'Always 0: the checksum is computed of what is known, and that does not fail',
+      values: 0,
+    },
+    geo_container_repositories_verification_total: {
+      help: 'Repositories to verify: those that are synced, or have a damaged blob',
+      values: verifiable,
+    },
+    geo_container_repositories_verified: {
+      help: 'Synced repositories of which all blobs were read and hashed, and none is damaged',
+      values: verified,
+    },
+    geo_container_repositories_verification_failed: {
+      help: 'Repositories that have a blob that was found damaged and is not whole again',
+      values: damaged,
+    },
+  };
+}
+
+/** The exposition of a snapshot, our own names begun by `prefix`. */
 export async function exposeSnapshot(snapshot: Snapshot, prefix: string): Promise<string> {
   const registry = new Prometheus();
   registry.setDefaultLabels({ site: snapshot.site });
-  for (const [name, { help, label, values }] of Object.entries(readings(snapshot))) {
+  const ours = Object.entries(readings(snapshot)).map(([name, reading]) => [prefix + name, reading] as const);
+  for (const [name, { help, label, values }] of [...ours, ...Object.entries(geoReadings(snapshot))]) {
     const gauge = new Gauge({
-      name: prefix + name,
+      name,
       help,
       labelNames: label === undefined ? [] : [label],
       registers: [registry],

@@ -1,5 +1,6 @@
 // What is asked of the admin API, read strictly: a misspelt filter must not mean everything.
 import type { RowState } from '../replication/rows.ts';
+import type { RepositoryListQuery } from './repository-listing.ts';
 import type { RepositoryFilter, RowQuery } from './row-listing.ts';
 
 /** What was asked cannot be read: one line that says where, what, and what to give. */
@@ -54,11 +55,27 @@ function states(query: Query): readonly RowState[] | undefined {
   );
 }
 
-function held(query: Query): boolean | undefined {
-  const text = single(query, 'held');
+function flag(query: Query, name: string): boolean | undefined {
+  const text = single(query, name);
   if (text === undefined) return undefined;
   if (text === 'true' || text === 'false') return text === 'true';
-  throw new InvalidInput(`held: ${shown(text)} is unknown; give true or false, or leave it out`);
+  throw new InvalidInput(`${name}: ${shown(text)} is unknown; give true or false, or leave it out`);
+}
+
+function limit(query: Query): number {
+  return integer(query, 'limit', 1, LIMIT_MAX) ?? LIMIT;
+}
+
+function place(query: Query): string | undefined {
+  const text = single(query, 'after');
+  if (text === '') throw new InvalidInput('after: it is empty; give the next of the page before, or leave it out');
+  return text;
+}
+
+/** Without what is not given. */
+function known<T extends object>(given: T): { [Name in keyof T]?: NonNullable<T[Name]> } {
+  const entries = Object.entries(given).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [Name in keyof T]?: NonNullable<T[Name]> };
 }
 
 function repositories(text: string | undefined, parse: ParseRepositories): RepositoryFilter | undefined {
@@ -74,12 +91,22 @@ export function parseRowQuery(query: Query, parse: ParseRepositories): RowQuery 
   refuseUnknown(Object.keys(query), ['state', 'repository', 'held', 'after', 'limit'], 'query');
   const given = {
     states: states(query),
-    held: held(query),
+    held: flag(query, 'held'),
     repositories: repositories(single(query, 'repository'), parse),
     after: integer(query, 'after', 0, Number.MAX_SAFE_INTEGER),
   };
-  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  return { ...known, limit: integer(query, 'limit', 1, LIMIT_MAX) ?? LIMIT };
+  return { ...known(given), limit: limit(query) };
+}
+
+/** The repositories that are asked for, 100 unless told. @throws InvalidInput */
+export function parseRepositoryQuery(query: Query, parse: ParseRepositories): RepositoryListQuery {
+  refuseUnknown(Object.keys(query), ['repository', 'failed', 'after', 'limit'], 'query');
+  const given = {
+    repositories: repositories(single(query, 'repository'), parse),
+    failed: flag(query, 'failed'),
+    after: place(query),
+  };
+  return { ...known(given), limit: limit(query) };
 }
 
 /** What an order names. */

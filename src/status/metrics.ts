@@ -25,25 +25,56 @@ const LABELS: Partial<Record<CounterName, string[]>> = {
   stale_answers_total: ['reason'],
   flights_total: ['result'],
   digest_mismatches_total: ['registry'],
+  local_deliveries_total: ['by'],
   stores_total: ['result'],
   copies_total: ['result'],
   events_total: ['result'],
   event_requests_total: ['result'],
 };
 
+/** Counts of one metric; they are Prometheus's only when it asks, since it takes long over each label. */
+interface Tally {
+  add(labels: Record<string, string> | undefined, by: number): void;
+  tell(counter: Counter): void;
+}
+
+function createTally(labelNames: readonly string[]): Tally {
+  const untold = new Map<string, { readonly labels: Record<string, string>; by: number }>();
+  const [first = '', second = ''] = labelNames;
+  return {
+    add(labels = {}, by) {
+      const key = labelNames.length < 2 ? (labels[first] ?? '') : `${labels[first]}\n${labels[second]}`;
+      const entry = untold.get(key);
+      if (entry) entry.by += by;
+      else untold.set(key, { labels, by });
+    },
+    tell(counter) {
+      for (const { labels, by } of untold.values()) counter.inc(labels, by);
+      untold.clear();
+    },
+  };
+}
+
 /** Metrics of one site, named `geo_registry_*` and labelled with it. */
 export function createMetrics(site: string): Metrics {
   const registry = new Prometheus();
   registry.setDefaultLabels({ site });
   collectDefaultMetrics({ register: registry });
-  const counters = new Map(
-    Object.entries(COUNTERS).map(([name, help]) => [
-      name,
-      new Counter({ name: PREFIX + name, help, labelNames: LABELS[name as CounterName] ?? [], registers: [registry] }),
-    ]),
-  );
+  const counts = new Map<string, Tally>();
+  for (const [name, help] of Object.entries(COUNTERS)) {
+    const labelNames = LABELS[name as CounterName] ?? [];
+    const tally = createTally(labelNames);
+    const counter: Counter = new Counter({
+      name: PREFIX + name,
+      help,
+      labelNames,
+      registers: [registry],
+      collect: () => tally.tell(counter),
+    });
+    counts.set(name, tally);
+  }
   return {
-    meter: (name, labels = {}, by = 1) => counters.get(name)?.inc(labels, by),
+    meter: (name, labels, by = 1) => counts.get(name)?.add(labels, by),
     watch({ spoolBytes, breakersOpen }) {
       const registers = [registry];
       const spool: Gauge = new Gauge({

@@ -3,6 +3,7 @@ import type { BlobRecord, MalformedEvent } from '../replication/rows.ts';
 import { counted, countText } from './figures.ts';
 import { html, type Html } from './html.ts';
 import { name, table, time } from './page-parts.ts';
+import type { ListedRepository, RepositoryPage } from './repository-listing.ts';
 import type { ListedRow, RowPage } from './row-listing.ts';
 import type { Snapshot } from './snapshot.ts';
 import { whyRemovalsWait } from './suspension-text.ts';
@@ -11,6 +12,7 @@ import { whyRemovalsWait } from './suspension-text.ts';
 export interface PageData {
   readonly snapshot: Snapshot;
   readonly failed: RowPage;
+  readonly failedRepositories: RepositoryPage;
   readonly held: RowPage;
   readonly damaged: readonly BlobRecord[];
   readonly malformed: readonly MalformedEvent[];
@@ -45,6 +47,31 @@ export function failedSection({ failed, snapshot, now }: PageData): Html | undef
       They are tried again by themselves, after pauses up to an hour. At once: <code>geo-registry-proxy retry</code>
     </p>
     ${table(['image', 'reason', 'attempts', 'next'], rows)}${more(failed, 'state=failed')}
+  </section>`;
+}
+
+function repositoryRow({ name: repository, tags, syncedAt }: ListedRepository, now: number): Html {
+  const all = Object.values(tags).reduce((sum, count) => sum + count, 0);
+  return html`<tr>
+    <td class="name">
+      <a href="/api/replication?state=failed&amp;repository=${encodeURIComponent(repository)}"
+        ><bdi>${repository}</bdi></a
+      >
+    </td>
+    <td data-name="failed">${countText(tags.failed)} of ${countText(all)}</td>
+    <td data-name="last synced">${time(syncedAt, now)}</td>
+  </tr>`;
+}
+
+/** The repositories in which something failed: many rows may be one repository's trouble. */
+export function failedRepositoriesSection({ failedRepositories, snapshot, now }: PageData): Html | undefined {
+  const { repositories, next } = failedRepositories;
+  if (repositories.length === 0) return undefined;
+  const rows = repositories.map((repository) => repositoryRow(repository, now));
+  const rest = next !== null && html`<p><a href="/api/replication/repositories?failed=true">all of them</a></p>`;
+  return html`<section class="bad">
+    <h2>${counted(snapshot.replication.repositories.failed, 'repository has', 'repositories have')} failures</h2>
+    ${table(['repository', 'failed', 'last synced'], rows)}${rest}
   </section>`;
 }
 

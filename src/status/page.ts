@@ -4,6 +4,7 @@ import { bytesText, countText, durationText } from './figures.ts';
 import { html, Html } from './html.ts';
 import {
   damagedSection,
+  failedRepositoriesSection,
   failedSection,
   heldSection,
   malformedSection,
@@ -174,6 +175,7 @@ export function renderPage(data: PageData): string {
             replicationSection(snapshot),
             heldSection(data),
             failedSection(data),
+            failedRepositoriesSection(data),
             damagedSection(data),
             malformedSection(data),
             workSection(data),
@@ -181,7 +183,7 @@ export function renderPage(data: PageData): string {
           ]}
           <footer>
             <a href="/api/status">status as JSON</a> · <a href="/api/replication">tags and manifests</a> ·
-            <a href="/metrics">metrics</a>
+            <a href="/api/replication/repositories">repositories</a> · <a href="/metrics">metrics</a>
           </footer>
         </main>
       </body>

@@ -5,7 +5,14 @@ import { NotCompared } from '../replication/suspension.ts';
 import type { Administration } from './administration.ts';
 import { createGuard, type Guard } from './guard.ts';
 import type { CheckReadiness } from './health.ts';
-import { InvalidInput, parseOrder, parseRowQuery, type ParseRepositories, type Query } from './input.ts';
+import {
+  InvalidInput,
+  parseOrder,
+  parseRepositoryQuery,
+  parseRowQuery,
+  type ParseRepositories,
+  type Query,
+} from './input.ts';
 import type { Metrics } from './metrics.ts';
 import type { PageData } from './page-attention.ts';
 import { NotNow } from './order.ts';
@@ -43,6 +50,7 @@ const BODY_MAX = 64 * 1024;
 // Rows and blobs that the page shows of each kind.
 const PAGE_ROWS = 50;
 const PAGE_EVENTS = 5;
+const PAGE_REPOSITORIES = 10;
 
 function sendFailure(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const say = (status: number, text: string): FastifyReply => reply.code(status).send({ error: text });
@@ -57,14 +65,15 @@ function sendFailure(error: FastifyError, request: FastifyRequest, reply: Fastif
 }
 
 async function pageData({ administration, rows }: StatusDeps): Promise<PageData> {
-  const [snapshot, failed, held, damaged, malformed] = await Promise.all([
+  const [snapshot, failed, failedRepositories, held, damaged, malformed] = await Promise.all([
     administration.snapshot(),
     administration.list({ states: ['failed'], limit: PAGE_ROWS }),
+    administration.listRepositories({ failed: true, limit: PAGE_REPOSITORIES }),
     administration.list({ held: true, limit: PAGE_ROWS }),
     rows.damagedBlobs(PAGE_ROWS),
     rows.malformed(PAGE_EVENTS),
   ]);
-  return { snapshot, failed, held, damaged, malformed, now: Date.now() };
+  return { snapshot, failed, failedRepositories, held, damaged, malformed, now: Date.now() };
 }
 
 function addGuard(scope: FastifyInstance, guard: Guard): void {
@@ -86,6 +95,9 @@ function addApi(scope: FastifyInstance, { administration, parseRepositories }: S
   scope.get('/api/status', () => administration.snapshot());
   scope.get('/api/replication', (request) =>
     administration.list(parseRowQuery(request.query as Query, parseRepositories)),
+  );
+  scope.get('/api/replication/repositories', (request) =>
+    administration.listRepositories(parseRepositoryQuery(request.query as Query, parseRepositories)),
   );
   for (const [name, order] of Object.entries(ORDERS)) {
     const url = `/api/replication/${name}`;

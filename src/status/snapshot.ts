@@ -3,7 +3,7 @@ import type { AuditProgress } from '../replication/audit.ts';
 import type { Replication } from '../replication/replication.ts';
 import type { Progress } from '../replication/reconcile.ts';
 import { removalLimit } from '../replication/removal.ts';
-import type { Counts, RowState, RowStore } from '../replication/rows.ts';
+import type { Counts, RepositoryCounts, RowState, RowStore } from '../replication/rows.ts';
 import { suspensionOf, type Suspension } from '../replication/suspension.ts';
 import type { CheckReadiness, Readiness } from './health.ts';
 
@@ -67,6 +67,8 @@ export interface Snapshot {
     readonly on: boolean;
     /** Rows by state; each is a tag, or a manifest without one. */
     readonly tags: Readonly<Record<RowState, number>>;
+    /** Repositories that have rows, and how those do. */
+    readonly repositories: RepositoryCounts;
     /** Pending rows by who asked; held removals are among them. */
     readonly queue: Counts['queue'];
     /** The age of the oldest event that is not worked off, and when that came; 0 and null when there is none. */
@@ -118,7 +120,7 @@ export interface Live {
 export interface SnapshotDeps {
   readonly version: string;
   readonly site: string;
-  readonly rows: Pick<RowStore, 'counts' | 'getFact'>;
+  readonly rows: Pick<RowStore, 'counts' | 'repositoryCounts' | 'getFact'>;
   readonly live?: Live;
   readonly clock?: () => number;
 }
@@ -183,12 +185,18 @@ function breakersOf({ breakersOpen }: Live): Snapshot['breakers'] {
 export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: SnapshotOptions): TakeSnapshot {
   const { version, site, rows, live, clock = Date.now } = deps;
 
-  function replicationOf(counts: Counts, suspension: Suspension | null, now: number): Snapshot['replication'] {
+  function replicationOf(
+    counts: Counts,
+    repositories: RepositoryCounts,
+    suspension: Suspension | null,
+    now: number,
+  ): Snapshot['replication'] {
     const { states, queue, oldestEventAt, bytes, verified, held, removalsLastDay, malformedEvents } = counts;
     const progress = live?.replication.walks.progress ?? [];
     return {
       on: isOn,
       tags: states,
+      repositories,
       queue,
       lagMs: oldestEventAt === undefined ? 0 : Math.max(0, now - oldestEventAt),
       oldestEventAt: isoTime(oldestEventAt),
@@ -217,9 +225,10 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
 
   return async ({ asks = true } = {}) => {
     const now = clock();
-    const [{ status, ready, reasons }, counts, suspension] = await Promise.all([
+    const [{ status, ready, reasons }, counts, repositories, suspension] = await Promise.all([
       live ? (asks ? live.checkReadiness() : UNASKED) : STOPPED,
       rows.counts(now),
+      rows.repositoryCounts(),
       toldSuspension(rows, isOn),
     ]);
     return {
@@ -230,7 +239,7 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
       reasons,
       startedAt: isoTime(live?.startedAt),
       uptimeMs: live ? now - live.startedAt : null,
-      replication: replicationOf(counts, suspension, now),
+      replication: replicationOf(counts, repositories, suspension, now),
       damaged: counts.damagedBlobs,
       breakers: live ? breakersOf(live) : null,
       spoolBytes: live ? live.spoolBytes() : null,

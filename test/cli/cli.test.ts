@@ -13,7 +13,8 @@ test.each([[], ['--help'], ['help']])('help tells of commands and variables: %s'
   const { code, stdout, stderr } = await run(args);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toContain(configurationHelp());
-  const commands = ['serve', 'status', 'backfill|resync', 'retry|resync-failed', 'confirm-removals', 'config', 'token'];
+  const replication = ['status', 'backfill|resync', 'retry|resync-failed', 'confirm-removals'];
+  const commands = ['serve', ...replication, 'doctor', 'config', 'token'];
   const listed = [...stdout.matchAll(/^ {2}([a-z][\w|-]*) /gm)].map(([, command]) => command);
   expect(listed).toEqual(expect.arrayContaining(commands));
 });
@@ -26,6 +27,7 @@ test.each([
   ['backfill', '--repository'],
   ['retry', '--repository'],
   ['confirm-removals', '--yes'],
+  ['doctor', '--read-only'],
 ])('%s --help tells of %s', async (command, option) => {
   const { code, stdout } = await run([command, '--help']);
   expect(code).toBe(0);
@@ -42,7 +44,7 @@ test('--version is that of the package', async () => {
   expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
 });
 
-test.each([['--help'], ['--version'], ['status', '--help'], ['backfill', '--help']])(
+test.each([['--help'], ['--version'], ['status', '--help'], ['backfill', '--help'], ['doctor', '--help']])(
   "%s %s does without the server's libraries",
   async (...args) => {
     const hooks = join(temporaryDirectory(), 'hooks.mjs');
@@ -74,22 +76,27 @@ test.each([
   expect(await run(args)).toEqual({ code: 2, stdout: '', stderr });
 });
 
-test.each([['serve'], ['config'], ['config', '--check'], ['token', '--repository', 'a/b'], ['status'], ['backfill']])(
-  'a wrong configuration is told line by line and exits 1: %s %s',
-  async (...args) => {
-    const env = { ...environment(), GEO_TAG_TTL: '5', GEO_STORE: 'yes', GEO_TAG_TLL: '5s' };
-    expect(await run(args, env)).toEqual({
-      code: 1,
-      stdout: '',
-      stderr: [
-        'geo-registry-proxy: warning: GEO_TAG_TLL: unknown (did you mean GEO_TAG_TTL?), ignored',
-        'geo-registry-proxy: GEO_TAG_TTL: "5" is not a duration; allowed: a whole number with ms, s, m or h, such as 500ms, 30s, 5m or 1h, or 0, at most 596h',
-        'geo-registry-proxy: GEO_STORE: "yes" is not known; allowed: on or off',
-        '',
-      ].join('\n'),
-    });
-  },
-);
+test.each([
+  ['serve'],
+  ['config'],
+  ['config', '--check'],
+  ['token', '--repository', 'a/b'],
+  ['status'],
+  ['backfill'],
+  ['doctor'],
+])('a wrong configuration is told line by line and exits 1: %s %s', async (...args) => {
+  const env = { ...environment(), GEO_TAG_TTL: '5', GEO_STORE: 'yes', GEO_TAG_TLL: '5s' };
+  expect(await run(args, env)).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: [
+      'geo-registry-proxy: warning: GEO_TAG_TLL: unknown (did you mean GEO_TAG_TTL?), ignored',
+      'geo-registry-proxy: GEO_TAG_TTL: "5" is not a duration; allowed: a whole number with ms, s, m or h, such as 500ms, 30s, 5m or 1h, or 0, at most 596h',
+      'geo-registry-proxy: GEO_STORE: "yes" is not known; allowed: on or off',
+      '',
+    ].join('\n'),
+  });
+});
 
 test('config --check says that a right configuration is ok', async () => {
   expect(await run(['config', '--check'], environment())).toEqual({

@@ -63,6 +63,39 @@ test('status --json is the status of the API', async () => {
   expect(told).toEqual(snapshot);
 });
 
+test('status --repository prints a line for each repository, and ends with 3 where something failed', async () => {
+  await restartWith(site, [
+    { repository: 'group/one', reference: 'broken', outcome: failed() },
+    { repository: 'group/one', reference: 'gone', outcome: held },
+    { repository: 'group/three', reference: '1.0', outcome: held },
+    { repository: 'other/three', reference: 'broken', outcome: failed() },
+  ]);
+  const rest = '0 verified; never synced; checksum not known';
+  expect(await ask('status', '--repository', 'group/*')).toEqual({
+    code: 3,
+    stdout: `group/one    2 tags: 1 pending, 1 failed; ${rest}\ngroup/three  1 tag: 1 pending; ${rest}\n`,
+    stderr: '',
+  });
+  expect((await ask('status', '--repository', 'group/three')).code).toBe(0);
+});
+
+test('status --repository --json is what the API lists', async () => {
+  await restartWith(site, [{ repository: 'group/two', reference: 'broken', outcome: failed() }]);
+  const { code, stdout } = await ask('status', '--repository', 'group/*', '--json');
+  const { json } = await askAdmin(site, '/api/replication/repositories?repository=group/*');
+  expect(code).toBe(3);
+  expect(JSON.parse(stdout)).toEqual(json);
+  expect(json).toMatchObject({ repositories: [{ name: 'group/two', checksum: null }] });
+});
+
+test('status of a repository that nobody knows says so', async () => {
+  expect(await ask('status', '--repository', 'group/onne')).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: 'geo-registry-proxy: no repository is known that matches "group/onne"\n',
+  });
+});
+
 test('status tells of a primary that is gone, and ends with 3', async () => {
   await restartWith(site, []);
   await site.relay.down();

@@ -1,5 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Digest } from '../../src/oci/digest.ts';
 import { failed, putRows, withStore, type GivenRow } from '../status/admin.ts';
 import { image } from '../support/image.ts';
 import { pushImage } from '../support/push.ts';
@@ -35,6 +37,18 @@ test('status reads the database, and ends with 3 since nothing runs', async () =
   expect(stdout).toMatch(/^tags +0 pending, 0 syncing, 0 synced, 1 failed, 0 unsupported$/m);
   expect(stdout).toContain('group/app:broken');
   expect(JSON.parse((await ask('status', '--json')).stdout)).toMatchObject({ status: 'stopped', breakers: null });
+});
+
+test('status --repository reads the database, and ends with 0 where nothing failed', async () => {
+  const digest = image('one').digest as Digest;
+  await putRows(data.path, [
+    { repository: 'group/one', reference: '1.0', outcome: { kind: 'synced', digest, bytes: 1 } },
+  ]);
+  const { code, stdout, stderr } = await ask('status', '--repository', 'group/one');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const checksum = createHash('sha256').update(`1.0${digest}`).digest('hex');
+  expect(stdout).toMatch(/^group\/one {2}1 tag: 1 synced; 0 verified; last synced [^;]+; checksum [0-9a-f]{64}\n$/);
+  expect(stdout).toContain(checksum);
 });
 
 test('status tells why removals wait at a first start', async () => {

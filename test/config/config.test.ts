@@ -8,6 +8,7 @@ const LISTEN = 'host:port, [IPv6 address]:port, or :port for all addresses';
 const HOST = 'a host name with or without a port, such as registry.example.com:5050';
 const REALM = 'an absolute http or https URL without credentials, such as https://gitlab.example.com/jwt/auth';
 const SIZE = 'bytes, or a whole number with kB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 64MiB';
+const BANDWIDTH = `${SIZE}, at least 1KiB; nothing at all for no limit`;
 const DURATION = 'a whole number with ms, s, m or h, such as 500ms, 30s, 5m or 1h, or 0, at most 596h';
 const TIMEOUT = 'a whole number with ms, s, m or h, such as 500ms, 30s, 5m or 1h, over 0 and at most 596h';
 const QUOTABLE = 'visible ASCII characters without quotes and backslashes';
@@ -40,6 +41,7 @@ test('the least configuration gives every default', () => {
     tagTtl: 0,
     primaryTimeout: 5000,
     fetchConnections: 16,
+    blobDelivery: 'stream',
     store: true,
     replicationInclude: [],
     replicationExclude: [],
@@ -86,6 +88,9 @@ const right: [string, string, keyof Config, unknown][] = [
   ['GEO_PRIMARY_TIMEOUT', '5m', 'primaryTimeout', 300_000],
   ['GEO_SHUTDOWN_TIMEOUT', '1h', 'shutdownTimeout', 3_600_000],
   ['GEO_FETCH_CONNECTIONS', '8', 'fetchConnections', 8],
+  ['GEO_REPLICATION_BANDWIDTH', '10MiB', 'replicationBandwidth', 10 * 2 ** 20],
+  ['GEO_REPLICATION_BANDWIDTH', '', 'replicationBandwidth', undefined],
+  ['GEO_BLOB_DELIVERY', 'accel-proxy', 'blobDelivery', 'accel-proxy'],
   ['GEO_STORE', 'off', 'store', false],
   ['GEO_REPLICATION_INCLUDE', 'group, other/*,,a/b/**', 'replicationInclude', ['group', 'other/*', 'a/b/**']],
   ['GEO_REPLICATION_EXCLUDE', 'group/', 'replicationExclude', ['group/']],
@@ -160,6 +165,8 @@ const wrong: [string, string, string][] = [
   ['GEO_SHUTDOWN_TIMEOUT', 'soon', `"soon" is not a duration; allowed: ${DURATION}`],
   ['GEO_FETCH_CONNECTIONS', '7', '"7" is out of range; allowed: a whole number from 8 to 1024'],
   ['GEO_FETCH_CONNECTIONS', 'many', '"many" is not a whole number; allowed: a whole number from 8 to 1024'],
+  ['GEO_REPLICATION_BANDWIDTH', '0', `"0" is too little; allowed: ${BANDWIDTH}`],
+  ['GEO_REPLICATION_BANDWIDTH', '10Mbit', `"10Mbit" is not a size; allowed: ${BANDWIDTH}`],
   ['GEO_STORE', 'yes', '"yes" is not known; allowed: on or off'],
   ['GEO_REPLICATION_INCLUDE', 'ok,Grp/*', `"Grp/*" has upper case, which no repository has; allowed: ${GLOBS}`],
   ['GEO_REPLICATION_INCLUDE', ',', `"," names no repository; allowed: ${GLOBS}`],

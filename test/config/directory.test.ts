@@ -1,5 +1,5 @@
-import { chmodSync, existsSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ConfigError, inspectConfig, loadConfig } from '../../src/config/config.ts';
 import { environment, problems, temporaryDirectory, temporaryFile } from './environment.ts';
@@ -50,6 +50,40 @@ test.each(['', 'below'])('the data directory is refused when the user may not wr
   chmodSync(directory, 0o555);
   expect(asOrdinaryUser(() => problems(env))).toEqual([
     `GEO_DATA_DIR: "${join(directory, below)}" cannot be written to (permission denied); allowed: a directory that this user can create or write to`,
+  ]);
+});
+
+const ROOT =
+  "the rootdirectory of the local registry's filesystem storage, with docker/registry/v2 below it, readable by this user";
+
+test('the storage root is one that holds a registry', () => {
+  const directory = temporaryDirectory();
+  mkdirSync(join(directory, 'docker/registry/v2'), { recursive: true });
+  const effects = { hostname: () => 'site', cwd: () => dirname(directory) };
+  const env = { ...environment(), GEO_BLOB_DELIVERY: 'accel-file', GEO_SECONDARY_ROOT: basename(directory) };
+  expect(inspectConfig(env, effects).config).toMatchObject({ secondaryRoot: directory, blobDelivery: 'accel-file' });
+});
+
+test('the storage root is refused where it holds no registry', () => {
+  const directory = temporaryDirectory();
+  expect(problems({ ...environment(), GEO_SECONDARY_ROOT: directory })).toEqual([
+    `GEO_SECONDARY_ROOT: "${directory}" has no docker/registry/v2; allowed: ${ROOT}`,
+  ]);
+});
+
+test('the storage root is refused where this user may not read it', () => {
+  const directory = temporaryDirectory();
+  mkdirSync(join(directory, 'docker/registry/v2'), { recursive: true });
+  const env = { ...readableEnvironment(), GEO_SECONDARY_ROOT: directory };
+  chmodSync(directory, 0o700);
+  expect(asOrdinaryUser(() => problems(env))).toContain(
+    `GEO_SECONDARY_ROOT: "${directory}" cannot be read (permission denied); allowed: ${ROOT}`,
+  );
+});
+
+test('accel-file is refused without a storage root', () => {
+  expect(problems({ ...environment(), GEO_BLOB_DELIVERY: 'accel-file' })).toEqual([
+    `GEO_SECONDARY_ROOT: not set, and required because GEO_BLOB_DELIVERY is accel-file; allowed: ${ROOT}`,
   ]);
 });
 

@@ -55,12 +55,12 @@ test('warnings guess nothing where no name is near', () => {
 test('warnings call a variable of a later version not supported', () => {
   const { config } = inspectConfig({
     ...environment(),
-    GEO_BLOB_DELIVERY: 'stream',
+    GEO_REPLICATION_BANDWIDTH: '1MiB',
     GEO_DATABASE_URL: 'postgres://x',
   });
   expect(config.warnings).toEqual([
-    'GEO_BLOB_DELIVERY: not supported by this version, ignored',
     'GEO_DATABASE_URL: not supported by this version, ignored',
+    'GEO_REPLICATION_BANDWIDTH: not supported by this version, ignored',
   ]);
 });
 

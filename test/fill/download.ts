@@ -2,12 +2,21 @@
 import { createHash } from 'node:crypto';
 import type { Dispatcher } from 'undici';
 import type { Asking, ProxySite } from '../support/proxy.ts';
-import type { RelayMatch } from '../support/relay.ts';
+import type { RelayMatch, RelayRequest } from '../support/relay.ts';
 
 /** The requests that fetch a blob's body, in whole or in part. */
 export function bodyOf({ digest }: { readonly digest: string }): RelayMatch {
   return ({ method, path }) => method === 'GET' && path.endsWith(digest);
 }
+
+/** The first byte that a request asks for. */
+export function firstByteOf({ headers }: Pick<RelayRequest, 'headers'>): number {
+  return Number(/^bytes=(\d+)-/.exec(headers.range ?? '')?.[1] ?? 0);
+}
+
+/** Requests that begin a transfer: of a blob whose size is not known its first piece is asked for. */
+export const isFromStart: RelayMatch = ({ headers }) =>
+  headers.range === undefined || headers.range.startsWith('bytes=0-');
 
 /** What a client has when its download is over, one way or the other. */
 export interface Download {

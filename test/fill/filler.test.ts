@@ -53,6 +53,24 @@ test('a client that joins a background flight that waits for a slot moves it ahe
   expect(asked()).toEqual([running!.digest, wanted!.digest, second!.digest]);
 });
 
+test('what clients ask for goes before what is only started ahead of them, and that before the background', async () => {
+  await using rig = await createRig(sites, { slots: createSlots(1) });
+  const seeds = ['runs', 'replicated', 'ahead', 'ahead and asked for', 'asked for'];
+  const all = await Promise.all(seeds.map((seed) => pushed(seed, 'p/ahead')));
+  const [runs, replicated, ahead, wanted, alone] = all;
+  const gate = createGate();
+  sites.relay.rules.push({ match: bodyOf(runs!), gate });
+  const fills = [rig.filler.fill('p/ahead', digestOf(runs!), 'ahead')];
+  await waitFor(() => gate.arrived === 1, { what: 'the first transfer' });
+  fills.push(rig.filler.fill('p/ahead', digestOf(replicated!), 'background'));
+  for (const content of [ahead!, wanted!]) fills.push(rig.filler.fill('p/ahead', digestOf(content), 'ahead'));
+  const opened = [wanted!, alone!].map((content) => rig.filler.open('p/ahead', digestOf(content), 'on-demand'));
+  gate.open();
+  await Promise.all(opened.map(release));
+  await Promise.all(fills);
+  expect(asked()).toEqual([runs, wanted, alone, ahead, replicated].map((content) => content!.digest));
+});
+
 test('background flights leave half of the slots to clients', async () => {
   await using rig = await createRig(sites, { slots: createSlots(4) });
   const contents = await Promise.all(['b1', 'b2', 'b3', 'client'].map((seed) => pushed(seed, 'p/b')));
@@ -106,6 +124,29 @@ test('nothing is asked of the primary before the files of an earlier run are kno
   known.resolve();
   await Promise.all([release(opened), recovering]);
   expect(sites.relay.count(bodyOf(content))).toBe(1);
+});
+
+test('a part beside flights waits for a slot as a client’s, is counted, and gives the slot back with its body', async () => {
+  const slots = createSlots(1);
+  await using rig = await createRig(sites, { slots });
+  const content = await pushed('beside', 'p/beside');
+  const giveBack = await slots.take({ priority: 'background' });
+  const { open, onBytes } = rig.filler.beside('p/beside', digestOf(content));
+  const opening = open(10, 20);
+  const order: string[] = [];
+  const replicated = slots.take({ priority: 'background' }).then((free) => {
+    order.push('background');
+    free();
+  });
+  await rig.primary.ping();
+  expect(sites.relay.count(bodyOf(content))).toBe(0);
+  giveBack();
+  const answer = await opening;
+  if (answer.kind !== 'found') throw new Error(answer.kind);
+  expect(order).toEqual([]);
+  for await (const chunk of answer.value.body as AsyncIterable<Buffer>) onBytes(chunk.length);
+  await replicated;
+  expect(rig.count('primary_body_bytes_total')).toBe(10);
 });
 
 test('a slot comes back from a flight that was refused, that failed, and that went past the spool', async () => {

@@ -15,7 +15,8 @@ const MiB = 1024 * 1024;
 let site: ProxySite;
 
 beforeAll(async () => {
-  site = await startProxySite();
+  // One connection, whose last byte can be held.
+  site = await startProxySite({ knobs: { parts: { connections: 1, size: 64 * MiB, above: 64 * MiB } } });
 });
 afterAll(() => site.close());
 

@@ -15,7 +15,7 @@ export interface RawClient {
 /** Asks the proxy for a path of the pull API with a token of its repository. */
 export function rawClient(site: ProxySite, path: string, headers: Record<string, string> = {}): RawClient {
   const { hostname, port } = new URL(site.proxy.url);
-  const token = site.pullToken(path.replace(/\/(?:manifests|blobs)\/.*$/, ''));
+  const token = site.pullToken(path.replace(/\/(?:manifests|blobs|tags)\/.*$/, ''));
   const lines = Object.entries({ host: hostname, authorization: `Bearer ${token}`, ...headers });
   const socket = connect(Number(port), hostname);
   const ended = new Promise<void>((settle) => socket.once('close', () => settle()));

@@ -69,6 +69,25 @@ test('a reader that stands still holds nobody up, and is dropped after a while',
   await waitFor(async () => (await site.metric('spool_bytes')) === 0, { what: 'the spool to be let go' });
 });
 
+test('a client that reads nothing of a long list is dropped, too', async () => {
+  const tags = Array.from({ length: 120_000 }, (_, nth) => `${nth}`.padEnd(120, 'x'));
+  site.relay.rules.push({
+    match: ({ path }) => path.startsWith('/v2/f2/long/tags/list'),
+    answer: {
+      status: 200,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'f2/long', tags }),
+    },
+  });
+  const before = await site.metric('readers_dropped_total');
+  const stalled = await rawClient(site, 'f2/long/tags/list').answered();
+  await waitFor(async () => (await site.metric('readers_dropped_total')) > before, {
+    what: 'the client to be dropped',
+  });
+  stalled.resume();
+  await waitFor(() => stalled.closed, { what: 'the end of the stalled connection' });
+});
+
 test('a reader that waits for a slow primary is not dropped', async () => {
   const slow = blob(2 * MiB, 'slow primary');
   const { path, holdGate } = await heldBlob(slow, MiB);

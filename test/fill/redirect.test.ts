@@ -44,7 +44,7 @@ async function send(request: IncomingMessage, response: ServerResponse): Promise
   const file = join(root, new URL(request.url ?? '', 'http://x').pathname);
   const { size } = await stat(file);
   const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(headers.range ?? '') ?? [];
-  const [start, end] = [Number(first ?? 0), last ? Number(last) : size - 1];
+  const [start, end] = [Number(first ?? 0), Math.min(last ? Number(last) : Infinity, size - 1)];
   const part = first === undefined ? {} : { 'content-range': `bytes ${start}-${end}/${size}` };
   response.writeHead(first === undefined ? 200 : 206, { 'content-length': end + 1 - start, ...part });
   const limit = storage.cutAfter;
@@ -59,7 +59,10 @@ beforeAll(async () => {
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   storage = { server, url, asked: [], cutAfter: undefined, redirectTo: undefined };
-  site = await startProxySite({ primary: { redirectTo: url } });
+  site = await startProxySite({
+    primary: { redirectTo: url },
+    knobs: { parts: { connections: 4, size: 2 * MiB, above: 4 * MiB } },
+  });
   root = site.primary.dir;
 });
 afterEach(() => {
@@ -73,7 +76,11 @@ afterAll(async () => {
 });
 
 async function pushed(seed: string, ...repositories: string[]): Promise<SmallBlob> {
-  const layer = blob(2 * MiB, seed);
+  return pushedOf(2 * MiB, seed, ...repositories);
+}
+
+async function pushedOf(size: number, seed: string, ...repositories: string[]): Promise<SmallBlob> {
+  const layer = blob(size, seed);
   for (const repository of repositories) await pushBlob(site.primaryTarget(repository), layer);
   return layer;
 }
@@ -97,6 +104,17 @@ test('a transfer that the storage breaks off goes on by a fresh redirect', async
   expect(storage.asked[1]!.headers).not.toHaveProperty('authorization');
 });
 
+test('each piece of a large blob has a redirect of its own, and is cut and resumed by itself', async () => {
+  const layer = await pushedOf(8 * MiB, 'redirected in pieces', 'f8/app');
+  storage.cutAfter = MiB;
+  expect(await download(site, `f8/app/blobs/${layer.digest}`)).toMatchObject({ digest: layer.digest, whole: true });
+  // Four pieces, one of them in two.
+  expect(site.relay.count(bodyOf(layer))).toBe(5);
+  expect(storage.asked).toHaveLength(5);
+  for (const { headers } of storage.asked) expect(headers).not.toHaveProperty('authorization');
+  await untilStored(site, 'f8/app', layer);
+});
+
 test('another redirect behind the first is followed, too', async () => {
   const layer = await pushed('redirected twice', 'f8/app');
   storage.redirectTo = storage.url;
@@ -114,7 +132,7 @@ test('that a blob belongs to a second repository is proved although the storage 
   const both = await Promise.all(['f8/one', 'f8/two'].map((name) => download(site, `${name}/blobs/${layer.digest}`)));
   expect(both).toMatchObject(both.map(() => ({ digest: layer.digest, whole: true })));
   await Promise.all(['f8/one', 'f8/two'].map((name) => untilStored(site, name, layer)));
-  const bodies = storage.asked.filter(({ method, headers }) => method === 'GET' && headers.range === undefined);
+  const bodies = storage.asked.filter(({ method, headers }) => method === 'GET' && headers.range !== 'bytes=0-0');
   expect(bodies).toHaveLength(1);
 });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createFiller, type Filler, type FillerOptions } from '../../src/fill/filler.ts';
 import { Spool } from '../../src/fill/spool.ts';
 import { createStore, type Store, type StoreOptions } from '../../src/fill/store.ts';
+import { noBudget, type Budget } from '../../src/lib/budget.ts';
 import { createSlots, type Slots } from '../../src/lib/slots.ts';
 import { parseDigest, type Digest } from '../../src/oci/digest.ts';
 import { noAuthorizer } from '../../src/registry/authorizer.ts';
@@ -54,7 +55,11 @@ export interface RigOptions {
   readonly spoolMax?: number;
   readonly filler?: FillerOptions;
   readonly store?: StoreOptions;
+  /** How long (ms) a body may stand still. */
+  readonly bodyTimeout?: number;
   readonly slots?: Slots;
+  readonly budget?: Budget;
+  readonly sizeOf?: (digest: Digest) => number | undefined;
   readonly isStored?: (name: string) => boolean;
   /** Makes the spool, for one that is not as others. */
   readonly spool?: (dir: string, max: number) => Spool;
@@ -83,8 +88,8 @@ export interface Rig extends AsyncDisposable {
   count(name: string, labels?: Record<string, string>): number;
 }
 
-function registryAt(name: string, relay: Relay): { registry: Registry; transport: Transport } {
-  const transport = new Transport({ connections: 32, connectTimeout: 2_000, bodyTimeout: 30_000 });
+function registryAt(name: string, relay: Relay, bodyTimeout = 30_000): { registry: Registry; transport: Transport } {
+  const transport = new Transport({ connections: 32, connectTimeout: 2_000, bodyTimeout });
   const client = createClient({
     registry: name,
     origin: new URL(relay.url),
@@ -100,7 +105,7 @@ function registryAt(name: string, relay: Relay): { registry: Registry; transport
 export async function createRig(sites: RigSites, options: RigOptions = {}): Promise<Rig> {
   const scratch = await tempDir();
   const { spoolMax = 2 ** 30, dir = join(scratch.path, 'spool'), slots = createSlots(16) } = options;
-  const primary = registryAt('primary', sites.relay);
+  const primary = registryAt('primary', sites.relay, options.bodyTimeout);
   const secondary = registryAt('secondary', sites.localRelay);
   const spool = options.spool?.(dir, spoolMax) ?? new Spool(dir, spoolMax);
   const store = createStore(secondary.registry, options.store);
@@ -116,6 +121,8 @@ export async function createRig(sites: RigSites, options: RigOptions = {}): Prom
       store,
       spool,
       slots,
+      budget: options.budget ?? noBudget,
+      sizeOf: options.sizeOf ?? (() => undefined),
       log: { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') },
       meter: (name, labels = {}, by = 1) => void counted.push({ name, labels, by }),
       isStored: options.isStored ?? (() => true),

@@ -7,7 +7,7 @@ import { pushBlob } from '../support/push.ts';
 import { createGate } from '../support/relay-rule.ts';
 import type { RelayMatch } from '../support/relay.ts';
 import { waitFor } from '../support/tool.ts';
-import { bodyOf, download, receive } from './download.ts';
+import { bodyOf, download, firstByteOf, receive } from './download.ts';
 import { untilStored } from './secondary.ts';
 
 const MiB = 1024 * 1024;
@@ -32,7 +32,8 @@ test('16 clients, early, late, slow and leaving, cost one body', async () => {
   await push(layer, 'f1/headline');
   const path = `f1/headline/blobs/${layer.digest}`;
   const holdGate = createGate();
-  site.relay.rules.push({ match: bodyOf(layer), holdAfter: layer.size / 2, holdGate });
+  const isSecondHalf: RelayMatch = (request) => bodyOf(layer)(request) && firstByteOf(request) >= layer.size / 2;
+  site.relay.rules.push({ match: isSecondHalf, gate: holdGate });
 
   const early = Array.from({ length: 8 }, () => download(site, path));
   const { promise: othersDone, resolve: othersAreDone } = Promise.withResolvers<void>();
@@ -43,7 +44,7 @@ test('16 clients, early, late, slow and leaving, cost one body', async () => {
   const leaving = site.open(path).then(async (response) => {
     for await (const chunk of response.body) if (chunk) break;
   });
-  await waitFor(() => holdGate.arrived === 1, { what: 'half of the blob' });
+  await waitFor(() => holdGate.arrived > 0, { what: 'half of the blob' });
   const late = Array.from({ length: 6 }, () => download(site, path));
   await leaving;
   // Each has looked into the secondary, which does not have it.
@@ -59,8 +60,7 @@ test('16 clients, early, late, slow and leaving, cost one body', async () => {
     ),
   );
   await untilStored(site, 'f1/headline', layer);
-  expect(site.relay.bodyBytes(bodyOf(layer))).toBeLessThanOrEqual(1.01 * layer.size);
-  expect(site.relay.count(bodyOf(layer))).toBe(1);
+  expect(site.relay.bodyBytes(bodyOf(layer))).toBe(layer.size);
 });
 
 test('a blob asked under two repositories at once is fetched once, given under both, and stored in both', async () => {

@@ -64,3 +64,49 @@ test('one slot in all is not out of reach of the background', async () => {
   await take(slots, order, 'background', { priority: 'background' });
   expect(order).toEqual(['background']);
 });
+
+test('who is about to ask goes behind who waits, and before the background', async () => {
+  const slots = createSlots(1);
+  const order: string[] = [];
+  const first = await take(slots, order, 'first', { priority: 'on-demand' });
+  const ahead: Ticket = { priority: 'ahead' };
+  const rest = [
+    take(slots, order, 'background', { priority: 'background' }),
+    take(slots, order, 'ahead', { priority: 'ahead' }),
+    take(slots, order, 'asked for', ahead),
+    take(slots, order, 'client', { priority: 'on-demand' }),
+  ];
+  ahead.priority = 'on-demand';
+  slots.poke();
+  for (const holder of rest) void holder.then((giveBack) => giveBack());
+  first();
+  await Promise.all(rest);
+  expect(order).toEqual(['first', 'asked for', 'client', 'ahead', 'background']);
+});
+
+test('one more is given where it is free and nobody waits, half of all at the most', async () => {
+  const slots = createSlots(4);
+  const ticket: Ticket = { priority: 'on-demand' };
+  await slots.take(ticket);
+  const [first, second, third] = [slots.takeMore(ticket), slots.takeMore(ticket), slots.takeMore(ticket)];
+  expect([first, second, third].map((giveBack) => giveBack !== undefined)).toEqual([true, true, false]);
+  await slots.take({ priority: 'on-demand' });
+  const order: string[] = [];
+  void take(slots, order, 'waiting', { priority: 'on-demand' });
+  first!();
+  expect(slots.takeMore(ticket)).toBeUndefined();
+  await settle();
+  expect(order).toEqual(['waiting']);
+});
+
+test('one more for the background is one of its half', async () => {
+  const slots = createSlots(4);
+  const ticket: Ticket = { priority: 'background' };
+  await slots.take(ticket);
+  const one = slots.takeMore(ticket);
+  expect(one).toBeDefined();
+  expect(slots.takeMore(ticket)).toBeUndefined();
+  one!();
+  await slots.take({ priority: 'background' });
+  expect(slots.takeMore(ticket)).toBeUndefined();
+});

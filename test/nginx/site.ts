@@ -1,4 +1,4 @@
-// A real nginx with the site of nginx/registry.conf: only its ports, certificate and upstream are other ones.
+// A real nginx with one of the sites in nginx/: only ports, certificate, upstreams and paths are other ones.
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { startProcess, waitUntilReady } from '../support/process.ts';
@@ -21,12 +21,20 @@ export interface Nginx {
 /** The hostname in the file. */
 export const hostname = 'registry.secondary.example.com';
 
-const site = resolve(import.meta.dirname, '../../nginx/registry.conf');
+/** What registry-accel.conf needs besides. */
+export interface AccelSite {
+  /** The port of the local registry on 127.0.0.1. */
+  readonly registry: number;
+  /** The directory of the local registry's blobs. */
+  readonly blobs: string;
+}
+
+const sites = resolve(import.meta.dirname, '../../nginx');
 const otherTemps = ['fastcgi', 'uwsgi', 'scgi'];
 
 /** Replaces what must be there: a file that was edited so that a test would run without it fails at once. */
 function replaced(text: string, wanted: string, by: string): string {
-  if (!text.includes(wanted)) throw new Error(`nginx/registry.conf holds no ${JSON.stringify(wanted)}`);
+  if (!text.includes(wanted)) throw new Error(`the site holds no ${JSON.stringify(wanted)}`);
   return text.replaceAll(wanted, by);
 }
 
@@ -36,7 +44,8 @@ interface Ports {
   readonly upstream: number;
 }
 
-async function siteFor(ports: Ports, tls: SiteKeys): Promise<string> {
+async function siteFor(ports: Ports, tls: SiteKeys, accel: AccelSite | undefined): Promise<string> {
+  const file = join(sites, accel ? 'registry-accel.conf' : 'registry.conf');
   const substitutions: [wanted: string, by: string][] = [
     ['listen 443 ssl', `listen 127.0.0.1:${ports.https} ssl`],
     // One address is enough, and a machine may have no IPv6.
@@ -47,7 +56,13 @@ async function siteFor(ports: Ports, tls: SiteKeys): Promise<string> {
     [`/etc/nginx/ssl/${hostname}.crt`, tls.certFile],
     [`/etc/nginx/ssl/${hostname}.key`, tls.keyFile],
   ];
-  return substitutions.reduce((text, [wanted, by]) => replaced(text, wanted, by), await readFile(site, 'utf8'));
+  if (accel) {
+    substitutions.push(
+      ['server 127.0.0.1:5000;', `server 127.0.0.1:${accel.registry};`],
+      ['/var/opt/gitlab/gitlab-rails/shared/registry/docker/registry/v2/blobs/', `${accel.blobs}/`],
+    );
+  }
+  return substitutions.reduce((text, [wanted, by]) => replaced(text, wanted, by), await readFile(file, 'utf8'));
 }
 
 function mainConfig(dir: string): string {
@@ -67,8 +82,8 @@ function mainConfig(dir: string): string {
     }`;
 }
 
-/** Starts nginx in front of what listens on `upstream` of 127.0.0.1. */
-export async function startNginx(upstream: number): Promise<Nginx> {
+/** Starts nginx in front of what listens on `upstream` of 127.0.0.1: with registry.conf, or registry-accel.conf. */
+export async function startNginx(upstream: number, accel?: AccelSite): Promise<Nginx> {
   const scratch = await tempDir();
   const dir = scratch.path;
   const tls = await createSiteKeys({ hosts: ['127.0.0.1', hostname] });
@@ -76,7 +91,7 @@ export async function startNginx(upstream: number): Promise<Nginx> {
   const configFile = join(dir, 'nginx.conf');
   const temps = ['client-body', 'proxy'].map((name) => join(dir, name));
   await Promise.all(temps.map((path) => mkdir(path)));
-  await writeFile(join(dir, 'registry.conf'), await siteFor({ https, http, upstream }, tls));
+  await writeFile(join(dir, 'registry.conf'), await siteFor({ https, http, upstream }, tls, accel));
   await writeFile(configFile, mainConfig(dir));
   const server = startProcess(toolPath('nginx'), ['-c', configFile, '-e', 'stderr']);
   const answers = async (): Promise<boolean> => {

@@ -5,6 +5,7 @@ import { blob, type SmallBlob } from '../support/content.ts';
 import { manifest } from '../support/image.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
 import { pushBlob, putManifest } from '../support/push.ts';
+import type { RelayMatch } from '../support/relay.ts';
 import { waitFor } from '../support/tool.ts';
 import { pushToBoth } from './local-copy.ts';
 
@@ -41,7 +42,8 @@ async function placed(size: number, isKnown: boolean): Promise<{ path: string; l
 }
 
 function damageLines(digest: string): number {
-  return site.log.filter((line) => line['digest'] === digest && String(line['msg']).includes('damaged')).length;
+  return site.log.filter((line) => line['digest'] === digest && String(line['msg']).startsWith('local blob is damaged'))
+    .length;
 }
 
 type Damage = (layer: SmallBlob) => Promise<void>;
@@ -75,13 +77,16 @@ describe.each([
 ])('a file of $size bytes $what, size known $isKnown, registry restarted $isRestarted', (each) => {
   test('every byte comes, the log tells, and the next pull is the primary’s', async () => {
     const { path, layer } = await damaged(each.damage, each.size, each.isKnown, each.isRestarted);
+    const before = await site.metric('primary_body_bytes_total');
     const answer = await site.ask(path);
     expect(answer.status).toBe(200);
     expect(answer.body.equals(layer.bytes)).toBe(true);
     expect(damageLines(layer.digest)).toBeGreaterThan(0);
     site.localRelay.reset();
     expect((await site.ask(path)).body.equals(layer.bytes)).toBe(true);
-    expect(site.relay.count(({ path: asked }) => asked.includes(layer.digest))).toBeGreaterThan(0);
+    const ofLayer: RelayMatch = ({ path: asked }) => asked.includes(layer.digest);
+    expect(site.relay.count(ofLayer)).toBeGreaterThan(0);
+    expect((await site.metric('primary_body_bytes_total')) - before).toBe(site.relay.bodyBytes(ofLayer));
   });
 
   test('so with a part of it', async () => {

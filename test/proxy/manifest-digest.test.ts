@@ -4,6 +4,9 @@ import { digestOf } from '../support/content.ts';
 import { image, type Manifest } from '../support/image.ts';
 import { startProxySite, type Answer, type ProxySite } from '../support/proxy.ts';
 import { pushImage } from '../support/push.ts';
+import { createGate } from '../support/relay-rule.ts';
+import { waitFor } from '../support/tool.ts';
+import { watchArrivals } from './arrivals.ts';
 import { calm, localDigest, pushToBoth, untilLocal } from './local-copy.ts';
 import { statusOf, troubles } from './trouble.ts';
 
@@ -153,4 +156,27 @@ test('content of excluded repositories is served and never stored', async () => 
     site.localRelay.count((request) => ofThis(request) && request.method !== 'GET' && request.method !== 'HEAD'),
   ).toBe(0);
   await site.restart();
+});
+
+test('who asks after a push is not told what an earlier question found', async () => {
+  await pushImage(site.primaryTarget(name), 'other', image('other'));
+  const gate = createGate();
+  const body = JSON.stringify({ errors: [{ code: 'MANIFEST_UNKNOWN', message: 'said before the push' }] });
+  const answer = { status: 404, headers: { 'content-type': 'application/json' }, body };
+  // Held when the primary has said it, so that the push comes in between.
+  site.relay.rules.push({
+    match: ({ method, path }) => method === 'GET' && path.includes(pushed.digest),
+    times: 1,
+    gate,
+    answer,
+  });
+  const early = site.ask(`${name}/manifests/${pushed.digest}`);
+  await waitFor(() => gate.arrived === 1, { what: 'the early question' });
+  await pushImage(site.primaryTarget(name), 'v1', pushed);
+  using arrivals = watchArrivals(site.proxy.url);
+  const late = site.ask(`${name}/manifests/${pushed.digest}`);
+  await waitFor(() => arrivals.count === 1, { what: 'the late question' });
+  gate.open();
+  expect((await early).status).toBe(404);
+  expectImage(await late);
 });

@@ -157,3 +157,12 @@ test('a manifest whose bytes are not its digest is never given out', async () =>
   site.relay.rules.push({ match: ({ method }) => method === 'GET', corruptAt: 10 });
   expect(await site.ask('tag/wrong/manifests/v1')).toMatchObject({ status: 503, code: 'UNAVAILABLE' });
 });
+
+test('a tag that is known to mean something new is never the old image, though the new one cannot be had', async () => {
+  await pushToBoth(site, 'tag/known', 'v1', here);
+  await pushImage(site.primaryTarget('tag/known'), 'v1', moved);
+  site.relay.rules.push({ match: ({ method }) => method === 'GET', answer: { status: 500 } });
+  const { status, code, headers } = await site.ask('tag/known/manifests/v1');
+  expect({ status, code }).toEqual({ status: 503, code: 'UNAVAILABLE' });
+  expect(headers['retry-after']).toBe('5');
+});

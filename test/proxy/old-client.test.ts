@@ -49,6 +49,6 @@ test('a local blob that was cut short', async () => {
 test('a blob of which the primary does not tell the size', async () => {
   const layer = blob(2_000_000, 'old chunked');
   await pushBlob(site.primaryTarget(name), layer);
-  site.relay.rules.push({ match: ({ path }) => path.includes(layer.digest), chunked: true });
+  site.relay.rules.push({ match: ({ path }) => path.includes(layer.digest), chunked: true, ignoreRange: true });
   expectWhole(await ask(layer), layer);
 });

@@ -5,6 +5,8 @@ import { image } from '../support/image.ts';
 import { startProxySite, type Answer, type ProxySite } from '../support/proxy.ts';
 import { pushBlob } from '../support/push.ts';
 import { createGate } from '../support/relay-rule.ts';
+import type { RelayMatch } from '../support/relay.ts';
+import { isFromStart } from '../fill/download.ts';
 import { calm, pushToBoth } from './local-copy.ts';
 
 let site: ProxySite;
@@ -128,8 +130,7 @@ describe('far beyond what has come so far', () => {
     layer = blob(size, name);
     await pushBlob(site.primaryTarget(name), layer);
     const gate = createGate();
-    const isWhole = ({ headers, path }: { headers: object; path: string }): boolean =>
-      path.includes(layer.digest) && !('range' in headers);
+    const isWhole: RelayMatch = (request) => request.path.includes(layer.digest) && isFromStart(request);
     site.relay.rules.push({ match: isWhole, holdAfter: 1024 * 1024, holdGate: gate });
     const whole = ask({});
     await expect.poll(() => gate.arrived).toBe(1);
@@ -137,12 +138,14 @@ describe('far beyond what has come so far', () => {
   }
 
   test('a part comes straight from the primary, while the flight goes on', async () => {
+    const before = await site.metric('primary_body_bytes_total');
     const { gate, whole } = await heldFlight();
     const { status, body } = await ask({ range: 'bytes=-1000' });
     expect({ status, same: body.equals(layer.bytes.subarray(size - 1000)) }).toEqual({ status: 206, same: true });
     gate.open();
     expect((await whole).body.equals(layer.bytes)).toBe(true);
     expect(site.relay.bodyBytes(({ path }) => path.includes(layer.digest))).toBe(size + 1000);
+    expect((await site.metric('primary_body_bytes_total')) - before).toBe(size + 1000);
   });
 
   test('many parts leave connections for others, and all are right in the end', async () => {
@@ -159,9 +162,9 @@ describe('far beyond what has come so far', () => {
 
   test('a primary that ignores ranges serves it by the flight', async () => {
     const { gate, whole } = await heldFlight();
-    site.relay.rules.unshift({ match: ({ headers }) => 'range' in headers, ignoreRange: true });
+    site.relay.rules.unshift({ match: (request) => !isFromStart(request), ignoreRange: true, times: 1 });
     const part = ask({ range: 'bytes=-1000' });
-    await expect.poll(() => site.relay.count(({ headers }) => 'range' in headers)).toBe(1);
+    await expect.poll(() => site.relay.count((request) => !isFromStart(request))).toBe(1);
     gate.open();
     expect((await part).body.equals(layer.bytes.subarray(size - 1000))).toBe(true);
     await whole;

@@ -1,13 +1,11 @@
 // Many pulls of one tag: the primary is asked little, and a pull that begins after a push never gets the old image.
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { image, type Manifest } from '../support/image.ts';
 import { startProxySite, type Answer, type ProxySite } from '../support/proxy.ts';
 import { pushImage } from '../support/push.ts';
 import { createGate } from '../support/relay-rule.ts';
 import { waitFor } from '../support/tool.ts';
+import { watchArrivals } from './arrivals.ts';
 import { calm, localDigest, untilLocal } from './local-copy.ts';
 
 let site: ProxySite;
@@ -24,29 +22,13 @@ const lookUps = (name: string): number =>
 const digestOf = ({ headers }: Answer): string | undefined => headers['docker-content-digest'];
 const push = (name: string, manifest: Manifest): Promise<void> => pushImage(site.primaryTarget(name), 'v1', manifest);
 
-/** Counts the requests that come to the proxy, until it is disposed of. */
-function watchArrivals(port: string): { readonly count: number } & Disposable {
-  let count = 0;
-  const onStart = (message: unknown): void => {
-    const { server } = message as { server: Server };
-    if (String((server.address() as AddressInfo).port) === port) count += 1;
-  };
-  subscribe('http.server.request.start', onStart);
-  return {
-    get count() {
-      return count;
-    },
-    [Symbol.dispose]: () => void unsubscribe('http.server.request.start', onStart),
-  };
-}
-
 test('200 pulls of one tag at once cost the primary four look-ups at a time, eight in all', async () => {
   const name = 'many/pulls';
   await push(name, old);
   await site.ask(`${name}/manifests/v1`);
   await untilLocal(site, name, 'v1', old.digest);
   site.relay.reset();
-  using arrivals = watchArrivals(new URL(site.proxy.url).port);
+  using arrivals = watchArrivals(site.proxy.url);
   const gate = createGate();
   site.relay.rules.push({ match: ({ method, path }) => method === 'HEAD' && path.includes(`/${name}/`), gate });
   const pulls = Array.from({ length: 200 }, () => site.ask(`${name}/manifests/v1`));

@@ -2,6 +2,8 @@
 import { open, rm, truncate } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { untilStored } from '../fill/secondary.ts';
+import type { RowPage } from '../../src/status/row-listing.ts';
+import { askAdmin, order, statusOf } from '../status/admin.ts';
 import { blob, type SmallBlob } from '../support/content.ts';
 import { manifest } from '../support/image.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
@@ -10,7 +12,7 @@ import { waitFor } from '../support/tool.ts';
 
 let site: ProxySite;
 beforeAll(async () => {
-  site = await startProxySite({ env: { GEO_REPLICATION: 'on' } });
+  site = await startProxySite({ env: { GEO_REPLICATION: 'on' }, knobs: { linger: 100 } });
 });
 afterAll(() => site.close());
 
@@ -61,3 +63,29 @@ test.each([
     await waitFor(isFromHere, { what: 'a pull from here' });
   },
 );
+
+test('what a pull finds is told at once: the tag is not synced any more, and is again once the file was removed', async () => {
+  await site.restart();
+  const name = 'pulled/found';
+  const layer = blob(1_500_000, 'found by a pull');
+  const path = `${name}/blobs/${layer.digest}`;
+  await pushImage(site.primaryTarget(name), 'v1', manifest({ layers: [layer] }));
+  const before = (await statusOf(site)).damaged;
+  expect((await site.ask(`${name}/manifests/v1`)).status).toBe(200);
+  const state = async (): Promise<string | undefined> => {
+    const { rows } = (await askAdmin(site, `/api/replication?repository=${name}`)).json as RowPage;
+    return rows.find(({ reference }) => reference === 'v1')?.state;
+  };
+  await waitFor(async () => (await state()) === 'synced', { what: 'the image' });
+  await truncate(site.secondary.blobFile(layer.digest), 500_000);
+
+  expect((await site.ask(path)).body.equals(layer.bytes)).toBe(true);
+  await waitFor(async () => (await statusOf(site)).damaged === before + 1, { what: 'the damage to be told' });
+  await waitFor(async () => (await state()) === 'failed', { what: 'the tag to be no longer synced' });
+  expect((await site.ask(path)).body.equals(layer.bytes)).toBe(true);
+
+  await rm(site.secondary.blobFile(layer.digest));
+  expect((await order(site, 'retry', { repository: name })).status).toBe(202);
+  await waitFor(async () => (await state()) === 'synced', { what: 'the tag to be synced again' });
+  expect((await statusOf(site)).damaged).toBe(before);
+});

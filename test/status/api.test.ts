@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import type { RepositoryPage } from '../../src/status/repository-listing.ts';
 import type { ListedRow, RowPage } from '../../src/status/row-listing.ts';
 import type { VerifyRun } from '../../src/status/snapshot.ts';
 import { image } from '../support/image.ts';
@@ -120,20 +122,21 @@ async function withEverything(): Promise<void> {
   await synced(3);
 }
 
-async function verified(): Promise<VerifyRun> {
+/** Orders a verification, and gives that very one when it has ended. */
+async function verified(repositories?: object): Promise<VerifyRun> {
+  const before = (await statusOf(site)).replication.runs.verify?.startedAt;
+  expect((await order(site, 'verify', repositories)).json).toEqual({ started: true, run: null });
   return waitFor(
     async () => {
       const { verify } = (await statusOf(site)).replication.runs;
-      return verify?.endedAt !== null && verify;
+      return verify !== null && verify.startedAt !== before && verify.endedAt !== null && verify;
     },
-    { what: 'the verification to end' },
+    { what: 'the verification to end', timeout: 20_000 },
   );
 }
 
 test('a verification is begun, and tells what it found', async () => {
   await withEverything();
-  const { status, json } = await order(site, 'verify');
-  expect({ status, json }).toEqual({ status: 202, json: { started: true, run: null } });
   const counts = { repositories: 3, rows: 3, verified: 3, marked: 0, unknown: 0, damaged: 0, error: null };
   expect(await verified()).toMatchObject(counts);
   expect((await statusOf(site)).replication.verified).toBe(3);
@@ -145,13 +148,11 @@ test('a verification is begun, and tells what it found', async () => {
 
 test('what was read lately is read again where that is asked for', async () => {
   await withEverything();
-  await order(site, 'verify');
   await verified();
-  await order(site, 'verify');
-  await waitFor(async () => (await verified()).bytes === 0, { what: 'a verification that reads nothing' });
-  await order(site, 'verify', { repository: 'group/*', rehash: true });
-  await waitFor(async () => (await verified()).bytes > 0, { what: 'a verification that reads' });
-  expect(await verified()).toMatchObject({ repositories: 2, verified: 2 });
+  expect((await verified()).bytes).toBe(0);
+  const again = await verified({ repository: 'group/*', rehash: true });
+  expect(again).toMatchObject({ repositories: 2, verified: 2 });
+  expect(again.bytes).toBeGreaterThan(0);
 });
 
 test('a verification of all is joined by any, and one of some has to end before another', async () => {
@@ -164,7 +165,7 @@ test('a verification of all is joined by any, and one of some has to end before 
   expect(refused.status).toBe(409);
   expect(refused.json).toEqual({ error: 'a verification of group/* is not done yet: ask again when it has ended' });
   gate.open();
-  await verified();
+  await waitFor(async () => (await statusOf(site)).replication.runs.verify?.endedAt, { what: 'it to end' });
 });
 
 test('a verification where replication is off is refused with what to do', async () => {
@@ -211,6 +212,61 @@ test('rows are listed by state and repository', async () => {
   expect(names(await list(`limit=2&after=${next}`))).toEqual(['other/three:c']);
   const [row] = (await list('state=failed')).rows as [ListedRow];
   expect(row).toMatchObject({ state: 'failed', error: 'no space left', attempts: 1, priority: 'event', held: false });
+});
+
+async function repositories(query = ''): Promise<RepositoryPage> {
+  return (await askAdmin(site, `/api/replication/repositories?${query}`)).json as RepositoryPage;
+}
+
+const repositoryNames = (page: RepositoryPage): string[] => page.repositories.map(({ name }) => name);
+
+test('repositories are listed with their rows by state, and page by page', async () => {
+  await restartWith(
+    site,
+    [
+      { repository: 'group/two', reference: 'a', outcome: failed() },
+      { repository: 'group/two', reference: 'b', outcome: { kind: 'unsupported', error: 'schema 1' } },
+      { repository: 'group/one', reference: 'a', outcome: held },
+      { repository: 'other/three', reference: 'a', outcome: failed() },
+    ],
+    off,
+  );
+  const nothing = { pending: 0, syncing: 0, synced: 0, failed: 0, unsupported: 0 };
+  const unknown = { verified: 0, syncedAt: null, checksum: null };
+  expect(await repositories('repository=group')).toEqual({
+    repositories: [
+      { name: 'group/one', tags: { ...nothing, pending: 1 }, tagged: 1, ...unknown },
+      { name: 'group/two', tags: { ...nothing, failed: 1, unsupported: 1 }, tagged: 2, ...unknown },
+    ],
+    next: null,
+  });
+  expect(repositoryNames(await repositories('failed=true'))).toEqual(['group/two', 'other/three']);
+  const { next } = await repositories('limit=2');
+  expect(next).toBe('group/two');
+  expect(await repositories(`limit=2&after=${next}`)).toMatchObject({
+    repositories: [{ name: 'other/three' }],
+    next: null,
+  });
+  expect((await askAdmin(site, '/api/replication/repositories?failed=1')).status).toBe(400);
+});
+
+test('a synced repository has the checksum that the primary’s tags have', async () => {
+  const target = site.primaryTarget('group/tags');
+  const tags = { '1.0': image('first'), latest: image('second'), '1.0-alpine': image('first') };
+  for (const [tag, pushed] of Object.entries(tags)) await pushImage(target, tag, pushed);
+  await restartWith(site, [], on);
+  await order(site, 'backfill', { repository: 'group/tags' });
+  const repository = await waitFor(
+    async () => {
+      const [found] = (await repositories('repository=group/tags')).repositories;
+      return found?.tags.synced === 3 && found;
+    },
+    { what: 'the tags' },
+  );
+  const text = ['1.0', '1.0-alpine', 'latest'].map((tag) => tag + tags[tag as keyof typeof tags].digest).join('');
+  expect(repository).toMatchObject({ tagged: 3, checksum: createHash('sha256').update(text).digest('hex') });
+  expect(Date.parse(repository.syncedAt!)).toBeGreaterThan(0);
+  for (const pushed of [image('first'), image('second')]) await deleteManifest(target, pushed.digest);
 });
 
 test('confirmed removals are carried out, those of other repositories stay', async () => {

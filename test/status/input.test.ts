@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { parseRepositoryFilter } from '../../src/config/repository-filter.ts';
-import { InvalidInput, parseOrder, parseRowQuery, type Query } from '../../src/status/input.ts';
+import { InvalidInput, parseOrder, parseRepositoryQuery, parseRowQuery, type Query } from '../../src/status/input.ts';
 
 const rowQuery = (query: Query): unknown => parseRowQuery(query, parseRepositoryFilter);
+const repositoryQuery = (query: Query): unknown => parseRepositoryQuery(query, parseRepositoryFilter);
 const order = (query: Query, body?: unknown): unknown => parseOrder(query, body, parseRepositoryFilter);
 const verification = (query: Query, body?: unknown): unknown =>
   parseOrder(query, body, parseRepositoryFilter, { mayRehash: true });
@@ -53,6 +54,28 @@ test.each<[Query, RegExp]>([
   [{ repository: 'a//b' }, /^repository: .*empty segment/],
 ])('a listing refuses %j with a line that says where and what', (query, message) => {
   expect(refusal(() => rowQuery(query))).toMatch(message);
+});
+
+test('repositories are asked for a hundred at a time, or by what they can be narrowed by', () => {
+  expect(repositoryQuery({})).toEqual({ limit: 100 });
+  expect(repositoryQuery({ repository: 'group/*', failed: 'true', after: 'group/app', limit: '7' })).toMatchObject({
+    repositories: { text: 'group/*' },
+    failed: true,
+    after: 'group/app',
+    limit: 7,
+  });
+});
+
+test.each<[Query, RegExp]>([
+  [{ state: 'failed' }, /^query: "state" is unknown; give repository, failed, after, limit or nothing$/],
+  [{ repository: '' }, /^repository: "" names no repository; allowed: /],
+  [{ repository: ['a/b', 'a/c'] }, /^repository: given 2 times; give it once$/],
+  [{ failed: '' }, /^failed: "" is unknown; give true or false, or leave it out$/],
+  [{ after: '' }, /^after: it is empty; give the next of the page before, or leave it out$/],
+  [{ after: ['a', 'b'] }, /^after: given 2 times/],
+  [{ limit: '1001' }, /^limit: "1001" is no whole number from 1 to 1000/],
+])('a listing of repositories refuses %j with a line that says where and what', (query, message) => {
+  expect(refusal(() => repositoryQuery(query))).toMatch(message);
 });
 
 test('an order means all repositories unless some are named', () => {

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createMetrics } from '../../src/status/metrics.ts';
+import type { Snapshot } from '../../src/status/snapshot.ts';
 import { image } from '../support/image.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
 import { pushImage } from '../support/push.ts';
@@ -32,6 +34,48 @@ test('all that is ours is labelled with the site', async () => {
   const ours = text.split('\n').filter((line) => line.startsWith('geo_registry_'));
   expect(ours.length).toBeGreaterThan(30);
   expect(ours.filter((line) => !line.includes('site="test"'))).toEqual([]);
+});
+
+const GEO = 'geo_container_repositories';
+
+function geoLines(text: string): string[] {
+  return text.split('\n').filter((line) => line.startsWith(GEO));
+}
+
+test('repositories are counted under the names that GitLab has', async () => {
+  const counts = { '': 1, _registry: 1, _synced: 0, _failed: 1, _verified: 0, _verification_failed: 0 };
+  const { text } = await askAdmin(site, '/metrics');
+  const expected = Object.entries(counts).map(([name, count]) => `${GEO}${name}{site="test"} ${count}`);
+  expect(geoLines(text)).toEqual(expect.arrayContaining(expected));
+});
+
+async function exposedOf(replication: Partial<Snapshot['replication']>): Promise<string> {
+  const snapshot = await statusOf(site);
+  const { body } = await createMetrics('test').expose({
+    ...snapshot,
+    replication: { ...snapshot.replication, ...replication },
+  });
+  return body;
+}
+
+test('each of GitLab’s names has its own count', async () => {
+  const repositories = { known: 19, synced: 11, failed: 3, verified: 7, damaged: 2, verifiable: 13 };
+  expect(geoLines(await exposedOf({ repositories })).toSorted()).toEqual([
+    `${GEO}_checksum_failed{site="test"} 0`,
+    `${GEO}_checksum_total{site="test"} 11`,
+    `${GEO}_checksummed{site="test"} 11`,
+    `${GEO}_failed{site="test"} 3`,
+    `${GEO}_registry{site="test"} 19`,
+    `${GEO}_synced{site="test"} 11`,
+    `${GEO}_verification_failed{site="test"} 2`,
+    `${GEO}_verification_total{site="test"} 13`,
+    `${GEO}_verified{site="test"} 7`,
+    `${GEO}{site="test"} 19`,
+  ]);
+});
+
+test('where another system replicates, GitLab’s names are left to it', async () => {
+  expect(geoLines(await exposedOf({ on: false }))).toEqual([]);
 });
 
 test('what the status tells is there as gauges', async () => {

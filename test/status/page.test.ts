@@ -74,6 +74,12 @@ test('it says what failed, what is on hold and damaged, and what to do', () => {
   expect(page.text).toContain('<code>geo-registry-proxy confirm-removals</code>');
 });
 
+test('it says which repositories have failures, each with a way to them', () => {
+  expect(page.text).toContain('2 repositories have failures');
+  expect(page.text).toContain('href="/api/replication?state=failed&amp;repository=group%2Fapp"');
+  expect(page.text).toContain('href="/api/replication/repositories"');
+});
+
 test('where all is well it says no more than that', () => {
   expect(quiet.text).toContain('<span class="badge good">ok</span>');
   expect(quiet.text).not.toContain('<section class');

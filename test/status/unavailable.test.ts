@@ -12,6 +12,7 @@ function failing(reason: Error): FastifyInstance {
   const administration: Administration = {
     snapshot: fail,
     list: fail,
+    listRepositories: fail,
     backfill: fail,
     verify: fail,
     retry: fail,

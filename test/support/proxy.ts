@@ -34,7 +34,8 @@ export interface ProxySite extends Sites {
 }
 
 export interface ProxySiteOptions extends SitesOptions {
-  readonly env?: Record<string, string>;
+  /** Settings of the proxy; a function where they depend on what was started. */
+  readonly env?: Record<string, string> | ((sites: Sites) => Promise<Record<string, string>>);
   readonly knobs?: ProxyKnobs;
 }
 
@@ -65,8 +66,9 @@ export async function startProxySite(options: ProxySiteOptions = {}): Promise<Pr
     { level: 'debug' },
     { write: (line) => void log.push(JSON.parse(line) as Record<string, unknown>) },
   );
+  const own = typeof options.env === 'function' ? await options.env(sites) : options.env;
   const start = (env: Record<string, string> = {}): Promise<Proxy> =>
-    startProxy(loadConfig({ ...sites.env(), ...quiet, ...options.env, ...env }), { logger, ...options.knobs });
+    startProxy(loadConfig({ ...sites.env(), ...quiet, ...own, ...env }), { logger, ...options.knobs });
   let proxy = await start();
   const agent = new Agent({ connections: null });
 

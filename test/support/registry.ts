@@ -1,5 +1,5 @@
 // Real registries: `docker-registry` processes on their own storage and port.
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startProcess, waitUntilReady, type ServerProcess } from './process.ts';
 import { freePort, tempDir, toolPath } from './tool.ts';
@@ -46,6 +46,13 @@ export interface RegistryOptions extends RegistrySettings {
   /** Storage directory; a scratch one when absent. */
   readonly dir?: string;
   readonly port?: number;
+}
+
+/** The directory of all blobs below a storage root, made where the registry has not stored anything yet. */
+export async function blobsDirectory(root: string): Promise<string> {
+  const directory = join(root, 'docker/registry/v2/blobs');
+  await mkdir(directory, { recursive: true });
+  return directory;
 }
 
 export interface Registry {

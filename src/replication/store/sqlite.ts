@@ -50,6 +50,25 @@ async function changePaged(thread: StoreThread, name: string, filter: RowFilter,
   }
 }
 
+async function readFact(reader: StoreThread, name: string): Promise<unknown> {
+  const json = (await reader.call('getFact', [name])) as string | undefined;
+  return json === undefined ? undefined : JSON.parse(json);
+}
+
+/** What only looks at a database that is there, and changes nothing of it. */
+export type SqliteReader = Pick<RowStore, keyof typeof READS | 'getFact' | 'close'>;
+
+/** Reads the database beside the process that it belongs to. `close` it. Calls reject where it cannot be read. */
+export function createSqliteReader({ file, log }: SqliteStoreDeps): SqliteReader {
+  const workerData: ThreadData = { file, isReader: true };
+  const reader = new StoreThread(() => new Worker(workerUrl, { workerData, execArgv: QUIET }), log);
+  return {
+    ...forward(reader, READS),
+    getFact: (name) => readFact(reader, name),
+    close: () => reader.close(),
+  };
+}
+
 /**
  * Opens the store. `close` it, or its threads keep the process alive.
  * @throws NewerDatabase
@@ -86,10 +105,7 @@ export async function createSqliteStore(
     endLongWaits: (now) => changePaged(writer, 'endLongWaits', {}, now),
     confirmRemovals: (filter, now) => changePaged(writer, 'confirmRemovals', filter, now),
     markAllUnknown: (now) => changePaged(writer, 'markAllUnknown', {}, now),
-    async getFact(name) {
-      const json = (await reader.call('getFact', [name])) as string | undefined;
-      return json === undefined ? undefined : JSON.parse(json);
-    },
+    getFact: (name) => readFact(reader, name),
     async setFact(name, value) {
       await writer.call('setFact', [name, JSON.stringify(value) ?? 'null']);
     },

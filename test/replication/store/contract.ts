@@ -7,6 +7,7 @@ import { heldContract } from './contract-held.ts';
 import { keepContract } from './contract-keep.ts';
 import { listContract } from './contract-list.ts';
 import { markContract } from './contract-mark.ts';
+import { repositoriesContract } from './contract-repositories.ts';
 import { retryContract } from './contract-retry.ts';
 import type { CreateStore } from './given.ts';
 
@@ -18,6 +19,7 @@ export function storeContract(create: CreateStore): void {
   describe('held removals', () => heldContract(create));
   describe('list', () => listContract(create));
   describe('counts', () => countsContract(create));
+  describe('by repository', () => repositoriesContract(create));
   describe('retry', () => retryContract(create));
   describe('what is kept beside the rows', () => keepContract(create));
 }

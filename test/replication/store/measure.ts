@@ -117,6 +117,15 @@ await rate(`${rowCount} rows: fill`, rowCount, () => fill(store));
 // The first read starts the thread that reads.
 await store.nextDue();
 console.log(`counts: ${summary(await timed(100, () => store.counts(20_000_000)))}`);
+console.log(`repositoryCounts: ${summary(await timed(100, () => store.repositoryCounts()))}`);
+console.log(`summaries of 100: ${summary(await timed(100, () => store.repositorySummaries({ limit: 100 })))}`);
+console.log(`summaries of 1,000: ${summary(await timed(20, () => store.repositorySummaries({ limit: 1_000 })))}`);
+console.log(
+  `summaries of 10 with failed rows: ${summary(
+    await timed(50, () => store.repositorySummaries({ limit: 10, isFailed: true })),
+  )}`,
+);
+console.log(`checksum: ${summary(await timed(100, () => store.checksum('group/project-0/image')))}`);
 console.log(`claim of 4: ${summary(await timed(300, () => store.claim('us', 4, 20_000_000, 30_000_000)))}`);
 console.log(`claim, nothing due: ${summary(await timed(300, () => store.claim('us', 4, 1, 2)))}`);
 console.log(`nextDue: ${summary(await timed(300, () => store.nextDue()))}`);

@@ -73,7 +73,7 @@ test('a newer program’s database is refused in one line, and left as it is', a
   const error = await openSqlite(file).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(NewerDatabase);
   expect((error as Error).message).toBe(
-    `${file} has version 12, this program knows 1 at most: run the newer program again, or set GEO_DATA_DIR to another directory`,
+    `${file} has version 12, this program knows 2 at most: run the newer program again, or set GEO_DATA_DIR to another directory`,
   );
   expect(readFileSync(file)).toEqual(before);
 });

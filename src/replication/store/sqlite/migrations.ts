@@ -81,6 +81,10 @@ const MIGRATIONS: readonly string[] = [
 
   CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Holds all that is summed up by repository.
+  CREATE INDEX rows_repository ON rows (repository, state, verified_at, synced_at);
+  `,
 ];
 
 function versionOf(database: DatabaseSync): number {

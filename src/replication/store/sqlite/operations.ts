@@ -15,6 +15,7 @@ import { mark } from './sql/mark.ts';
 import { nextDue } from './sql/next-due.ts';
 import { addPlaces, placesOf } from './sql/places.ts';
 import { renew } from './sql/renew.ts';
+import { checksum, repositoryCounts, repositorySummaries } from './sql/repositories.ts';
 import { retry } from './sql/retry.ts';
 import { setVerified } from './sql/set-verified.ts';
 import type { Prepare } from './statements.ts';
@@ -49,6 +50,9 @@ export const READS = {
   find,
   repositories,
   counts,
+  repositorySummaries,
+  repositoryCounts,
+  checksum,
   blobsVerifiedBefore,
   findBlob,
   damagedBlobs,

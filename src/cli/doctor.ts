@@ -1,0 +1,77 @@
+// The command `doctor`: a line for each check, and an exit code; or the primary's part of the webhook.
+import type { Config } from '../config/config.ts';
+import { runDoctor, type DoctorOptions, type Report } from '../doctor/doctor.ts';
+import { worstOf } from '../doctor/finding.ts';
+import { notificationsFor } from '../doctor/notifications.ts';
+import { visibleText } from '../status/figures.ts';
+import { EXIT } from './exit-code.ts';
+
+/** What the command line gives. */
+export interface DoctorCommandOptions extends Pick<DoctorOptions, 'readOnly' | 'url'> {
+  readonly json?: true;
+}
+
+// The longest check's name, and the longest verdict.
+const NAME = 'secondary-token'.length;
+const VERDICT = 'warning'.length;
+
+const TOKEN = /eyJ[\w-]+\.[\w-]*\.?[\w-]*/g;
+
+/** A text of others' on the terminal: in one line, and without what is secret, should somebody echo it. */
+function harmless({ eventsToken = [], adminToken }: Config, text: string): string {
+  const secrets = [...eventsToken, ...(adminToken === undefined ? [] : [adminToken])];
+  return secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), visibleText(text)).replaceAll(TOKEN, '***');
+}
+
+function line({ check, verdict, message, advice }: Report): string {
+  const end = advice === undefined ? '' : ` -> ${advice}`;
+  return `${verdict.padEnd(VERDICT)}  ${check.padEnd(NAME)}  ${message}${end}`;
+}
+
+function summary(reports: readonly Report[]): string {
+  const counts = (['ok', 'warning', 'failed', 'skipped'] as const).map(
+    (verdict) => `${reports.filter((report) => report.verdict === verdict).length} ${verdict}`,
+  );
+  return `${reports.length} checks: ${counts.join(', ')}`;
+}
+
+function asJson(reports: readonly Report[]): string {
+  const checks = reports.map(({ check, verdict, message, advice = null }) => ({ check, verdict, message, advice }));
+  return JSON.stringify({ result: worstOf(reports), checks }, null, 2);
+}
+
+/** Runs the checks and prints them; answers the exit code: warnings are no failures. */
+export async function doctor(config: Config, { json, ...options }: DoctorCommandOptions): Promise<number> {
+  const reports: Report[] = [];
+  const interrupt = new AbortController();
+  const stop = (): void => {
+    if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
+    interrupt.abort();
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+  for await (const { message, advice, ...report } of runDoctor(config, { ...options, signal: interrupt.signal })) {
+    const clean = (text: string): string => harmless(config, text);
+    const told = { ...report, message: clean(message), ...(advice === undefined ? {} : { advice: clean(advice) }) };
+    reports.push(told);
+    if (!json) process.stdout.write(`${line(told)}\n`);
+  }
+  process.stdout.write(`${json ? asJson(reports) : summary(reports)}\n`);
+  if (interrupt.signal.aborted) return EXIT.interrupted;
+  return worstOf(reports) === 'failed' ? EXIT.attention : EXIT.ok;
+}
+
+/** Prints the block for the primary registry's configuration, in both forms; the secret is a placeholder. */
+export function printNotifications(base: URL | undefined, { json }: { json?: true }): void {
+  const { url, distribution, omnibus } = notificationsFor(base);
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ url, distribution, omnibus }, null, 2)}\n`);
+    return;
+  }
+  const hint = base
+    ? ''
+    : '# Replace registry.secondary.example.com by the name that the primary reaches this site by, or give --url.\n';
+  process.stdout.write(
+    `# The primary's /etc/gitlab/gitlab.rb (Omnibus), beside the endpoints that are there:\n${hint}${omnibus}\n` +
+      `# or the configuration of a primary registry of its own (Distribution):\n${hint}${distribution}`,
+  );
+}

@@ -1,0 +1,145 @@
+// Delivery by nginx: we decide, and nginx moves a local blob's bytes (nginx/registry-accel.conf is the other half).
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { pullAccess } from '../auth/scope.ts';
+import { resolveRange, type ByteRange, type Span } from '../oci/range.ts';
+import { found, RegistryOutage, type Answer } from '../registry/answer.ts';
+import { discard } from '../registry/response.ts';
+import { BLOB_TYPE } from './body.ts';
+import type { Place, ProxyDeps, ProxyOptions } from './deps.ts';
+import { isPassword } from './delivery-check.ts';
+import { contentHeaders } from './headers.ts';
+import type { ServeHit } from './hit.ts';
+import { NOT_HERE } from './judge.ts';
+
+/** Hands a local blob to nginx; undefined where we had better move its bytes ourselves, and a failure where it is not here. */
+export type HandOver = (...asked: Parameters<ServeHit>) => Promise<Answer<true> | undefined>;
+
+/**
+ * What nginx says of itself in each request, and no client can: `offered` by a site that delivers for us, `missed`
+ * where it was told to and could not. Without it, or with another word, we move the bytes.
+ */
+const OFFER = 'x-geo-accel';
+
+// The internal locations of the site.
+const REGISTRY = '/geo-accel/registry';
+const FILE = '/geo-accel/file';
+
+/** Life (ms) of the token that nginx shows to the registry. */
+const TOKEN_LIFE = 60_000;
+
+// Below this (bytes) one answer of the registry costs less than its HEAD and nginx's question.
+const SMALL = 64 * 1024;
+
+/** Whether the request came through a proxy that we trust: from others there is no way behind their own address. */
+function isFromTrusted({ ips }: FastifyRequest): boolean {
+  return ips !== undefined && ips.length > 1;
+}
+
+/** Conditions that nginx would judge by a file's time, of which nobody else knows. */
+function hasOtherCondition({ headers }: FastifyRequest): boolean {
+  return ['if-match', 'if-modified-since', 'if-unmodified-since'].some((name) => headers[name] !== undefined);
+}
+
+/** Whether nginx and we read the same range out of a request. */
+function isClear({ headers }: FastifyRequest, range: ByteRange | undefined): boolean {
+  return (headers.range === undefined) === (range === undefined);
+}
+
+/** Clients ask so for the rest of a body that broke off: of ours it is continued from the primary where that is needed. */
+function isResuming(range: ByteRange | undefined): boolean {
+  return range !== undefined && 'start' in range && range.start > 0 && range.end === undefined;
+}
+
+/** Where a blob is, for nginx, and the headers that it needs besides. */
+interface Located {
+  readonly size: number;
+  readonly redirect: string;
+  readonly headers: (span: Span | undefined) => Promise<Record<string, string> | undefined> | Record<string, string>;
+}
+
+/**
+ * No content: whoever should take this for the answer does not take it for an empty blob. Of all headers nginx would
+ * keep `Cache-Control` and `Accept-Ranges`, also where the answer comes from us in the end: so they are nginx's to add.
+ */
+function send(reply: FastifyReply, { digest }: Place, headers: Record<string, string>): void {
+  const { 'cache-control': _, ...content } = contentHeaders(digest, BLOB_TYPE);
+  reply.code(204).headers({ ...content, ...headers });
+  reply.send();
+}
+
+/** @see HandOver */
+export function createHandOver(deps: ProxyDeps, { delivery, secondaryTimeout = 2_000 }: ProxyOptions): HandOver {
+  const { secondary, storage, memory, meter } = deps;
+  const { client } = secondary;
+
+  async function inRegistry({ name, digest }: Place): Promise<Located | typeof NOT_HERE | undefined> {
+    const target = `/v2/${name}/blobs/${digest}`;
+    const access = [pullAccess(name)];
+    const response = await client.send({ method: 'HEAD', target, access, timeout: secondaryTimeout });
+    discard(response);
+    if (response.statusCode === 404) return NOT_HERE;
+    // A redirect to its storage is for the client, and without a size there is nothing to compare.
+    const size = Number(response.headers['content-length'] ?? NaN);
+    if (response.statusCode !== 200 || !Number.isSafeInteger(size)) return undefined;
+    return {
+      size,
+      redirect: `${REGISTRY}${target}`,
+      headers: async (span) => {
+        const authorization = await client.authorization(access, TOKEN_LIFE);
+        // A password does not leave us, not even as far as nginx.
+        if (isPassword(authorization)) return undefined;
+        return {
+          ...(authorization === undefined ? {} : { 'x-geo-authorization': authorization }),
+          ...(span ? { 'x-geo-range': `bytes=${span.start}-${span.end}` } : {}),
+        };
+      },
+    };
+  }
+
+  async function inFile(place: Place): Promise<Located | undefined> {
+    const data = await storage?.find(place);
+    return (
+      data && {
+        size: data.size,
+        redirect: `${FILE}/${data.path}`,
+        // Of a whole file nginx says so itself.
+        headers: (span): Record<string, string> => (span ? { 'x-geo-accept-ranges': 'bytes' } : {}),
+      }
+    );
+  }
+
+  async function locate(place: Place, range: ByteRange | undefined): Promise<Located | typeof NOT_HERE | undefined> {
+    const known = memory.sizeOf(place.digest);
+    // Only what is proved, or as long as its manifest says, is out of our hands: nginx would send a cut file as a whole.
+    if (known === undefined || memory.isDamaged(place.digest)) return undefined;
+    if (delivery === 'accel-file') return inFile(place);
+    return known <= SMALL || isResuming(range) ? undefined : inRegistry(place);
+  }
+
+  async function handOver(...[request, reply, place, range]: Parameters<ServeHit>): Promise<Answer<true> | undefined> {
+    const located = await locate(place, range);
+    if (located === undefined || 'kind' in located) return located;
+    if (located.size !== memory.sizeOf(place.digest)) return undefined;
+    const span = range && resolveRange(range, located.size);
+    if (range && !span) return undefined;
+    const headers = await located.headers(span);
+    if (!headers) return undefined;
+    send(reply, place, { ...headers, 'x-accel-redirect': located.redirect });
+    request.deliveredBy = 'nginx';
+    meter('local_deliveries_total', { by: 'nginx' });
+    return found(true as const);
+  }
+
+  return async (request, reply, place, range) => {
+    if (delivery === undefined || delivery === 'stream' || !isFromTrusted(request)) return undefined;
+    const offer = request.headers[OFFER];
+    if (offer === 'missed') meter('nginx_misses_total');
+    if (offer !== 'offered' || hasOtherCondition(request) || !isClear(request, range)) return undefined;
+    try {
+      return await handOver(request, reply, place, range);
+    } catch (error) {
+      if (error instanceof RegistryOutage) return undefined;
+      throw error;
+    }
+  };
+}
