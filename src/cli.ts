@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { printConfig } from './cli/config.ts';
 import { addDoctor } from './cli/doctor-command.ts';
+import { loadEnvFile } from './cli/env-file.ts';
 import { errorLines, say, warn } from './cli/output.ts';
 import { addReplicationCommands } from './cli/replication-commands.ts';
 import { serve } from './cli/serve.ts';
@@ -28,7 +29,10 @@ function createProgram(): Command {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'geo-registry-proxy: ')) })
     .addHelpText('after', `\n${configurationHelp()}`)
     .exitOverride()
-    .hook('preAction', (command) => loadEnvFile(command.opts<{ envFile?: string }>().envFile));
+    .hook('preAction', (command) => {
+      const { envFile } = command.opts<{ envFile?: string }>();
+      if (envFile !== undefined) loadEnvFile(envFile, process.env);
+    });
   addServe(program);
   addReplicationCommands(program);
   addDoctor(program);
@@ -65,15 +69,6 @@ function addToken(program: Command): void {
     .requiredOption('--repository <name>', 'the repository', repositoryName)
     .option('--ttl <duration>', 'how long it is valid', tokenLifetime, tokenLifetime('5m'))
     .action((options: { repository: string; ttl: number }) => printToken(inspectConfig(process.env).config, options));
-}
-
-function loadEnvFile(path: string | undefined): void {
-  if (path === undefined) return;
-  try {
-    process.loadEnvFile(path);
-  } catch (cause) {
-    throw new Error(`--env-file: ${JSON.stringify(path)} cannot be read`, { cause });
-  }
 }
 
 function report(error: unknown): number {

@@ -29,7 +29,7 @@ import { viaOf } from './registry/client.ts';
 import { connectRegistry, type ConnectDeps } from './registry/connect.ts';
 import { noteUploads } from './replication/places.ts';
 import { startReplication } from './replication/replication.ts';
-import type { RowStore } from './replication/rows.ts';
+import type { WebhookDeps } from './replication/webhook.ts';
 import { createSqliteStore } from './replication/store/sqlite.ts';
 import { parseRepositories } from './replication/walk.ts';
 import { createAdministration } from './status/administration.ts';
@@ -218,10 +218,10 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
   const tags = createTagLookup((name, tag) => primary.manifests.head(name, { tag }, config.primaryTimeout), {
     ttl: config.tagTtl,
   });
-  /** What an event speaks of is not believed any longer, once it is written down. */
-  const markEvents: RowStore['mark'] = async (marks, now) => {
-    await rows.mark(marks, now);
-    for (const { repository, reference } of marks) tags.forget(repository, reference);
+  /** What an event speaks of is not believed any longer; a rename moves what lies below, too. */
+  const forgetNamed: WebhookDeps['onNamed'] = ({ named, renames }) => {
+    if (renames.length > 0) tags.forgetAll();
+    for (const { repository, reference } of named) tags.forget(repository, reference);
   };
   const proxy: ProxyDeps = {
     primary,
@@ -253,9 +253,10 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     webhook:
       config.eventsToken && config.replication
         ? {
-            rows: { ...rows, mark: markEvents },
+            rows,
             tokens: config.eventsToken,
             isReplicated: isStored,
+            onNamed: forgetNamed,
             onMarked: replication.nudge,
             meter,
           }

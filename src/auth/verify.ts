@@ -52,7 +52,8 @@ export interface VerifierDeps {
 
 type Checked = VerifiedToken & { readonly notBefore: number };
 
-const TOKEN_MAX = 16 * 1024;
+// What a header that nginx lets through can hold (`large_client_header_buffers`).
+const TOKEN_MAX = 32 * 1024;
 // Distribution's leeway for clocks that differ, in seconds.
 const LEEWAY = 60;
 
@@ -99,11 +100,22 @@ function candidates(token: string, keys: KeySet): { alg: string; trusted: KeyObj
   return { alg, trusted };
 }
 
+/** How much of what was found good is remembered: so many tokens, and so many bytes of what they say, as JSON. */
+export interface VerifierOptions {
+  readonly cacheSize?: number;
+  readonly cacheBytes?: number;
+}
+
 /** A verifier of the ring's trusted keys. What it found good it remembers, until the keys change. */
-export function createVerifier(deps: VerifierDeps, options: { cacheSize?: number } = {}): Verifier {
+export function createVerifier(deps: VerifierDeps, options: VerifierOptions = {}): Verifier {
   const { keys, issuer, audience, clock = Date.now } = deps;
+  const { cacheSize = 20_000, cacheBytes = 32 * 2 ** 20 } = options;
   // Kept apart from those under way, so that a flood of bad tokens cannot drive good ones out.
-  const good = new LRUCache<string, Checked>({ max: options.cacheSize ?? 20_000 });
+  const good = new LRUCache<string, Checked>({
+    max: cacheSize,
+    maxSize: cacheBytes,
+    sizeCalculation: (checked) => Buffer.byteLength(JSON.stringify(checked)),
+  });
   const underWay = new Map<string, Promise<Checked>>();
   let current = keys.current();
 

@@ -1,9 +1,11 @@
 // The command `confirm-removals`: a person has looked at what is held, and says that it may go.
 import { createInterface } from 'node:readline/promises';
 import type { Config } from '../config/config.ts';
+import type { Suspension } from '../replication/suspension.ts';
 import type { Administration, ConfirmAnswer } from '../status/administration.ts';
 import { counted, countText, imageText, visibleText } from '../status/figures.ts';
 import type { RepositoryFilter } from '../status/row-listing.ts';
+import { whyRemovalsWait } from '../status/suspension-text.ts';
 import { EXIT } from './exit-code.ts';
 import { withSite } from './site.ts';
 
@@ -22,13 +24,13 @@ const PAGE = 1_000;
 export function confirmRemovals(config: Config, { repository, yes, json }: ConfirmOptions): Promise<number> {
   return withSite(config, async ({ administration }) => {
     const held = await heldReferences(administration, repository);
-    const { suspended } = (await administration.snapshot()).replication.removals;
+    const { suspended, suspension } = (await administration.snapshot()).replication.removals;
     if (held.length === 0 && !suspended) return print({ confirmed: 0, suspended }, json);
-    if (!yes && !(await ask(held, suspended && !repository))) {
+    if (!yes && !(await ask(held, repository ? null : suspension))) {
       process.stderr.write('nothing was confirmed\n');
       return EXIT.failed;
     }
-    return print(await administration.confirmRemovals(repository), json);
+    return print(await administration.confirmRemovals(repository), json, suspension);
   });
 }
 
@@ -44,15 +46,17 @@ async function heldReferences(administration: Administration, repositories?: Rep
   return images;
 }
 
-function question(held: readonly string[], isAll: boolean): string {
+function question(held: readonly string[], suspension: Suspension | null): string {
   const more = held.length > SHOWN ? [`  and ${countText(held.length - SHOWN)} more`] : [];
   const lines = held.slice(0, SHOWN).map((image) => `  ${image}`);
-  const others = isAll ? 'The primary is another than before: what it lacks beside these will be removed, too.\n' : '';
+  const others = suspension
+    ? `Removals are suspended (${whyRemovalsWait(suspension)}): what the primary lacks beside these will be removed, too.\n`
+    : '';
   const heading = `${counted(held.length, 'removal')} on hold; each is carried out only if the primary still says that it is gone:`;
   return `${[heading, ...lines, ...more].join('\n')}\n${others}Remove from this site? [y/N] `;
 }
 
-async function ask(held: readonly string[], isAll: boolean): Promise<boolean> {
+async function ask(held: readonly string[], suspension: Suspension | null): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     throw new Error('nobody can be asked here: give --yes to confirm without a question');
   }
@@ -60,15 +64,15 @@ async function ask(held: readonly string[], isAll: boolean): Promise<boolean> {
   try {
     // Ctrl-D and Ctrl-C are a no.
     const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
-    return /^y(es)?$/i.test((await Promise.race([terminal.question(question(held, isAll)), closed])).trim());
+    return /^y(es)?$/i.test((await Promise.race([terminal.question(question(held, suspension)), closed])).trim());
   } finally {
     terminal.close();
   }
 }
 
-function print(answer: ConfirmAnswer, json: true | undefined): number {
+function print(answer: ConfirmAnswer, json: true | undefined, suspension: Suspension | null = null): number {
   const { confirmed, suspended } = answer;
-  const rest = suspended ? '; all others wait, since the primary is another than before' : '';
+  const rest = suspended && suspension ? `; of the others, ${whyRemovalsWait(suspension)}` : '';
   process.stdout.write(json ? `${JSON.stringify(answer)}\n` : `${counted(confirmed, 'removal')} confirmed${rest}\n`);
   return EXIT.ok;
 }

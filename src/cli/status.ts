@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import { bytesText, counted, countText, durationText, fromNow, imageText, visibleText } from '../status/figures.ts';
 import type { ListedRow } from '../status/row-listing.ts';
 import type { Run, Snapshot, VerifyRun } from '../status/snapshot.ts';
+import { whyRemovalsWait } from '../status/suspension-text.ts';
 import { EXIT } from './exit-code.ts';
 import { withSite } from './site.ts';
 
@@ -26,7 +27,10 @@ export function printStatus(config: Config, { json }: { json?: true }): Promise<
 export function needsAttention({ status, replication, damaged }: Snapshot): boolean {
   const { tags, removals, runs } = replication;
   const isRunFailed = Object.values(runs).some((run) => run !== null && run.error !== null);
-  return status !== 'ok' || tags.failed + damaged + removals.held > 0 || removals.suspended || isRunFailed;
+  const { suspension } = removals;
+  // A first start waits for nobody before everything was compared.
+  const isSuspended = suspension !== null && (suspension.isCompared || suspension.because === 'other primary');
+  return status !== 'ok' || tags.failed + damaged + removals.held > 0 || isSuspended || isRunFailed;
 }
 
 function runText(run: Run | null, now: number): string {
@@ -62,10 +66,10 @@ function verifyText(run: VerifyRun | null, now: number): string {
   return `${whenText(run, now)}: ${seen}${earlyText(error)}`;
 }
 
-function removalsText({ held, lastDay, limit, suspended }: Snapshot['replication']['removals']): string {
+function removalsText({ held, lastDay, limit, suspension }: Snapshot['replication']['removals']): string {
   const text = `${countText(lastDay)} in 24 h (limit ${countText(limit)}), ${countText(held)} held`;
-  const why = suspended ? '; all wait, since the primary is another than before' : '';
-  return `${text}${why}${held > 0 || suspended ? '; see confirm-removals' : ''}`;
+  const why = suspension ? `; ${whyRemovalsWait(suspension)}` : '';
+  return `${text}${why}${held > 0 || suspension?.isCompared ? '; see confirm-removals' : ''}`;
 }
 
 function workerText({ on, worker }: Snapshot['replication'], now: number): string {

@@ -1,5 +1,5 @@
 // Parsers of addresses: where to listen, which registries to ask, whom to trust.
-import { isIP, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import { commaSeparated } from './value.ts';
 import { type Parser, WrongValue } from './variable.ts';
 
@@ -23,6 +23,27 @@ export const listenAddress: Parser<ListenAddress> = {
 export function isLoopback(host: string): boolean {
   const ipv4 = host.replace(/^::ffff:/i, '');
   return host === 'localhost' || host === '::1' || (isIP(ipv4) === 4 && ipv4.startsWith('127.'));
+}
+
+const PRIVATE = new BlockList();
+for (const [network, prefix] of [
+  ['10.0.0.0', 8],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+  ['169.254.0.0', 16],
+] as const) {
+  PRIVATE.addSubnet(network, prefix, 'ipv4');
+}
+PRIVATE.addSubnet('fc00::', 7, 'ipv6');
+PRIVATE.addSubnet('fe80::', 10, 'ipv6');
+
+/** Whether a URL's host is of this machine or of a private network: such an address, or a name without a dot. */
+export function isNear({ hostname }: URL): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  if (isLoopback(host)) return true;
+  const family = isIP(host);
+  if (family === 0) return !host.includes('.');
+  return PRIVATE.check(host, family === 4 ? 'ipv4' : 'ipv6');
 }
 
 /** An address as it is written in a URL: IPv6 in brackets. */

@@ -101,9 +101,10 @@ export const quotable: Parser<string> = {
 
 /** A secret that clients send as a Bearer token (RFC 6750, 2.1). */
 export const bearerSecret: Parser<string> = {
-  allowed: 'letters, digits and -._~+/=',
+  allowed: '8 or more letters, digits and -._~+/=',
   parse(text) {
     if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(text)) throw new WrongValue('cannot be sent as a Bearer token');
+    if (text.length < 8) throw new WrongValue('is too short');
     return text;
   },
 };

@@ -2,6 +2,7 @@
 import {
   formatAddress,
   isLoopback,
+  isNear,
   listenAddress,
   realmUrl,
   registryHost,
@@ -53,6 +54,7 @@ export const variables = {
     required: true,
     help: 'the primary registry (GitLab: `geo_registry_replication_primary_api_url`)',
     value: registryUrl,
+    warn: plainPrimary,
   },
   secondaryUrl: {
     name: 'GEO_SECONDARY_URL',
@@ -174,8 +176,8 @@ export const variables = {
   fetchConnections: {
     name: 'GEO_FETCH_CONNECTIONS',
     default: '16',
-    help: 'connections to the primary in all; half are reserved for on-demand',
-    value: integer(2, 1024),
+    help: 'connections to the primary in all: 6 for look-ups, and half of the others reserved for on-demand',
+    value: integer(8, 1024),
   },
   blobDelivery: {
     name: 'GEO_BLOB_DELIVERY',
@@ -249,7 +251,7 @@ export const variables = {
   removalLimit: {
     name: 'GEO_REMOVAL_LIMIT',
     default: '20%',
-    help: "most of a site's tags that may be removed in any 24 h, whatever queued it (at least 10 tags), before a person confirms",
+    help: "most of a site's tags that may be removed in any 24 h, whatever queued it (at least 10 tags; with `0%` none), before a person confirms",
     value: percentage,
   },
   trustedProxies: {
@@ -312,6 +314,11 @@ function openToAll({ clientAuth, listen }: Known): string | undefined {
   if (clientAuth !== 'none') return undefined;
   const where = listen === undefined ? 'GEO_LISTEN' : formatAddress(listen);
   return `none: WHOEVER REACHES ${where} CAN PULL EVERY REPOSITORY; for a trusted network only`;
+}
+
+function plainPrimary({ primaryUrl, primaryAuth }: Known): string | undefined {
+  if (primaryUrl?.protocol !== 'http:' || primaryAuth === 'none' || isNear(primaryUrl)) return undefined;
+  return 'is not https: the tokens for the primary, and all that it sends, cross the network in the clear';
 }
 
 function plainRealm({ tokenRealm }: Known): string | undefined {

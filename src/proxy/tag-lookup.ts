@@ -1,13 +1,19 @@
 // Which manifest a tag means now: the primary decides, and many pulls of one tag ask it little.
 import { LRUCache } from 'lru-cache';
+import { isTag } from '../oci/reference.ts';
 import type { Answer } from '../registry/answer.ts';
 import type { ManifestHead } from '../registry/manifest.ts';
 
 /** Looks a tag up at the primary. */
 export interface TagLookup {
   find(name: string, tag: string): Promise<Answer<ManifestHead>>;
-  /** Ends the belief in what was found, since an event says that the tag has moved. */
-  forget(name: string, tag: string): void;
+  /**
+   * Ends the belief in what was found, since an event says that the tag has moved. What is no tag (a digest, or what stands
+   * for the whole repository) may be any tag of the repository.
+   */
+  forget(name: string, reference: string): void;
+  /** Ends the belief in everything. */
+  forgetAll(): void;
 }
 
 /** Times in milliseconds. */
@@ -53,10 +59,27 @@ export function createTagLookup(
   const under = new Map<string, Lookup[]>();
   // An arrival's number, not the clock: two things in one millisecond still have an order.
   let arrivals = 0;
+  // Look-ups up to this number are not believed: of any repository, and of those that were forgotten as a whole.
+  let allForgotten = 0;
+  const forgotten = new LRUCache<string, number>({
+    max: 10_000,
+    dispose(number, _name, reason) {
+      if (reason === 'evict') allForgotten = Math.max(allForgotten, number);
+    },
+  });
+
+  function isForgotten(name: string, startedAt: number): boolean {
+    return startedAt <= Math.max(allForgotten, forgotten.get(name) ?? 0);
+  }
+
+  function beliefIn(name: string, key: string): Belief | undefined {
+    const belief = believed?.get(key);
+    return belief && !isForgotten(name, belief.startedAt) ? belief : undefined;
+  }
 
   /** What was looked up first may come last: it is not believed over what was looked up after it. */
-  function believe(key: string, { isOutdated, startedAt }: Lookup, answer: Answer<ManifestHead>): void {
-    if (isOutdated || (believed?.get(key)?.startedAt ?? 0) > startedAt) return;
+  function believe(name: string, key: string, { isOutdated, startedAt }: Lookup, answer: Answer<ManifestHead>): void {
+    if (isOutdated || isForgotten(name, startedAt) || (beliefIn(name, key)?.startedAt ?? 0) > startedAt) return;
     believed?.set(key, { answer, startedAt });
   }
 
@@ -66,7 +89,7 @@ export function createTagLookup(
     const look = async (): Promise<Answer<ManifestHead>> => {
       try {
         const answer = await head(name, tag);
-        if (answer.kind === 'found') believe(key, lookup, answer);
+        if (answer.kind === 'found') believe(name, key, lookup, answer);
         return answer;
       } finally {
         lookups.splice(lookups.indexOf(lookup), 1);
@@ -95,12 +118,19 @@ export function createTagLookup(
   return {
     async find(name, tag) {
       const key = `${name}:${tag}`;
-      return believed?.get(key)?.answer ?? fresh(key, name, tag);
+      return beliefIn(name, key)?.answer ?? fresh(key, name, tag);
     },
-    forget(name, tag) {
-      const key = `${name}:${tag}`;
+    forget(name, reference) {
+      if (!isTag(reference)) {
+        forgotten.set(name, arrivals);
+        return;
+      }
+      const key = `${name}:${reference}`;
       believed?.delete(key);
       for (const lookup of under.get(key) ?? []) lookup.isOutdated = true;
+    },
+    forgetAll() {
+      allForgotten = arrivals;
     },
   };
 }

@@ -30,8 +30,8 @@ export function answersAsRegistry(response: RegistryResponse): boolean {
   );
 }
 
-/** A pinger that remembers a good answer for `ttl` milliseconds; bad ones are asked again. */
-export function createPinger(client: Client, { ttl = 5_000, now = Date.now } = {}): Pinger {
+/** A pinger that remembers a good answer for `ttl` milliseconds of a clock that is never put back; bad ones are asked again. */
+export function createPinger(client: Client, { ttl = 5_000, now = () => performance.now() } = {}): Pinger {
   const flight = createSingleFlight<Ping>();
   let last: { at: number; ping: Ping } | undefined;
 

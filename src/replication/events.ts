@@ -21,6 +21,8 @@ export type EventResult = 'marked' | 'ignored' | 'not-replicated' | 'malformed';
 export interface ParsedEvents {
   /** Each reference once, of the repositories that are replicated. */
   readonly marks: readonly EventMark[];
+  /** Each reference once, of all repositories. */
+  readonly named: readonly EventMark[];
   /** Renames; their own two names are among the marks, see {@link marksBelow} for the others. */
   readonly renames: readonly Rename[];
   /** The first hundred of the events that could not be understood. */
@@ -128,26 +130,31 @@ class Collector implements ParsedEvents {
   readonly counts = { marked: 0, ignored: 0, 'not-replicated': 0, malformed: 0 };
   readonly renames: Rename[] = [];
   readonly malformed: Omit<MalformedEvent, 'at'>[] = [];
-  readonly #marks = new Map<string, EventMark>();
+  readonly #named = new Map<string, EventMark>();
   readonly #isReplicated: (repository: string) => boolean;
 
   constructor(isReplicated: (repository: string) => boolean) {
     this.#isReplicated = isReplicated;
   }
 
+  get named(): readonly EventMark[] {
+    return [...this.#named.values()];
+  }
+
   get marks(): readonly EventMark[] {
-    return [...this.#marks.values()];
+    return this.named.filter(({ repository }) => this.#isReplicated(repository));
   }
 
   add(event: unknown): void {
     const reading = readEvent(event);
     if (reading.kind === 'malformed') return this.addMalformed(reading.reason, () => textOf(event));
     if (reading.kind === 'ignored') return void (this.counts.ignored += 1);
-    const marks = reading.marks.filter(({ repository }) => this.#isReplicated(repository));
+    const { marks, rename } = reading;
     // Neither a name nor a reference has a space.
-    for (const mark of marks) this.#marks.set(`${mark.repository} ${mark.reference}`, mark);
-    if (reading.rename) this.renames.push(reading.rename);
-    this.counts[marks.length > 0 ? 'marked' : 'not-replicated'] += 1;
+    for (const mark of marks) this.#named.set(`${mark.repository} ${mark.reference}`, mark);
+    if (rename) this.renames.push(rename);
+    const isMarked = marks.some(({ repository }) => this.#isReplicated(repository));
+    this.counts[isMarked ? 'marked' : 'not-replicated'] += 1;
   }
 
   addMalformed(reason: string, body: () => string): void {

@@ -11,8 +11,11 @@ import type { Remover } from './remove.ts';
 import { PRIORITY, WHOLE_REPOSITORY, type Counts, type Outcome, type Row, type RowStore } from './rows.ts';
 import { walkTags } from './walk.ts';
 
-/** `off`: nothing is ever removed. `suspended`: all wait for a person. */
-export type RemovalMode = 'on' | 'off' | 'suspended';
+/**
+ * `off`: nothing is ever removed. `suspended`: all wait for a person. `seen`: only what was brought from this primary is
+ * removed, the rest waits.
+ */
+export type RemovalMode = 'on' | 'off' | 'seen' | 'suspended';
 
 /** What removals need. */
 export interface RemovalDeps {
@@ -40,7 +43,7 @@ export interface Removals {
   finished(row: Row): void;
 }
 
-/** However few tags a site has, so many may be removed in 24 h. */
+/** However few tags a site has, so many may be removed in 24 h; but where nothing may be. */
 const REMOVAL_MIN = 10;
 const HEADS_AT_ONCE = 8;
 
@@ -49,6 +52,7 @@ const BEGUN = 'removal.begun';
 
 /** How many references may be removed in 24 h, as things stand. */
 export function removalLimit({ states, queue, removalsLastDay }: Counts, share: number): number {
+  if (share === 0) return 0;
   // What was removed was here, too; what waits to be brought by the first backfill is not.
   const all = Object.values(states).reduce((sum, count) => sum + count, removalsLastDay) - queue.backfill;
   return Math.max(REMOVAL_MIN, Math.floor(all * share));
@@ -80,7 +84,8 @@ export function createRemovals(deps: RemovalDeps, { share, timeout = 30_000 }: R
     if (row.isConfirmed) return true;
     // Once held it waits for a person, also when the day's limit would let it go by now.
     if (row.isHeld) return false;
-    if ((await deps.mode()) === 'suspended') return false;
+    const mode = await deps.mode();
+    if (mode === 'suspended' || (mode === 'seen' && row.syncedAt === undefined)) return false;
     const counts = await rows.counts(clock());
     return counts.removalsLastDay < removalLimit(counts, share);
   }

@@ -17,7 +17,8 @@ import { createRemovals } from './removal.ts';
 import { createRemover } from './remove.ts';
 import { repeat } from './repeat.ts';
 import { PRIORITY, type RowStore } from './rows.ts';
-import { confirmRemovals, isSuspended, noteCompared, notePrimary } from './suspension.ts';
+import { createFindSurplus } from './surplus.ts';
+import { confirmRemovals, endFirstStart, noteCompared, notePrimary, suspensionOf } from './suspension.ts';
 import { createSuspicion, type Suspicion } from './suspicion.ts';
 import { createSync } from './sync.ts';
 import { createFindTrouble, type Trouble, type TroubleOptions } from './trouble.ts';
@@ -73,7 +74,7 @@ export interface Replication {
   /** Hears of local blobs from those who serve them. */
   readonly suspicion: Pick<Suspicion, 'suspect' | 'clear'>;
   readonly worker: Worker;
-  /** Whether all removals wait for a person, since the primary is another than before. */
+  /** Whether removals wait, since this is a first start, or the primary is another than before. */
   readonly areRemovalsSuspended: boolean;
   /** Confirms the removals that wait; answers how many. @throws NotCompared */
   confirmRemovals(): Promise<number>;
@@ -92,7 +93,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
   const { isOn, primaryUrl, concurrency, reconcileInterval, verifyInterval, removalShare } = options;
 
   await notePrimary({ rows, log, clock }, primaryUrl, () => forgetBackfill(rows));
-  let areRemovalsSuspended = await isSuspended(rows);
+  let areRemovalsSuspended = (await suspensionOf(rows)) !== undefined;
   const remover = createRemover({ secondary, store, rows, onDummy: deps.onDummy });
   // Before anybody is served, whether or not they are removed in this run.
   await remover.takeUp();
@@ -122,9 +123,11 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
       clock,
       async mode() {
         // Another process may have confirmed.
-        areRemovalsSuspended = await isSuspended(rows);
+        const suspension = await suspensionOf(rows);
+        areRemovalsSuspended = suspension !== undefined;
         if (!isOn) return 'off';
-        return areRemovalsSuspended ? 'suspended' : 'on';
+        if (!suspension) return 'on';
+        return suspension.because === 'first start' ? 'seen' : 'suspended';
       },
     },
     { share: removalShare },
@@ -153,6 +156,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     clock,
   });
   const owner = await takeOverLeases(rows, clock());
+  await rows.endLongWaits(clock());
   const worker: Worker = createWorker(
     { rows, sync, onFinished: removals.finished, log, meter, owner, clock },
     { concurrency, ...options.worker },
@@ -163,15 +167,43 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     worker.pause(pause, reason);
   }
 
+  const closing = new AbortController();
+  const findSurplus = createFindSurplus({ primary, secondary, rows, isReplicated: isStored });
+
+  /** Ends the suspension of a first start where nothing is here that it is for; whether that is, or was, so. */
+  async function settleFirstStart(): Promise<boolean> {
+    if ((await suspensionOf(rows))?.because !== 'first start') return true;
+    try {
+      const surplus = await findSurplus(closing.signal);
+      if (surplus) {
+        log.warn({ ...surplus }, 'here, and never seen at the primary: removals of such wait for confirm-removals');
+        return false;
+      }
+    } catch (error) {
+      if (closing.signal.aborted) throw error;
+      log.warn({ reason: (error as Error).message }, 'removals wait: what is here only cannot be found out now');
+      return false;
+    }
+    areRemovalsSuspended = !(await endFirstStart(rows));
+    log.info({}, 'nothing is here that the primary lacks: removals wait no longer');
+    return true;
+  }
+
   /** Whether everything was walked over. */
   async function walk(): Promise<boolean> {
+    // The clock may have been put back since the start.
+    if ((await rows.endLongWaits(clock())) > 0) worker.nudge();
     const isFirst = (await rows.getFact(BACKFILLED)) !== true;
     if (isFirst && (await walks.backfill()).error === undefined) {
       await rows.setFact(BACKFILLED, true);
-      return true;
+      if (await settleFirstStart()) return true;
+      // What is here only is held by that, so that a person can look at it.
+      return (await walks.reconcile()).error === undefined;
     }
     // Where there is no catalog to begin with, what is known is compared all the same.
-    return (await walks.reconcile()).error === undefined && !isFirst;
+    if ((await walks.reconcile()).error !== undefined) return false;
+    await settleFirstStart();
+    return !isFirst;
   }
 
   /** Does work until it succeeds, sooner and later; `pause` (ms) after that, or no more. */
@@ -188,7 +220,6 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     }, closing.signal);
   }
 
-  const closing = new AbortController();
   const background = isOn
     ? [
         persistently(remover.recover, undefined, 'a removal that was begun is not finished yet'),

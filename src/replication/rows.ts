@@ -17,6 +17,12 @@ export type RowPriority = (typeof PRIORITY)[keyof typeof PRIORITY];
  */
 export const WHOLE_REPOSITORY = '*';
 
+/**
+ * No row is put off for longer (ms). What would wait longer was put off while the clock was far ahead, and waits for
+ * nothing.
+ */
+export const PUT_OFF_MAX = 3_600_000;
+
 /** One row; all times in milliseconds since the epoch. */
 export interface Row {
   readonly id: number;
@@ -41,7 +47,7 @@ export interface Row {
   /** Body bytes that its copies brought over. */
   readonly bytes: number;
   /**
-   * A removal that was held, since more were due than the limit allows. It stays so until the row is synced or gone:
+   * A removal that was held, since more were due than the limit allows, or removals are suspended. It stays so until the row is synced or gone:
    * whoever claims it again before a person has confirmed may copy, but not remove.
    */
   readonly isHeld: boolean;
@@ -64,7 +70,7 @@ export type Outcome =
   | { readonly kind: 'synced'; readonly digest: Digest; readonly bytes: number }
   /** The reference is on neither side any more: the row goes. `isRemoval` counts towards the limit. */
   | { readonly kind: 'gone'; readonly isRemoval: boolean }
-  /** A removal is due, but the limit is reached. */
+  /** A removal is due, but the limit is reached, or removals are suspended. */
   | { readonly kind: 'held' }
   | { readonly kind: 'unsupported'; readonly error: string }
   | { readonly kind: 'failed'; readonly error: string; readonly nextAttempt: number }
@@ -170,6 +176,7 @@ export interface RowStore {
    * Inserts or re-marks rows: the generation grows, and a row that is not being worked on becomes `pending` (with the
    * more urgent of both priorities while it waits). On-demand and event marks forget earlier attempts; the others leave
    * a failed row failed with its back-off as it is, and leave `unsupported` rows alone. A held row may be claimed again.
+   * What is put off beyond {@link PUT_OFF_MAX} is due.
    * Pass marks by the page, not by the site: those of one call are committed together.
    */
   mark(marks: readonly Mark[], now: number): Promise<void>;
@@ -200,8 +207,13 @@ export interface RowStore {
    * before that it cannot be the primary's.
    */
   checksum(repository: string): Promise<string | undefined>;
-  /** Makes failed and unsupported rows (or those in the states given) due now, attempts forgotten; answers how many. */
+  /**
+   * Makes failed and unsupported rows (or those in the states given) due now, attempts forgotten; unless states are given
+   * also what is put off beyond {@link PUT_OFF_MAX}. Answers how many.
+   */
   retry(filter: RowFilter, now: number): Promise<number>;
+  /** Makes what is put off, or leased, beyond {@link PUT_OFF_MAX} due now; answers how many. */
+  endLongWaits(now: number): Promise<number>;
   /** Confirms held removals; answers how many. */
   confirmRemovals(filter: RowFilter, now: number): Promise<number>;
   /**

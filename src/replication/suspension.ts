@@ -1,23 +1,40 @@
-// Another primary: what it lacks may never have been there. Nothing is removed before all was compared with it once, and
-// a person has confirmed.
+// Suspended removals. At a first start, and with another primary, what the primary lacks may never have been there: it
+// may be the wrong one, or an empty one. Nothing of that kind is removed before it is known to be right.
 import type { Log } from '../lib/log.ts';
 import type { RowStore } from './rows.ts';
 
 /** What the suspension is kept in. */
 export type SuspensionRows = Pick<RowStore, 'getFact' | 'setFact' | 'markAllUnknown' | 'confirmRemovals'>;
 
-/** The confirmation came before everything was compared with another primary: nobody can know what it would remove. */
+/** The confirmation came before everything was compared with the primary: nobody can know what it would remove. */
 export class NotCompared extends Error {}
 
+/**
+ * Why removals wait. `first start`: those of what was never seen at the primary, until nothing is here that it lacks, or
+ * a person confirms. `other primary`: all, until a person confirms.
+ */
+export type SuspensionReason = 'first start' | 'other primary';
+
+/** A suspension; a person may confirm once everything was compared. */
+export interface Suspension {
+  readonly because: SuspensionReason;
+  readonly isCompared: boolean;
+}
+
 const PRIMARY = 'primary.url';
-/** The fact that all removals wait for a person. */
+/** The fact why removals wait: a {@link SuspensionReason}; true is `other primary`, false none. */
 const SUSPENDED = 'removals.suspended';
 /** The fact that everything was compared since. */
 const COMPARED = 'removals.compared';
 
+async function suspend(rows: Pick<RowStore, 'setFact'>, because: SuspensionReason): Promise<void> {
+  await rows.setFact(COMPARED, false);
+  await rows.setFact(SUSPENDED, because);
+}
+
 /**
- * Notes which primary it is. Where it was another before, every row is of unknown state and removals are suspended; what
- * `before` does is done before that is noted, so that it is done again after a crash.
+ * Notes which primary it is. Where none is known yet removals are suspended; where it was another before, every row is of
+ * unknown state, too. What `before` does is done before that is noted, so that it is done again after a crash.
  */
 export async function notePrimary(
   { rows, log, clock = Date.now }: { rows: SuspensionRows; log: Log; clock?: () => number },
@@ -26,9 +43,10 @@ export async function notePrimary(
 ): Promise<void> {
   const last = await rows.getFact(PRIMARY);
   if (last === url) return;
-  if (last !== undefined) {
-    await rows.setFact(COMPARED, false);
-    await rows.setFact(SUSPENDED, true);
+  if (last === undefined) {
+    await suspend(rows, 'first start');
+  } else {
+    await suspend(rows, 'other primary');
     await before();
     const count = await rows.markAllUnknown(clock());
     log.warn({ before: last, now: url, rows: count }, 'the primary is another: removals wait for confirm-removals');
@@ -36,23 +54,45 @@ export async function notePrimary(
   await rows.setFact(PRIMARY, url);
 }
 
-/** Whether removals wait, held or not, since the primary is another than before. */
-export async function isSuspended(rows: Pick<RowStore, 'getFact'>): Promise<boolean> {
-  return (await rows.getFact(SUSPENDED)) === true;
+/** Why removals wait, held or not; undefined where they do not. */
+export async function suspensionOf(rows: Pick<RowStore, 'getFact'>): Promise<Suspension | undefined> {
+  const [suspended, compared] = [await rows.getFact(SUSPENDED), await rows.getFact(COMPARED)];
+  if (suspended === undefined || suspended === null || suspended === false) return undefined;
+  return {
+    because: suspended === 'first start' ? suspended : 'other primary',
+    isCompared: compared === true,
+  };
 }
 
 /** Everything was compared with the primary. */
 export async function noteCompared(rows: Pick<RowStore, 'getFact' | 'setFact'>): Promise<void> {
-  if (await isSuspended(rows)) await rows.setFact(COMPARED, true);
+  if (await suspensionOf(rows)) await rows.setFact(COMPARED, true);
 }
 
-/** Confirms the removals that are held, and ends a suspension; answers how many. @throws NotCompared */
-export async function confirmRemovals(rows: SuspensionRows, now: number): Promise<number> {
-  if (await isSuspended(rows)) {
-    if ((await rows.getFact(COMPARED)) !== true) {
-      throw new NotCompared('not everything was compared with the new primary yet: let a reconcile end first');
-    }
-    await rows.setFact(SUSPENDED, false);
+/** Ends the suspension of a first start; another primary's is a person's to end. Whether there is none by now. */
+export async function endFirstStart(rows: Pick<RowStore, 'getFact' | 'setFact'>): Promise<boolean> {
+  const suspension = await suspensionOf(rows);
+  if (suspension?.because === 'first start') await rows.setFact(SUSPENDED, false);
+  return suspension?.because !== 'other primary';
+}
+
+/** Whether there is a suspension that a person may end, or let some through. @throws NotCompared */
+async function mayConfirm(rows: Pick<RowStore, 'getFact'>): Promise<boolean> {
+  const suspension = await suspensionOf(rows);
+  if (suspension && !suspension.isCompared) {
+    throw new NotCompared('not everything was compared with the primary yet: let a comparison end first');
   }
+  return suspension !== undefined;
+}
+
+/** Confirms all removals that are held, and ends a suspension; answers how many. @throws NotCompared */
+export async function confirmRemovals(rows: SuspensionRows, now: number): Promise<number> {
+  if (await mayConfirm(rows)) await rows.setFact(SUSPENDED, false);
   return rows.confirmRemovals({ isHeld: true }, now);
+}
+
+/** Confirms the removals of one repository that are held; a suspension lasts. Answers how many. @throws NotCompared */
+export async function confirmRemovalsOf(rows: SuspensionRows, repository: string, now: number): Promise<number> {
+  await mayConfirm(rows);
+  return rows.confirmRemovals({ repository }, now);
 }

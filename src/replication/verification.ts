@@ -45,6 +45,8 @@ export interface Verification {
 /** A fact: when the last verification that came to its end did (ms since the epoch). */
 const VERIFIED = 'verify.ended';
 const RATE = 32 * 1024 * 1024;
+// The last one cannot have ended later than now, but for a clock that is set a little (ms).
+const CLOCK_LEEWAY = 60_000;
 // After a verification that ended early (ms).
 const AGAIN_AFTER = 600_000;
 
@@ -66,7 +68,7 @@ export function createVerification(deps: VerificationDeps, options: Verification
     const last = await rows.getFact(VERIFIED);
     // At the first start there is nothing yet, and starts after it must not put it off.
     if (typeof last !== 'number') await rows.setFact(VERIFIED, clock());
-    else if (clock() >= last + interval) {
+    else if (clock() >= last + interval || last > clock() + CLOCK_LEEWAY) {
       const { error } = await audit.run();
       if (error !== undefined) return Math.min(interval, AGAIN_AFTER);
     } else return last + interval - clock();

@@ -18,6 +18,8 @@ export interface WebhookDeps {
   /** The values that `Authorization` may have; two while one is replaced by the other. */
   readonly tokens: readonly string[];
   readonly isReplicated: (repository: string) => boolean;
+  /** Told first of all that events name, replicated or not: it may not be believed any longer. */
+  readonly onNamed?: (events: Pick<ParsedEvents, 'named' | 'renames'>) => void;
   /** Wakes the workers. */
   readonly onMarked: () => void;
   readonly meter: Meter;
@@ -69,6 +71,7 @@ async function readBody(stream: Readable, max: number): Promise<{ readonly head:
 function tooLarge(head: Buffer, max: number): ParsedEvents {
   return {
     marks: [],
+    named: [],
     renames: [],
     malformed: [{ reason: `the body is larger than ${max} bytes`, body: head.toString() }],
     counts: { marked: 0, ignored: 0, 'not-replicated': 0, malformed: 1 },
@@ -78,7 +81,7 @@ function tooLarge(head: Buffer, max: number): ParsedEvents {
 /** Writes down what events say; resolves when all of it is on disk. */
 type Commit = (events: ParsedEvents, log: Log) => Promise<void>;
 
-function createCommit({ rows, isReplicated, onMarked, clock = Date.now }: WebhookDeps): Commit {
+function createCommit({ rows, isReplicated, onNamed, onMarked, clock = Date.now }: WebhookDeps): Commit {
   async function renamed({ renames }: ParsedEvents): Promise<readonly EventMark[]> {
     if (renames.length === 0) return [];
     const known = await rows.repositories();
@@ -97,6 +100,7 @@ function createCommit({ rows, isReplicated, onMarked, clock = Date.now }: Webhoo
 
   return async (events, log) => {
     const at = clock();
+    onNamed?.(events);
     const marks = [...events.marks, ...(await renamed(events))];
     for (let start = 0; start < marks.length; start += PAGE) {
       const page = marks.slice(start, start + PAGE);

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../lib/log.ts';
 import type { Meter } from '../lib/meter.ts';
-import { StoreUnavailable, type Outcome, type Row, type RowStore } from './rows.ts';
+import { PUT_OFF_MAX, StoreUnavailable, type Outcome, type Row, type RowStore } from './rows.ts';
 
 /** Works on one claimed row. Whatever it throws becomes a failed attempt. */
 export type Sync = (row: Row) => Promise<Outcome>;
@@ -49,11 +49,10 @@ const STORE_PAUSE = 1_000;
 
 // Retries (ms): exponential with jitter, capped, so that one broken tag costs some forty attempts a day, not thousands.
 const RETRY_FIRST = 500;
-const RETRY_MAX = 3_600_000;
 
 /** When a row is due again whose attempt failed; `attempts` with that one, so 1 at the least. */
 export function retryAt(attempts: number, now: number, random = Math.random): number {
-  const pause = Math.min(RETRY_MAX, RETRY_FIRST * 2 ** Math.min(attempts - 1, 30));
+  const pause = Math.min(PUT_OFF_MAX, RETRY_FIRST * 2 ** Math.min(attempts - 1, 30));
   return now + Math.round(pause * (0.75 + random() / 4));
 }
 
@@ -97,13 +96,20 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions = {}): Wor
   const running = new Map<number, { readonly row: Row; readonly work: Promise<void> }>();
   const bell = createBell();
   const closing = new AbortController();
-  let paused: { readonly until: number; readonly reason: string } | undefined;
+  let paused: { readonly until: number; readonly time: number; readonly reason: string } | undefined;
+
+  /** The pause that is not over; a clock that was put back makes none longer. */
+  function pauseAt(now: number): typeof paused {
+    if (paused && now >= paused.until) paused = undefined;
+    if (paused && paused.until - now > paused.time) paused = { ...paused, until: now + paused.time };
+    return paused;
+  }
 
   /** Claims what is due as far as there is room; how long (ms) nothing is to be done then. */
   async function claimDue(): Promise<number> {
     const now = clock();
-    if (paused && now < paused.until) return paused.until - now;
-    paused = undefined;
+    const pause = pauseAt(now);
+    if (pause) return pause.until - now;
     const room = concurrency - running.size;
     // Whoever ends rings.
     if (room <= 0) return nap;
@@ -194,14 +200,15 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions = {}): Wor
   return {
     nudge: bell.ring,
     pause(time, reason) {
-      const until = clock() + time;
-      if (!paused || until > paused.until) paused = { until, reason };
+      const now = clock();
+      const until = now + time;
+      if (until > (pauseAt(now)?.until ?? 0)) paused = { until, time, reason };
     },
     get pausedUntil() {
-      return paused && paused.until > clock() ? paused.until : undefined;
+      return pauseAt(clock())?.until;
     },
     get pausedBecause() {
-      return paused && paused.until > clock() ? paused.reason : undefined;
+      return pauseAt(clock())?.reason;
     },
     get running() {
       return running.size;

@@ -1,19 +1,19 @@
 // What people may ask of replication: by the admin API of a running process, or by a command that opened the database.
 import type { Log } from '../lib/log.ts';
 import type { Replication } from '../replication/replication.ts';
-import type { RowFilter, RowStore } from '../replication/rows.ts';
-import { confirmRemovals, isSuspended, type SuspensionRows } from '../replication/suspension.ts';
+import type { RowStore } from '../replication/rows.ts';
+import { confirmRemovals, confirmRemovalsOf, type SuspensionRows } from '../replication/suspension.ts';
 import { listRepositories, type RepositoryListQuery, type RepositoryPage } from './repository-listing.ts';
 import { listRows, type RepositoryFilter, type RowPage, type RowQuery } from './row-listing.ts';
 import { createOrder, NotNow, type OrderAnswer } from './order.ts';
-import { runOf, verifyRunOf, type Run, type TakeSnapshot, type VerifyRun } from './snapshot.ts';
+import { runOf, toldSuspension, verifyRunOf, type Run, type TakeSnapshot, type VerifyRun } from './snapshot.ts';
 
 /** How many rows are due again. */
 export interface RetryAnswer {
   readonly changed: number;
 }
 
-/** How many removals were confirmed, and whether all others still wait, since the primary is another than before. */
+/** How many removals were confirmed, and whether others still wait, whatever the limit. */
 export interface ConfirmAnswer {
   readonly confirmed: number;
   readonly suspended: boolean;
@@ -36,8 +36,8 @@ export interface Administration {
   /** Makes failed and unsupported rows due now. */
   retry(repositories?: RepositoryFilter): Promise<RetryAnswer>;
   /**
-   * Confirms the removals that wait; without a filter it also ends the waiting of all, where the primary is another than
-   * before. @throws NotCompared
+   * Confirms the removals that wait; without a filter it also ends their suspension, at a first start or with another
+   * primary. @throws NotCompared
    */
   confirmRemovals(repositories?: RepositoryFilter): Promise<ConfirmAnswer>;
 }
@@ -52,7 +52,7 @@ export interface AdministrationDeps {
   readonly clock?: () => number;
 }
 
-type Change = (filter: RowFilter, now: number) => Promise<number>;
+type Change = (repository: string) => Promise<number>;
 
 function running<T extends { readonly endedAt: string | null }>(run: T | null): T | null {
   return run?.endedAt === null ? run : null;
@@ -81,12 +81,11 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
     return replication;
   }
 
-  async function changeEach(change: Change, repositories: RepositoryFilter | undefined): Promise<number> {
-    if (!repositories) return change({}, clock());
+  async function changeEach(change: Change, repositories: RepositoryFilter): Promise<number> {
     const { exact, matches } = repositories;
     const names = exact === undefined ? (await rows.repositories()).filter(matches) : [exact];
     let count = 0;
-    for (const repository of names) count += await change({ repository }, clock());
+    for (const repository of names) count += await change(repository);
     return count;
   }
 
@@ -110,17 +109,19 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
     },
 
     async retry(repositories) {
-      const changed = await changeEach((filter, now) => rows.retry(filter, now), repositories);
+      const changed = await (repositories
+        ? changeEach((repository) => rows.retry({ repository }, clock()), repositories)
+        : rows.retry({}, clock()));
       replication?.nudge();
       return { changed };
     },
 
     async confirmRemovals(repositories) {
       const confirmed = await (repositories
-        ? changeEach((filter, now) => rows.confirmRemovals(filter, now), repositories)
+        ? changeEach((repository) => confirmRemovalsOf(rows, repository, clock()), repositories)
         : confirmAll());
       replication?.nudge();
-      return { confirmed, suspended: await isSuspended(rows) };
+      return { confirmed, suspended: (await toldSuspension(rows, isOn)) !== null };
     },
   };
 }

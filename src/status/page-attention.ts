@@ -6,6 +6,7 @@ import { name, table, time } from './page-parts.ts';
 import type { ListedRepository, RepositoryPage } from './repository-listing.ts';
 import type { ListedRow, RowPage } from './row-listing.ts';
 import type { Snapshot } from './snapshot.ts';
+import { whyRemovalsWait } from './suspension-text.ts';
 
 /** What the page shows; lists are as long as they are worth reading. */
 export interface PageData {
@@ -76,11 +77,11 @@ export function failedRepositoriesSection({ failedRepositories, snapshot, now }:
 
 /** Removals that wait for a person, and what to do. */
 export function heldSection({ held, snapshot, now }: PageData): Html | undefined {
-  const { held: count, limit, suspended } = snapshot.replication.removals;
+  const { held: count, limit, suspension } = snapshot.replication.removals;
   const waiting = held.rows.filter(({ confirmed }) => !confirmed);
-  if (waiting.length === 0 && !suspended) return undefined;
-  const why = suspended
-    ? 'The primary is another than before (GEO_PRIMARY_URL), so all removals wait.'
+  if (waiting.length === 0 && !suspension) return undefined;
+  const why = suspension
+    ? `Of the removals, ${whyRemovalsWait(suspension)}.`
     : `More were due than ${countText(limit)} in 24 hours (GEO_REMOVAL_LIMIT), so these wait.`;
   const rows = waiting.map(
     ({ repository, reference, markedAt }) =>

@@ -4,7 +4,7 @@ import type { Replication } from '../replication/replication.ts';
 import type { Progress } from '../replication/reconcile.ts';
 import { removalLimit } from '../replication/removal.ts';
 import type { Counts, RepositoryCounts, RowState, RowStore } from '../replication/rows.ts';
-import { isSuspended } from '../replication/suspension.ts';
+import { suspensionOf, type Suspension } from '../replication/suspension.ts';
 import type { CheckReadiness, Readiness } from './health.ts';
 
 /** A walk over everything, as JSON. */
@@ -84,8 +84,10 @@ export interface Snapshot {
       readonly lastDay: number;
       /** How many may be carried out in 24 h without a person (`GEO_REMOVAL_LIMIT`). */
       readonly limit: number;
-      /** All wait, since the primary is another than before. */
+      /** Removals wait, whatever the limit: all of them, or those of what was never seen at the primary. */
       readonly suspended: boolean;
+      /** Why, and whether a person may confirm yet; null where none wait. */
+      readonly suspension: Suspension | null;
     };
     /** Rows that this process works on, and until when and why it claims none. */
     readonly worker: {
@@ -144,6 +146,12 @@ export function isoTime(time: number | undefined): string | null {
   return time === undefined ? null : new Date(time).toISOString();
 }
 
+/** Why removals wait, for people; a first start's suspension is told of where something may be removed at all. */
+export async function toldSuspension(rows: Pick<RowStore, 'getFact'>, isOn: boolean): Promise<Suspension | null> {
+  const suspension = await suspensionOf(rows);
+  return suspension && (isOn || suspension.because === 'other primary') ? suspension : null;
+}
+
 /** The walk of a kind that runs, else its last one; null for none. */
 export function runOf(progress: readonly Progress[], kind: Progress['kind']): Run | null {
   const found = progress.find((one) => one.kind === kind);
@@ -180,7 +188,7 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
   function replicationOf(
     counts: Counts,
     repositories: RepositoryCounts,
-    suspended: boolean,
+    suspension: Suspension | null,
     now: number,
   ): Snapshot['replication'] {
     const { states, queue, oldestEventAt, bytes, verified, held, removalsLastDay, malformedEvents } = counts;
@@ -199,7 +207,8 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
         held,
         lastDay: removalsLastDay,
         limit: removalLimit(counts, removalShare),
-        suspended,
+        suspended: suspension !== null,
+        suspension,
       },
       worker: {
         running: live?.replication.worker.running ?? 0,
@@ -216,11 +225,11 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
 
   return async ({ asks = true } = {}) => {
     const now = clock();
-    const [{ status, ready, reasons }, counts, repositories, suspended] = await Promise.all([
+    const [{ status, ready, reasons }, counts, repositories, suspension] = await Promise.all([
       live ? (asks ? live.checkReadiness() : UNASKED) : STOPPED,
       rows.counts(now),
       rows.repositoryCounts(),
-      isSuspended(rows),
+      toldSuspension(rows, isOn),
     ]);
     return {
       version,
@@ -230,7 +239,7 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
       reasons,
       startedAt: isoTime(live?.startedAt),
       uptimeMs: live ? now - live.startedAt : null,
-      replication: replicationOf(counts, repositories, suspended, now),
+      replication: replicationOf(counts, repositories, suspension, now),
       damaged: counts.damagedBlobs,
       breakers: live ? breakersOf(live) : null,
       spoolBytes: live ? live.spoolBytes() : null,

@@ -107,18 +107,22 @@ test('config --check says that a right configuration is ok', async () => {
 });
 
 test('config prints each value and where it comes from, without secrets', async () => {
-  const { code, stdout } = await run(['config'], { ...environment(), GEO_ADMIN_TOKEN: 's3cret', GEO_TAG_TTL: '1m' });
+  const { code, stdout } = await run(['config'], {
+    ...environment(),
+    GEO_ADMIN_TOKEN: 's3cret-token',
+    GEO_TAG_TTL: '1m',
+  });
   expect(code).toBe(0);
   expect(stdout).toMatch(/^GEO_TAG_TTL +1m +environment$/m);
   expect(stdout).toMatch(/^GEO_SPOOL_MAX +20GiB +default$/m);
   expect(stdout).toMatch(/^GEO_CA_FILE +- +default$/m);
   expect(stdout).toMatch(/^GEO_ADMIN_TOKEN +\(secret\) +environment$/m);
-  expect(stdout).not.toContain('s3cret');
+  expect(stdout).not.toContain('s3cret-token');
 });
 
 test('config --json prints an object of texts', async () => {
   const env = environment();
-  const { stdout } = await run(['config', '--json'], { ...env, GEO_ADMIN_TOKEN: 's3cret' });
+  const { stdout } = await run(['config', '--json'], { ...env, GEO_ADMIN_TOKEN: 's3cret-token' });
   expect(JSON.parse(stdout)).toMatchObject({
     ...env,
     GEO_LISTEN: '127.0.0.1:5080',
@@ -142,6 +146,35 @@ test.each([
   writeFileSync(path, `# the site\nGEO_TOKEN_REALM="${GEO_TOKEN_REALM}"\nGEO_TAG_TTL=1m\nGEO_SPOOL_MAX=1GiB\n`);
   const { stdout } = await run(args(path), { ...env, GEO_SPOOL_MAX: '2GiB' });
   expect(JSON.parse(stdout)).toMatchObject({ GEO_TOKEN_REALM, GEO_TAG_TTL: '1m', GEO_SPOOL_MAX: '2GiB' });
+});
+
+test('an --env-file that begins with a byte order mark loses nothing', async () => {
+  const path = join(temporaryDirectory(), 'geo.env');
+  writeFileSync(path, '\uFEFFGEO_TAG_TTL=1m\r\nGEO_SPOOL_MAX=1GiB\r\n');
+  const { stdout } = await run(['config', '--json', '--env-file', path], environment());
+  expect(JSON.parse(stdout)).toMatchObject({ GEO_TAG_TTL: '1m', GEO_SPOOL_MAX: '1GiB' });
+});
+
+test.each([
+  ['in the value', 'GEO_EVENTS_TOKEN=half#of-it', 1],
+  ['after the value', "# one\nGEO_TAG_TTL='1m' # fine\n export GEO_EVENTS_TOKEN = secret-1 # of the site", 3],
+  ['after a quoted value of two lines', 'A="GEO_B=1#2\n#"\nGEO_EVENTS_TOKEN=a#b', 3],
+  ['after a quote that does not end', "GEO_EVENTS_TOKEN='half#of-it", 1],
+])('an --env-file with a # %s, where the value would end, is refused', async (_, text, line) => {
+  const path = join(temporaryDirectory(), 'geo.env');
+  writeFileSync(path, text);
+  expect(await run(['config', '--env-file', path], environment())).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: `geo-registry-proxy: --env-file: ${JSON.stringify(path)}, line ${line}: GEO_EVENTS_TOKEN has a # outside of quotes, where its value would end: put the value in quotes, or a comment on a line of its own\n`,
+  });
+});
+
+test('an --env-file may have a # in quotes, and in comments', async () => {
+  const path = join(temporaryDirectory(), 'geo.env');
+  writeFileSync(path, '# GEO_TAG_TTL=2m # no\nGEO_TOKEN_ISSUER="a#b # c"\n');
+  const { stdout } = await run(['config', '--json', '--env-file', path], environment());
+  expect(JSON.parse(stdout)).toMatchObject({ GEO_TOKEN_ISSUER: 'a#b # c', GEO_TAG_TTL: '0s' });
 });
 
 test('an --env-file that cannot be read is told in a line', async () => {

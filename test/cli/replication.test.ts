@@ -126,6 +126,7 @@ test('confirm-removals --yes confirms those of the repositories named', async ()
     stdout: '1 removal confirmed\n',
     stderr: '',
   });
+  await waitFor(async () => (await names('held=true')).length === 1, { what: 'the removal' });
   expect(await names('held=true')).toEqual(['gone/two:1.0']);
 });
 
@@ -229,7 +230,7 @@ test('a wrong token is told in a line', async () => {
   const port = await freePort();
   const token = { GEO_ADMIN_TOKEN: 's3cret-token', GEO_ADMIN_LISTEN: `0.0.0.0:${port}` };
   await site.restart(token);
-  const { code, stderr } = await run(['status'], { ...env(), ...token, GEO_ADMIN_TOKEN: 'another' });
+  const { code, stderr } = await run(['status'], { ...env(), ...token, GEO_ADMIN_TOKEN: 'another-token' });
   expect(code).toBe(1);
   expect(stderr).toBe(
     `geo-registry-proxy: the server at 127.0.0.1:${port} refuses: give the value of GEO_ADMIN_TOKEN as Authorization: Bearer; in a browser as the password\n`,

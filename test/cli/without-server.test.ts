@@ -51,6 +51,17 @@ test('status --repository reads the database, and ends with 0 where nothing fail
   expect(stdout).toContain(checksum);
 });
 
+test('status tells why removals wait at a first start', async () => {
+  await withStore(data.path, async (store) => {
+    await store.setFact('removals.suspended', 'first start');
+    await store.setFact('removals.compared', true);
+  });
+  const { stdout } = await ask('status');
+  expect(stdout).toMatch(
+    /^removals .*; those of what was never seen at the primary wait until a person confirms, since replication began anew here; see confirm-removals$/m,
+  );
+});
+
 test('retry makes rows due for the next start', async () => {
   await putRows(data.path, [
     { repository: 'group/one', outcome: failed() },
@@ -80,12 +91,19 @@ test('confirm-removals confirms for the next start, and ends the waiting for a l
   });
 });
 
-test('confirm-removals is refused before everything was compared with another primary', async () => {
-  await withStore(data.path, (store) => store.setFact('removals.suspended', true));
-  const { code, stderr } = await ask('confirm-removals', '--yes');
-  expect(code).toBe(1);
-  expect(stderr).toMatch(/^geo-registry-proxy: not everything was compared with the new primary yet: .*\n$/);
-});
+test.each([[], ['--repository', 'gone/*']])(
+  'confirm-removals %s is refused before everything was compared',
+  async (...filter) => {
+    await putRows(data.path, [{ repository: 'gone/one', outcome: held }]);
+    await withStore(data.path, (store) => store.setFact('removals.suspended', 'other primary'));
+    const { code, stderr } = await ask('confirm-removals', '--yes', ...filter);
+    await withStore(data.path, async (store) => {
+      expect(await store.list({ isHeld: true })).toMatchObject([{ isConfirmed: false }]);
+    });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^geo-registry-proxy: not everything was compared with the primary yet: .*\n$/);
+  },
+);
 
 test('backfill does the work itself, and ends when all is here', async () => {
   const { code, stdout } = await ask('backfill', '--json');

@@ -15,6 +15,8 @@ const cases: [glob: string, matching: string[], others: string[]][] = [
   ['**', ['a', 'a/b', 'a/b/c'], []],
   ['*', ['a'], ['a/b']],
   ['team-*/app', ['team-/app', 'team-a/app'], ['team/app', 'team-a/b/app']],
+  ['a*b*c', ['abc', 'aXbXbXc', 'abcbc'], ['ab', 'abcd', 'acb']],
+  ['**/a/**/b/**', ['a/b/c', 'x/a/a/y/b/b/c'], ['a/b', 'b/a/c', 'a/c']],
   ['a/*-debug', ['a/x-debug', 'a/-debug'], ['a/x-debugger', 'a/b/x-debug']],
 ];
 
@@ -28,4 +30,9 @@ test('one of several globs is enough', () => {
 
 test('no glob takes nothing', () => {
   expect(matchesRepository([], 'grp/x')).toBe(false);
+});
+
+test('many stars cost no more than many characters', () => {
+  expect(matchesRepository([`${'*a'.repeat(60)}*b`], 'a'.repeat(250))).toBe(false);
+  expect(matchesRepository([`${'**/a/'.repeat(40)}b`], Array.from({ length: 120 }, () => 'a').join('/'))).toBe(false);
 });

@@ -111,6 +111,44 @@ test('an event ends the belief, also in what a look-up under way will find', asy
   await untilAsked(made, 3);
 });
 
+test.each([
+  ['a digest', (tags: TagLookup) => tags.forget('a/b', digestOf('gone'))],
+  ['the repository', (tags: TagLookup) => tags.forget('a/b', '*')],
+  ['everything', (tags: TagLookup) => tags.forgetAll()],
+  [
+    'more repositories than are remembered',
+    (tags: TagLookup) => {
+      tags.forget('a/b', '*');
+      for (let nth = 0; nth < 10_000; nth += 1) tags.forget(`other/${nth}`, '*');
+    },
+  ],
+])('an event of %s ends the belief, also in what a look-up under way will find', async (_what, forget) => {
+  const made = primary({ ttl: 60_000 });
+  const first = find(made);
+  await untilAsked(made, 1);
+  forget(made.tags);
+  made.asked[0]!(old);
+  expect(await first).toBe(old);
+  const second = find(made);
+  await untilAsked(made, 2);
+  made.asked[1]!(fresh);
+  await second;
+  expect(await find(made)).toBe(fresh);
+  forget(made.tags);
+  void find(made);
+  await untilAsked(made, 3);
+});
+
+test('an event of one repository ends no belief in others', async () => {
+  const made = primary({ ttl: 60_000 });
+  const first = find(made);
+  await untilAsked(made, 1);
+  made.asked[0]!(fresh);
+  await first;
+  made.tags.forget('a/c', '*');
+  expect(await find(made)).toBe(fresh);
+});
+
 test('of two look-ups the later is believed, whichever ends first', async () => {
   const made = primary({ ttl: 60_000 });
   const [before, after] = [find(made), find(made)];

@@ -185,7 +185,10 @@ test('blobs that nothing leads to any more are forgotten', async () => {
   expect(await site.rows.findBlob(name, digest)).toBeUndefined();
 });
 
-test('it runs by itself when its interval has passed since the last time, also over a restart', async () => {
+test.each([
+  ['its interval has passed since the last time', DAY],
+  ['the last time lies ahead, since the clock was put back', -DAY],
+])('it runs by itself when %s, also over a restart', async (_when, later) => {
   await using data = await tempDir();
   const name = `audit${(count += 1)}/app`;
   await pushImage(sites.primaryTarget(name), 'v1', image(name));
@@ -195,7 +198,7 @@ test('it runs by itself when its interval has passed since the last time, also o
     await using site = await startReplicating(sites, options);
     await site.until(name, 'v1', 'synced');
     expect(site.replication.verification.progress).toBeUndefined();
-    now = DAY;
+    now = later;
   }
   const clock = { now: () => Date.now() + now, advance: () => undefined };
   await using site = await startReplicating(sites, { ...options, clock });

@@ -67,6 +67,19 @@ test.each([
   expect(removalLimit(counts, 0.2)).toBe(limit);
 });
 
+test('with a limit of nothing every removal waits for a person', async () => {
+  await pushTags('never/app', 0, 2);
+  await using it = await startReplicating(sites, { only: 'never/', removalShare: 0 });
+  await it.untilIdle();
+  sites.relay.rules.push(everythingIsUnknown);
+  await it.replication.walks.reconcile();
+  await held(it, 2);
+  expect(await tagsAt(sites.secondaryTarget('never/app'))).toEqual(['v0', 'v1']);
+  expect(await it.replication.confirmRemovals()).toBe(2);
+  await it.untilIdle();
+  expect(await tagsAt(sites.secondaryTarget('never/app'))).toEqual([]);
+});
+
 test('a primary that knows nothing any more costs no more than the limit; a person lets the rest go', async () => {
   const tags = await pushTags('unknown/app', 0, 40);
   await using it = await startReplicating(sites, { only: 'unknown/', removalShare: 0.3 });

@@ -25,6 +25,8 @@ export interface ReplicatingOptions extends Partial<Omit<ReplicationOptions, 'wo
   /** The state of an earlier one. */
   readonly dataDir?: string;
   readonly listed?: readonly string[];
+  /** Whether nothing is known of the primary; else it is the one of an earlier start, as in most of a site's life. */
+  readonly isFirstStart?: boolean;
   /** Whether to wait until the walk at the start has ended; so it does unless told. */
   readonly waits?: boolean;
   readonly clock?: Clock;
@@ -68,7 +70,8 @@ async function untilWalked({ walks }: Replication): Promise<void> {
 
 /** Starts replication between the sites. */
 export async function startReplicating(sites: RigSites, options: ReplicatingOptions): Promise<Replicating> {
-  const { only, listed, dataDir, waits = true, clock = createClock(), ...rest } = options;
+  const { only, listed, dataDir, isFirstStart = false, waits = true, clock = createClock(), ...rest } = options;
+  const primaryUrl = 'https://primary.example.com/';
   const data = await tempDir();
   const isStored = (name: string): boolean => name.startsWith(only);
   const rig = await createRig(sites, { isStored, filler: { linger: 100 }, store: { pauses: [0] } });
@@ -79,6 +82,7 @@ export async function startReplicating(sites: RigSites, options: ReplicatingOpti
     error: (facts: object, message = '') => void rig.log.push({ level: 'error', facts: { ...facts }, message }),
   };
   const rows = await createSqliteStore({ file: join(dataDir ?? data.path, 'state.db'), log });
+  if (!isFirstStart && (await rows.getFact('primary.url')) === undefined) await rows.setFact('primary.url', primaryUrl);
   const hidden = new Set<Digest>();
   const damaged = new Set<Digest>();
   const replication = await startReplication(
@@ -98,7 +102,7 @@ export async function startReplicating(sites: RigSites, options: ReplicatingOpti
     },
     {
       isOn: true,
-      primaryUrl: 'https://primary.example.com/',
+      primaryUrl,
       concurrency: 4,
       reconcileInterval: 3_600_000,
       verifyInterval: 24 * 3_600_000,

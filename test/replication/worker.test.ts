@@ -160,6 +160,19 @@ test('while it is paused nothing is claimed, and everything after', async () => 
   expect(worker.pausedUntil).toBeUndefined();
 });
 
+test('a pause does not last longer when the clock is put back', async () => {
+  const rows = await open();
+  let now = 1_000_000_000;
+  const worker = start({ rows, clock: () => now, sync: async () => synced });
+  worker.pause(60_000, 'maintenance');
+  now -= 86_400_000;
+  await rows.mark([{ repository, reference: 'v1', priority: PRIORITY.event }], now);
+  expect(worker.pausedUntil).toBe(now + 60_000);
+  now += 60_000;
+  worker.nudge();
+  await untilSynced(rows, 1);
+});
+
 test('a shorter pause does not end a longer one', async () => {
   const worker = start({ rows: await open(), clock: () => 1_000, sync: async () => synced });
   worker.pause(60_000, 'read-only');

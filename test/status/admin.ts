@@ -91,6 +91,7 @@ export async function whileStopped(
 
 async function clear(store: RowStore): Promise<void> {
   await store.setFact('backfill.done', true);
+  await store.setFact('removals.suspended', false);
   await store.markAllUnknown(0);
   const now = Date.now();
   for (const row of await store.claim('test', 10_000, now, now + 60_000)) {

@@ -300,6 +300,7 @@ test('a confirmation before everything was compared with another primary is refu
   const { status, json } = await order(site, 'confirm-removals');
   expect(status).toBe(409);
   expect(json).toMatchObject({ error: expect.stringContaining('not everything was compared') });
+  expect((await order(site, 'confirm-removals', { repository: 'gone/one' })).status).toBe(409);
   await whileStopped(site, (store) => store.setFact('removals.compared', true), off);
   expect((await order(site, 'confirm-removals')).json).toMatchObject({ suspended: false });
   expect((await statusOf(site)).replication.removals.suspended).toBe(false);

@@ -98,7 +98,11 @@ export async function createSqliteStore(
   return {
     ...forward(writer, WRITES),
     ...forward(reader, READS),
-    retry: (filter, now) => changePaged(writer, 'retry', filter, now),
+    async retry(filter, now) {
+      const tried = await changePaged(writer, 'retry', filter, now);
+      return filter.states ? tried : tried + (await changePaged(writer, 'endLongWaits', filter, now));
+    },
+    endLongWaits: (now) => changePaged(writer, 'endLongWaits', {}, now),
     confirmRemovals: (filter, now) => changePaged(writer, 'confirmRemovals', filter, now),
     markAllUnknown: (now) => changePaged(writer, 'markAllUnknown', {}, now),
     getFact: (name) => readFact(reader, name),

@@ -1,6 +1,6 @@
 // Marks: what they do to a row in each state.
 import { expect, test } from 'vitest';
-import { PRIORITY } from '../../../src/replication/rows.ts';
+import { PRIORITY, PUT_OFF_MAX } from '../../../src/replication/rows.ts';
 import { claimOne, due, finished, otherDigest, outcomes, repository, rowOf, wish, type CreateStore } from './given.ts';
 
 const { onDemand, event, reconcile, backfill } = PRIORITY;
@@ -125,6 +125,23 @@ export function markContract(create: CreateStore): void {
     expect(await due(store, 2_000)).toEqual([]);
     await store.mark([wish('v1', { priority: event })], 2_000);
     expect(await due(store, 2_000)).toEqual(['v1']);
+  });
+
+  test.each([
+    ['pending', outcomes.released],
+    ['failed', outcomes.failed],
+  ])('a %s row that was put off while the clock was far ahead is due with the next mark', async (_state, outcome) => {
+    const store = await create();
+    await finished(store, 'v1', { ...outcome, nextAttempt: 2_000 + PUT_OFF_MAX + 1 });
+    await store.mark([wish('v1', { priority: backfill })], 2_000);
+    expect(await due(store, 2_000)).toEqual(['v1']);
+  });
+
+  test('a row that is put off as long as may be stays so', async () => {
+    const store = await create();
+    await finished(store, 'v1', { ...outcomes.failed, nextAttempt: 2_000 + PUT_OFF_MAX });
+    await store.mark([wish('v1', { priority: backfill })], 2_000);
+    expect(await due(store, 2_000)).toEqual([]);
   });
 
   test('a row that is worked on stays so, and is nobody else’s', async () => {

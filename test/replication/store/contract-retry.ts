@@ -1,6 +1,6 @@
 // Trying again because a person says so, or because nothing is known any more.
 import { expect, test } from 'vitest';
-import { PRIORITY } from '../../../src/replication/rows.ts';
+import { PRIORITY, PUT_OFF_MAX } from '../../../src/replication/rows.ts';
 import { allOutcomes, claimOne, due, finished, outcomes, rowOf, wish, type CreateStore } from './given.ts';
 
 export function retryContract(create: CreateStore): void {
@@ -15,6 +15,28 @@ export function retryContract(create: CreateStore): void {
     expect(await rowOf(store, 'unsupported')).toMatchObject({ state: 'pending', attempts: 0, generation: 2 });
     expect([await rowOf(store, 'synced'), await rowOf(store, 'held')]).toEqual([synced, held]);
     expect((await due(store, 2_000)).sort()).toEqual(['failed', 'unsupported']);
+  });
+
+  test('what was marked while the clock was far ahead is tried again, too', async () => {
+    const store = await create();
+    const ahead = 2_000 + PUT_OFF_MAX + 1;
+    await store.mark([wish('v1'), wish('v1', { repository: 'group/other' })], ahead);
+    await store.mark([wish('v2')], 2_000 + PUT_OFF_MAX);
+    expect(await store.retry({ repository: 'group/other' }, 2_000)).toBe(1);
+    expect(await store.retry({}, 2_000)).toBe(1);
+    expect(await due(store, 2_000)).toEqual(['v1', 'v1']);
+  });
+
+  test('waits and leases from while the clock was far ahead end, others stay', async () => {
+    const store = await create();
+    const ahead = 2_000 + PUT_OFF_MAX + 1;
+    await store.mark([wish('leased')], 100);
+    await store.claim('them', 1, 1_000, ahead);
+    await store.mark([wish('put off')], ahead);
+    await store.mark([wish('soon')], 3_000);
+    expect(await store.endLongWaits(2_000)).toBe(2);
+    expect((await due(store, 2_000)).sort()).toEqual(['leased', 'put off']);
+    expect(await store.endLongWaits(2_000)).toBe(0);
   });
 
   test('rows in the states asked for are done again', async () => {

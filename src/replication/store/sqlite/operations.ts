@@ -5,6 +5,7 @@ import { claim } from './sql/claim.ts';
 import { confirmRemovals } from './sql/confirm-removals.ts';
 import { counts } from './sql/counts.ts';
 import { addDummy, dummies, removeDummy } from './sql/dummies.ts';
+import { endLongWaits } from './sql/end-long-waits.ts';
 import { getFact, setFact } from './sql/facts.ts';
 import { finish } from './sql/finish.ts';
 import { find, list, repositories } from './sql/list.ts';
@@ -40,7 +41,7 @@ export const WRITES = {
 } satisfies { [Name in keyof RowStore]?: Plain<Name> };
 
 /** What changes many rows, a page of them at a time: each answers the ids of the rows it changed. */
-export const PAGED_WRITES = { retry, confirmRemovals, markAllUnknown };
+export const PAGED_WRITES = { retry, endLongWaits, confirmRemovals, markAllUnknown };
 
 /** What only reads. */
 export const READS = {

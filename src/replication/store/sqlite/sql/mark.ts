@@ -1,8 +1,9 @@
 // Marking rows.
-import { PRIORITY, type Mark } from '../../../rows.ts';
+import { PRIORITY, PUT_OFF_MAX, type Mark } from '../../../rows.ts';
 import type { Prepare } from '../statements.ts';
 
-// An on-demand or event mark is strong: somebody knows of a change. What waits keeps its place in the queue.
+// An on-demand or event mark is strong: somebody knows of a change. What waits keeps its place in the queue, unless that is
+// beyond all back-off: then the clock was ahead.
 const MARK = `
   INSERT INTO rows (repository, reference, state, priority, next_attempt, event_at, marked_at)
   VALUES (:repository, :reference, 'pending', :priority, :now, :eventAt, :now)
@@ -12,7 +13,7 @@ const MARK = `
     priority = CASE WHEN state IN ('synced', 'unsupported') THEN excluded.priority
       ELSE MIN(priority, excluded.priority) END,
     attempts = CASE WHEN :isStrong OR state IN ('synced', 'unsupported') THEN 0 ELSE attempts END,
-    next_attempt = CASE WHEN state IN ('synced', 'unsupported') THEN :now
+    next_attempt = CASE WHEN state IN ('synced', 'unsupported') OR next_attempt > :latest THEN :now
       WHEN :isStrong THEN MIN(next_attempt, :now) ELSE next_attempt END,
     event_at = COALESCE(MIN(event_at, excluded.event_at), event_at, excluded.event_at),
     marked_at = :now
@@ -23,6 +24,6 @@ export function mark(prepare: Prepare, marks: readonly Mark[], now: number): voi
   const statement = prepare(MARK);
   for (const { repository, reference, priority, eventAt = null } of marks) {
     const isStrong = Number(priority <= PRIORITY.event);
-    statement.run({ repository, reference, priority, eventAt, isStrong, now });
+    statement.run({ repository, reference, priority, eventAt, isStrong, now, latest: now + PUT_OFF_MAX });
   }
 }
