@@ -1,0 +1,12 @@
+// All topics, in the order of the table.
+import { backfill } from './backfill.ts';
+import type { Topic } from './bench.ts';
+import { events } from './events.ts';
+import { firstByte } from './first-byte.ts';
+import { memory } from './memory.ts';
+import { reconcile } from './reconcile.ts';
+import { start } from './start.ts';
+import { status } from './status.ts';
+
+/** What `npm run bench` measures. */
+export const topics: readonly Topic[] = [start, firstByte, memory, events, status, reconcile, backfill];
