@@ -19,8 +19,8 @@ const TOKEN = 'secret-of-the-benchmark';
 const SLOW = 20;
 const slowCommits = fileURLToPath(new URL('../../test/replication/store/slow-commits.ts', import.meta.url));
 
-// Many repositories and a tag of its own each, as pushes of many pipelines are.
-const event = { id: '#', action: 'push', target: { repository: `${REPOSITORY}/#`, tag: 'v1.#' } };
+// A tag of its own each, in a hundred repositories, as the pushes of many pipelines are.
+const event = { id: '#', action: 'push', target: { repository: `${REPOSITORY}/project-@`, tag: 'v1.#' } };
 
 function eventsOf(port: number, seconds: number): PaceJob {
   const headers = { authorization: TOKEN, 'content-type': 'application/vnd.docker.distribution.events.v1+json' };
@@ -60,7 +60,7 @@ async function measureWith(bench: Bench, delay: number): Promise<Measured> {
         seconds: seconds + 1,
       };
       // What is not warm yet is no sustained load.
-      await load.run(eventsOf(proxy.port, 0.5));
+      await load.run(eventsOf(proxy.port, seconds));
       const [events, pulls] = await Promise.all([load.run(eventsOf(proxy.port, seconds + 1)), puller.runAll(pull)]);
       measured.events.push(events);
       measured.pulls.push(pulls);

@@ -14,7 +14,10 @@ export interface RateJob {
   readonly seconds: number;
 }
 
-/** Requests at a rate of their own, whatever the answers take; each carries its number where `#` stands in its body. */
+/**
+ * Requests at a rate of their own, whatever the answers take. Each carries its number where `#` stands in its body, and
+ * one of 100 numbers where `@` stands.
+ */
 export interface PaceJob {
   readonly kind: 'pace';
   readonly port: number;
@@ -84,7 +87,8 @@ async function pace({ port, request, perSecond, connections, seconds }: PaceJob,
   const failures: unknown[] = [];
   const send = async (wire: Wire): Promise<void> => {
     for (let event = due.shift(); event; event = due.shift()) {
-      const answer = await wire.ask({ ...request, body: body.replaceAll('#', String(event.nth)) });
+      const own = body.replaceAll('#', String(event.nth)).replaceAll('@', String(event.nth % 100));
+      const answer = await wire.ask({ ...request, body: own });
       // Since it was due: a connection that was not free in time is waiting, too.
       note(tally, answer, event.at);
     }
