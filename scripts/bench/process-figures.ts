@@ -29,3 +29,8 @@ export function cpuSecondsOf(...pids: readonly number[]): number {
   });
   return each.reduce((sum, seconds) => sum + seconds, 0);
 }
+
+/** Bytes that a process wrote so far, to files and sockets. */
+export function bytesWrittenBy(pid: number): number {
+  return Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
+}
