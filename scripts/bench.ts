@@ -68,5 +68,6 @@ async function main(): Promise<void> {
 
 await main().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
+  // What a topic that failed has left running ends with us.
+  process.exit(1);
 });

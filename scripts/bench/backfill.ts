@@ -68,7 +68,7 @@ export const backfill: Topic = {
   name: 'backfill',
   about: 'the event loop while a site is brought over',
   async measure(bench) {
-    const [tags, images] = bench.isQuick ? [40, 2] : [400, 20];
+    const [tags, images] = bench.isQuick ? [40, 2] : [200, 10];
     const measured: Measured[] = [];
     for (let run = 0; run < bench.runs; run += 1) measured.push(await backfillOnce(bench, tags, images, run));
     const { runs } = bench;

@@ -129,12 +129,13 @@ export const blobs: Topic = {
   about: `local blobs, ${PARALLEL} of 256 MiB at once`,
   async measure(bench) {
     const sites = await startSites();
+    // Before the proxies: a storage root that holds nothing is none.
+    const { layers, requests } = await pushBlobs(sites, (bench.isQuick ? 16 : 256) * MIB);
     const all = await startAll(bench.bin, sites);
     const absent: Partial<Record<Way, string>> = {};
     const cpu: Partial<Record<Way, number[]>> = {};
     const contenders: Record<string, () => Promise<number>> = {};
     try {
-      const { layers, requests } = await pushBlobs(sites, (bench.isQuick ? 16 : 256) * MIB);
       for (const way of WAYS) {
         const delivery = all[way];
         const problem = 'absent' in delivery ? delivery.absent : await warmUp(bench, delivery, layers, requests);
