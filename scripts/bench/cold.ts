@@ -63,7 +63,7 @@ export const cold: Topic = {
         },
       });
       const { direct, one, many } = measured;
-      const last = `${CLIENTS} clients, to the last byte of the last one`;
+      const last = `${CLIENTS} clients, until the last one is done`;
       return [
         { name: 'direct pull from the primary', value: median(direct), unit: 's', runs },
         { name: 'one client', value: median(one), unit: 's', runs },
@@ -76,7 +76,7 @@ export const cold: Topic = {
         },
         { name: last, value: median(many), unit: 's', runs },
         {
-          name: `${last}, against one direct pull`,
+          name: `${last}, against a direct pull`,
           value: ratio(many, direct),
           unit: 'x',
           limit: { atMost: 1.15 },

@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { topics } from '../../scripts/bench/topics.ts';
 import { run } from '../support/tool.ts';
 
-const script = join(resolve(import.meta.dirname, '../..'), 'scripts/bench.ts');
+const clone = resolve(import.meta.dirname, '../..');
+const script = join(clone, 'scripts/bench.ts');
 
 function bench(...args: string[]): ReturnType<typeof run> {
   return run(process.execPath, [script, ...args], { timeout: 120_000 });
@@ -26,4 +29,11 @@ test('a topic that there is not is named, with those that there are', async () =
   expect(code).toBe(1);
   expect(stderr).toContain('no topic "manifest-destiny"');
   expect(stderr).toMatch(/^ {2}start +\S/m);
+});
+
+test('CONTRIBUTING.md lists the topics, in their order', async () => {
+  const text = await readFile(join(clone, 'CONTRIBUTING.md'), 'utf8');
+  const section = text.slice(text.indexOf('\n## Benchmark'), text.indexOf('\n## Commits'));
+  const listed = [...section.matchAll(/^\| `([\w-]+)` \|/gm)].map(([, name]) => name);
+  expect(listed).toEqual(topics.map(({ name }) => name));
 });
