@@ -32,6 +32,8 @@ function eventsOf(port: number, seconds: number): PaceJob {
 interface Measured {
   readonly events: Outcome[];
   readonly pulls: Outcome[];
+  /** Peaks of the process's memory, in MiB. */
+  readonly peaks: number[];
 }
 
 /** Events while a client takes a blob again and again; each run on a process and a database of their own. */
@@ -39,7 +41,7 @@ async function measureWith(bench: Bench, delay: number): Promise<Measured> {
   const { bin, load, runs, seconds, isQuick } = bench;
   const sites = await startSites();
   const puller = startLoad();
-  const measured: Measured = { events: [], pulls: [] };
+  const measured: Measured = { events: [], pulls: [], peaks: [] };
   try {
     const blob = await largeBlob((isQuick ? 16 : 256) * MIB, 'events');
     for (const target of [sites.primaryTarget(REPOSITORY), sites.secondaryTarget(REPOSITORY)]) {
@@ -64,6 +66,7 @@ async function measureWith(bench: Bench, delay: number): Promise<Measured> {
       const [events, pulls] = await Promise.all([load.run(eventsOf(proxy.port, seconds + 1)), puller.runAll(pull)]);
       measured.events.push(events);
       measured.pulls.push(pulls);
+      measured.peaks.push(proxy.peakMemory() / MIB);
       await proxy.stop();
     }
   } finally {
@@ -73,7 +76,7 @@ async function measureWith(bench: Bench, delay: number): Promise<Measured> {
   return measured;
 }
 
-function figuresOf({ events, pulls }: Measured, name: string, note?: string): Figure[] {
+function figuresOf({ events, pulls, peaks }: Measured, name: string, note?: string): Figure[] {
   const runs = events.length;
   const more = note === undefined ? {} : { note };
   const lost = Math.max(...events.map(({ refused }) => refused));
@@ -90,6 +93,7 @@ function figuresOf({ events, pulls }: Measured, name: string, note?: string): Fi
     { name: `event to answer, median, ${name}`, value: median(events.map(({ p50 }) => p50)), unit: 'ms', runs },
     { name: `events not accepted, worst run, ${name}`, value: lost, limit: { atMost: 0 }, unit: 'events', runs },
     { name: `the pull meanwhile, ${name}`, value: speed, unit: 'MiB/s', runs },
+    { name: `peak memory, ${name}`, value: median(peaks), limit: { atMost: 200 }, unit: 'MiB', runs },
   ];
 }
 

@@ -2,7 +2,7 @@
 import { inTurns, type Bench, type Topic } from './bench.ts';
 import { pullHeaders } from './environment.ts';
 import { median, ratio, type Figure, type Limit } from './figure.ts';
-import { CACHE_NOTE, manifestRequests, startCache, startEqualSites } from './pulls.ts';
+import { CACHE_NOTE, manifestRequests, startCache, startEqualSites, type EqualSites } from './pulls.ts';
 import type { WireRequest } from './wire.ts';
 
 const CONNECTIONS = 32;
@@ -20,7 +20,7 @@ async function warmed<Name extends string>(
   { runs, isQuick }: Bench,
   contenders: Readonly<Record<Name, () => Promise<number>>>,
 ): Promise<Record<Name, number[]>> {
-  if (!isQuick) await inTurns(1, contenders);
+  if (!isQuick) await inTurns(2, contenders);
   return inTurns(runs, contenders);
 }
 
@@ -48,6 +48,7 @@ async function byDigest(bench: Bench): Promise<Figure[]> {
       rates('by digest, registry itself', registry),
       rates('by digest, ours', ours),
       times('by digest, ours against the registry itself', ours, registry, { atLeast: 10 }),
+      peakOf('by digest', equal),
     ];
   } finally {
     await equal.close();
@@ -73,6 +74,7 @@ async function byTag(bench: Bench): Promise<Figure[]> {
       rates('by one tag, ours', measured.ours),
       times('by one tag, ours against the registry itself', measured.ours, measured.registry, { atLeast: 5 }),
       times('by one tag, ours against the cache', measured.ours, measured.cache, { atLeast: 20 }, CACHE_NOTE),
+      peakOf('by one tag', equal),
     ];
   } finally {
     await cache.close();
@@ -95,10 +97,17 @@ async function byTags(bench: Bench): Promise<Figure[]> {
       rates('by 1,000 tags, HEAD at the primary itself', primary),
       rates('by 1,000 tags, ours', ours),
       times("by 1,000 tags, ours against the primary's HEAD", ours, primary, { atLeast: 0.8 }),
+      peakOf('by 1,000 tags', equal),
     ];
   } finally {
     await equal.close();
   }
+}
+
+/** The most memory that the proxy held. */
+function peakOf(name: string, { proxy }: EqualSites): Figure {
+  const value = proxy.peakMemory() / (1024 * 1024);
+  return { name: `${name}, peak memory`, value, unit: 'MiB', limit: { atMost: 200 }, runs: 1 };
 }
 
 /** Manifests that are here. */
