@@ -5,7 +5,7 @@ import { tempDir } from '../test/support/tool.ts';
 import type { Bench, Topic } from './bench/bench.ts';
 import { startLoad } from './bench/load.ts';
 import { buildShipped } from './bench/proxy-process.ts';
-import { headText, sectionText, summaryText, type Section } from './bench/table.ts';
+import { forPrograms, headText, sectionText, summaryText, type Section } from './bench/table.ts';
 import { topics } from './bench/topics.ts';
 
 const RUNS = { full: { runs: 5, seconds: 2 }, quick: { runs: 1, seconds: 0.3 } } as const;
@@ -62,7 +62,8 @@ async function main(): Promise<void> {
   if (!options.json) console.log(headText());
   const sections = await measureAll(options);
   const seconds = Math.round((performance.now() - begin) / 1_000);
-  if (options.json) console.log(JSON.stringify({ quick: options.quick, seconds, sections }, undefined, 2));
+  const { quick } = options;
+  if (options.json) console.log(JSON.stringify({ quick, seconds, sections: forPrograms(sections) }, undefined, 2));
   else console.log(`${summaryText(sections)}\n${seconds} s`);
 }
 

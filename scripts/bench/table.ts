@@ -74,5 +74,13 @@ export function summaryText(sections: readonly Section[]): string {
   return [counts, ...lines].join('\n');
 }
 
+/** The figures for programs: null where there is no value, and the verdict on each. */
+export function forPrograms(sections: readonly Section[]): object[] {
+  return sections.map(({ figures, ...section }) => ({
+    ...section,
+    figures: figures.map((figure) => ({ ...figure, value: figure.value ?? null, verdict: verdict(figure) })),
+  }));
+}
+
 /** The text without colours. */
 export const plain = stripVTControlCharacters;
