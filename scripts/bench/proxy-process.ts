@@ -1,11 +1,12 @@
 // The proxy as its own process, as operators run it: what it costs is read from the operating system.
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { openSync, closeSync, readFileSync } from 'node:fs';
 import { cp, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runOrThrow, toolPath } from '../../test/support/tool.ts';
+import { runOrThrow, tempDir, toolPath, waitFor } from '../../test/support/tool.ts';
+import { peakMemoryOf, resetPeakMemoryOf } from './process-figures.ts';
 
 const clone = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -18,49 +19,75 @@ export async function buildShipped(dir: string): Promise<string> {
 }
 
 export interface ProxyProcess {
+  readonly pid: number;
   readonly url: string;
+  readonly port: number;
+  readonly adminUrl: string;
+  readonly adminPort: number;
   /** Milliseconds from the start of the process until it took connections. */
   readonly startup: number;
-  /** The most memory that it held so far, in bytes (VmHWM). */
+  /** All that it printed so far. */
+  log(): string;
+  /** The most memory that it held so far, or since `resetPeakMemory`, in bytes (VmHWM). */
   peakMemory(): number;
+  resetPeakMemory(): void;
+  signal(name: NodeJS.Signals): void;
   stop(): Promise<void>;
 }
 
-function peakOf(child: ChildProcess): number {
-  const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1];
-  return Number(kilobytes) * 1024;
+interface Addresses {
+  readonly url: string;
+  readonly adminUrl: string;
 }
 
-/** Resolves with the URL in the log line that says where it listens. */
-function listening(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    child.stdout!.on('data', (chunk: Buffer) => {
-      text += String(chunk);
-      const url = /"url":"(http:[^"]+)"/.exec(text)?.[1];
-      if (url !== undefined) resolve(url);
-    });
-    child.once('exit', () => reject(new Error(`the proxy did not start: ${text}`)));
-  });
+/** What the log line says that tells where it listens. */
+function addressesIn(log: string): Addresses | undefined {
+  const line = log.split('\n').find((text) => text.includes('"msg":"listening"'));
+  return line === undefined ? undefined : (JSON.parse(line) as Addresses);
 }
 
-/** Starts `geo-registry-proxy serve` with this environment. */
+/** Starts `geo-registry-proxy serve` with this environment. Its log goes to a file: reading it would cost our time. */
 export async function startProxyProcess(bin: string, env: Record<string, string>): Promise<ProxyProcess> {
+  const scratch = await tempDir();
+  const logFile = join(scratch.path, 'log');
+  const file = openSync(logFile, 'w');
   const begin = performance.now();
-  const child = spawn(process.execPath, ['--', bin, 'serve'], {
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, '--', bin, 'serve'], {
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', file, file],
+    detached: true,
   });
+  closeSync(file);
+  const pid = child.pid!;
   const ended = once(child, 'exit');
-  const url = await listening(child);
-  const startup = performance.now() - begin;
+  const log = (): string => readFileSync(logFile, 'utf8');
+  let startup = 0;
+  const addresses = await waitFor(
+    () => {
+      if (child.exitCode !== null) return { failure: log() };
+      const found = addressesIn(log());
+      startup = performance.now() - begin;
+      return found;
+    },
+    { what: 'the proxy to listen', timeout: 30_000 },
+  );
+  if ('failure' in addresses) throw new Error(`the proxy did not start: ${addresses.failure.trim()}`);
+  const { url, adminUrl } = addresses;
   return {
+    pid,
     url,
+    port: Number(new URL(url).port),
+    adminUrl,
+    adminPort: Number(new URL(adminUrl).port),
     startup,
-    peakMemory: () => peakOf(child),
+    log,
+    peakMemory: () => peakMemoryOf(pid),
+    resetPeakMemory: () => resetPeakMemoryOf(pid),
+    signal: (name) => void child.kill(name),
     async stop() {
       child.kill('SIGTERM');
       await ended;
+      await scratch.remove();
     },
   };
 }

@@ -53,7 +53,9 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
   function startAhead(name: string, remembered: Remembered): void {
     if (!remembered.isCold || !isStored(name)) return;
     remembered.isCold = false;
-    const blobs = remembered.links.blobs.filter((blob) => !isForeign(blob)).slice(0, AHEAD_MAX);
+    const own = remembered.links.blobs.filter((blob) => !isForeign(blob));
+    // The configuration is small, and what clients ask for at once by themselves: a layer gains more by its place.
+    const blobs = own.toSorted((one, other) => (other.size ?? 0) - (one.size ?? 0)).slice(0, AHEAD_MAX);
     for (const { digest } of blobs) {
       startBlob(name, digest).catch((error: unknown) => {
         log.error({ repository: name, digest, err: error }, 'a blob was not started ahead');

@@ -162,21 +162,26 @@ describe('a manifest of', () => {
 });
 
 describe('the blobs of a manifest that was a miss', () => {
-  test('are started before the client asks, eight at the most', async () => {
+  test('are started before the client asks, the eight largest of them', async () => {
     const pushed = image('ahead', { layers: 11 });
     await pushImage(site.primaryTarget('ahead/app'), 'v1', pushed);
     const gate = createGate();
     onTestFinished(() => gate.open());
     site.relay.rules.push({ match: isBlobGet, gate });
     await site.ask('ahead/app/manifests/v1', { headers: accept });
-    await waitFor(() => gate.arrived === 8, { what: 'eight blobs to be fetched' });
+    // The configuration comes before the layers, and is smaller; the copy in the background waits for its first four.
+    const layers = pushed.blobs.slice(1).map(({ digest }) => digest);
+    const fetched = (): string[] => {
+      const paths = site.relay.requests.filter(isBlobGet).map(({ path }) => path.slice(path.lastIndexOf('/') + 1));
+      const seen = new Set(paths);
+      return layers.filter((digest) => seen.has(digest));
+    };
+    await waitFor(() => fetched().length === 8, { what: 'eight layers to be fetched' });
+    expect(fetched()).toEqual(layers.slice(0, 8));
     // Not yet started, and asked for by the client now.
     const last = pushed.blobs.at(-1)!;
     const asked = download(site, `ahead/app/blobs/${last.digest}`);
-    await waitFor(() => gate.arrived === 9, { what: 'the one that is asked for' });
-    const first = pushed.blobs.slice(0, 8).map(({ digest }) => digest);
-    const fetched = site.relay.requests.filter(isBlobGet).map(({ path }) => path.slice(path.lastIndexOf('/') + 1));
-    expect(fetched.slice(0, 8).sort()).toEqual(first.sort());
+    await waitFor(() => fetched().length === 9, { what: 'the one that is asked for' });
     gate.open();
     expect(await asked).toMatchObject({ digest: last.digest, whole: true });
     await untilHere('ahead/app', 'v1');

@@ -63,6 +63,8 @@ export interface Registry {
   /** The storage root. */
   readonly dir: string;
   readonly configFile: string;
+  /** Of the running (or last) process. */
+  readonly pid: number;
   readonly stopped: boolean;
   /** What the running (or last) process printed. */
   log(): string;
@@ -145,6 +147,9 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     url,
     dir,
     configFile,
+    get pid() {
+      return server?.pid ?? -1;
+    },
     get stopped() {
       return !server?.running();
     },
