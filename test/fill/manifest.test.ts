@@ -109,7 +109,9 @@ test('of an index only the child that is asked for is fetched on demand', async 
   for (const { digest } of wanted!.blobs) {
     expect(await download(site, `excluded/index/blobs/${digest}`)).toMatchObject({ digest, whole: true });
   }
-  const fetched = site.relay.requests.filter(({ method, path }) => method === 'GET' && path.startsWith('/v2/excluded/index/'));
+  const fetched = site.relay.requests.filter(
+    ({ method, path }) => method === 'GET' && path.startsWith('/v2/excluded/index/'),
+  );
   expect(fetched.map(({ path }) => path.slice(path.lastIndexOf('/') + 1)).sort()).toEqual(
     [pushed.digest, wanted!.digest, ...wanted!.blobs.map(({ digest }) => digest)].sort(),
   );
