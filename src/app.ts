@@ -14,7 +14,7 @@ import { ERROR_MEDIA_TYPE, errorBody, OciError } from './oci/error.ts';
 import type { ProxyDeps, ProxyOptions } from './proxy/deps.ts';
 import { sendError } from './proxy/error-reply.ts';
 import { createLocalAgent } from './proxy/local.ts';
-import { isV2 } from './proxy/headers.ts';
+import { isV2, shownPath } from './proxy/headers.ts';
 import { createRefusePushes } from './proxy/push.ts';
 import { addPullRoutes } from './proxy/routes.ts';
 import { addWebhookRoute, type WebhookDeps } from './replication/webhook.ts';
@@ -132,7 +132,7 @@ function createInstance(logger: Logger, trustedProxies: readonly string[], onBad
       {
         reqId: request.id,
         method: request.method,
-        path: request.raw.url?.slice(0, 512),
+        path: shownPath(request.raw.url ?? ''),
         client: request.ip,
         agent: request.headers['user-agent']?.slice(0, 128),
         status: reply.statusCode,

@@ -32,7 +32,7 @@ function rangeOf({ headers }: FastifyRequest, digest: Digest): ByteRange | undef
 export function createServeBlob(deps: ProxyDeps, options: ProxyOptions): ServeBlob {
   const { primary, secondary, storage, memory, meter } = deps;
   const { primaryTimeout, secondaryTimeout = 2_000 } = options;
-  const proof = createProof(deps, secondaryTimeout);
+  const proof = createProof(deps, { primary: primaryTimeout, secondary: secondaryTimeout });
   const handOver = createHandOver(deps, options);
   const hit = createHit(deps, options, proof);
   const miss = createMiss(deps, options);
@@ -42,7 +42,7 @@ export function createServeBlob(deps: ProxyDeps, options: ProxyOptions): ServeBl
     const file = await storage?.find(place);
     const here = file ? found(file) : await secondary.blobs.head(place.name, place.digest, secondaryTimeout);
     if (here.kind !== 'found' || here.value.size === undefined) return here;
-    return (await proof.judge(place, here.value.size, request.log)) === 'damaged' ? NOT_HERE : here;
+    return (await proof.confirm(place, here.value.size, request.log)) === 'damaged' ? NOT_HERE : here;
   }
 
   async function serveHead(

@@ -3,7 +3,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { DigestMismatch } from '../fill/flight.ts';
 import { SourceFailed } from '../fill/source.ts';
 import { ERROR_MEDIA_TYPE, errorBody, OciError } from '../oci/error.ts';
-import { API_VERSION } from './headers.ts';
+import { API_VERSION, shownPath } from './headers.ts';
 
 // As nginx calls it in its log.
 const CLIENT_GONE = 499;
@@ -42,7 +42,7 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   if (oci.status === 401 && oci.cause instanceof Error)
     request.log.info({ reason: oci.cause.message }, 'token refused');
   // Nobody is told, and Fastify says nothing of an answer that cannot go out.
-  if (oci.status === CLIENT_GONE) request.log.info({ path: request.raw.url?.slice(0, 512) }, oci.message);
+  if (oci.status === CLIENT_GONE) request.log.info({ path: shownPath(request.raw.url ?? '') }, oci.message);
   // Whatever the handler had set for a success (lengths, digests) is not this answer's.
   for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
   return reply

@@ -19,9 +19,9 @@ const CHUNK = 256 * 1024;
  * last chunk is held back until the hash is right.
  */
 async function* bytesOf(deps: FileBodyDeps, left: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
-  const { file, digest, start, until, onward, onDamage, onWhole } = deps;
+  const { file, digest, start, until, isHashed = false, onward, onDamage, onWhole } = deps;
   const end = until ?? Infinity;
-  const hash = until === undefined ? hasherFor(digest) : undefined;
+  const hash = until === undefined || isHashed ? hasherFor(digest) : undefined;
   let position = start;
   let held: Buffer | undefined;
   let cause: unknown;
@@ -54,12 +54,14 @@ async function* bytesOf(deps: FileBodyDeps, left: AbortSignal): AsyncGenerator<B
     }
   }
 
-  const isWhole = (): boolean => (hash ? hash.copy().digest('hex') === hexOf(digest) : position === until);
+  const isWhole = (): boolean =>
+    (until === undefined || position === until) && (!hash || hash.copy().digest('hex') === hexOf(digest));
 
   yield* passed(local());
   if (left.aborted) return;
   if (!isWhole()) {
     onDamage(position, cause);
+    if (position === until) throw new Error(`these are not ${digest}`);
     yield* passed(onward(position, left));
     if (!isWhole()) throw new Error(`these are not ${digest}`);
   }

@@ -50,16 +50,20 @@ export function createFileHit(
     }
     const { size, span, part } = answer.value;
     const until = size === undefined ? undefined : span.end + 1;
+    // Its first reader in this process is the one who would get a flipped bit.
+    const isHashed = span.start === 0 && until === size && !memory.wasRead(place.digest);
     const body = new FileBody({
       digest: place.digest,
       file,
       start: span.start,
       until,
+      isHashed,
       onward: onward(place, until),
-      onDamage: (position, cause) =>
-        proof.damage(place, request.log, `its file ended at byte ${position}: ${String(cause ?? 'not its digest')}`),
+      onDamage: (position, cause) => proof.doubt(place, request.log, { what: 'its file', position, cause }),
       onWhole: (whole) => {
-        if (size === undefined) memory.learnSize(place.digest, whole);
+        if (size !== undefined && !isHashed) return;
+        memory.learnSize(place.digest, whole);
+        memory.markRead(place.digest);
       },
     });
     meter('local_deliveries_total', { by: 'file' });

@@ -10,6 +10,15 @@ export function isV2(url: string): boolean {
   return /^\/v2(?:[/?]|$)/.test(url);
 }
 
+// Characters of a path in a line of the log.
+const PATH_SHOWN = 512;
+
+/** The path of a URL for the log: without the query, in which somebody may have put a secret. */
+export function shownPath(url: string): string {
+  const query = url.indexOf('?');
+  return url.slice(0, query < 0 ? PATH_SHOWN : Math.min(query, PATH_SHOWN));
+}
+
 /** No shared cache in front of us may keep what was given to one token. */
 export const PRIVATE = { 'cache-control': 'private' } as const;
 

@@ -1,7 +1,7 @@
 // A blob that the local registry has: its bytes, its redirect to its storage, or our own 416.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { readSource } from '../fill/source.ts';
-import { parseContentRange, rangeHeader, type ByteRange } from '../oci/range.ts';
+import { parseContentRange, rangeHeader, resolveRange, type ByteRange } from '../oci/range.ts';
 import { found, RegistryOutage, type Answer } from '../registry/answer.ts';
 import { sendBody, unsatisfiable } from './body.ts';
 import type { Place, ProxyDeps, ProxyOptions } from './deps.ts';
@@ -37,6 +37,13 @@ function shapeOf({ statusCode, headers }: LocalAnswer): Shape | undefined {
   return Number.isSafeInteger(size) && size >= 0 ? { size } : undefined;
 }
 
+/** Whether a part is the one that was asked for; all of a blob always is. */
+function isAnswerTo(range: ByteRange | undefined, { size, part }: Shape): boolean {
+  if (!part) return true;
+  const wanted = range && resolveRange(range, size);
+  return wanted?.start === part.start && wanted.end === part.end;
+}
+
 /** @see ServeHit */
 export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof): ServeHit {
   const { secondary, storage, filler, memory, meter } = deps;
@@ -57,23 +64,30 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
   ): Promise<Answer<true>> {
     const { stream } = answer;
     const shape = shapeOf(answer);
-    const sendable = shape ? await judge(request, place, shape, range) : unusable('blob without a size');
+    const sendable =
+      shape && isAnswerTo(range, shape)
+        ? await judge(request, place, shape, range)
+        : unusable('another part of a blob');
     if (sendable.kind !== 'found') {
       stream.destroy();
       return sendable;
     }
     const { size, span } = sendable.value;
     const until = size === undefined ? undefined : span.end + 1;
+    // Its first reader in this process is the one who would get a flipped bit.
+    const isHashed = span.start === 0 && until === size && !memory.wasRead(place.digest);
     const body = new MendedBody({
       digest: place.digest,
       body: stream,
       start: span.start,
       until,
+      isHashed,
       onward: onward(place, until),
-      onDamage: (position, cause) =>
-        proof.damage(place, request.log, `ended at byte ${position}: ${String(cause ?? 'not its digest')}`),
+      onDamage: (position, cause) => proof.doubt(place, request.log, { what: 'its body', position, cause }),
       onWhole: (whole) => {
-        if (size === undefined) memory.learnSize(place.digest, whole);
+        if (size !== undefined && !isHashed) return;
+        memory.learnSize(place.digest, whole);
+        memory.markRead(place.digest);
       },
     });
     meter('local_deliveries_total', { by: 'registry' });

@@ -28,6 +28,9 @@ export interface Memory {
   sizeOf(digest: Digest): number | undefined;
   /** Notes a size that the bytes or the primary have proved; what manifests say, which anybody may write, ends there. */
   learnSize(digest: Digest, size: number): void;
+  /** Notes that the local copy was read, or written, and has the digest; and whether that was noted. */
+  markRead(digest: Digest): void;
+  wasRead(digest: Digest): boolean;
   /** Whether the local copy of a blob was found short or wrong. */
   isDamaged(digest: Digest): boolean;
   markDamaged(digest: Digest): void;
@@ -66,6 +69,7 @@ export function createMemory(bytes: number, options: MemoryOptions = {}): Memory
   });
   const claimed = new LRUCache<Digest, number>({ max: SIZES_MAX });
   const proven = new LRUCache<Digest, number>({ max: SIZES_MAX });
+  const read = new LRUCache<Digest, true>({ max: SIZES_MAX });
   const damaged = new LRUCache<Digest, { dueAt: number }>({ max: DAMAGED_MAX });
 
   const hidden = new Set<Digest>();
@@ -88,8 +92,11 @@ export function createMemory(bytes: number, options: MemoryOptions = {}): Memory
     forget: (name, digest) => void manifests.delete(key(name, digest)),
     sizeOf: (digest) => proven.get(digest) ?? claimed.get(digest),
     learnSize: (digest, size) => void proven.set(digest, size),
+    markRead: (digest) => void read.set(digest, true),
+    wasRead: (digest) => read.get(digest) === true,
     isDamaged: (digest) => damaged.has(digest),
     markDamaged: (digest) => {
+      read.delete(digest);
       if (!damaged.has(digest)) damaged.set(digest, { dueAt: 0 });
     },
     clearDamaged: (digest) => void damaged.delete(digest),

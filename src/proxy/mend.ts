@@ -11,10 +11,13 @@ export interface MendDeps {
   readonly start: number;
   /** The byte after its last; undefined where nothing but the hash of the whole blob can tell its end. */
   readonly until: number | undefined;
+  /** The body is the whole blob, and nobody has read it yet: it is hashed, as one without an end always is. */
+  readonly isHashed?: boolean;
   /** The bytes from a position on, from the primary. */
   readonly onward: (position: number, signal: AbortSignal) => AsyncIterable<Buffer>;
+  /** Told that the local body is not what it should be: broken off for a cause, else short or wrong by itself. */
   readonly onDamage: (position: number, cause: unknown) => void;
-  /** Told that all bytes are given; of a body without `until`, that they have the digest. */
+  /** Told that all bytes are given; of a body that is hashed, that they have the digest. */
   readonly onWhole: (size: number) => void;
 }
 
@@ -32,7 +35,7 @@ export class MendedBody extends Readable {
     super({ highWaterMark: 256 * 1024 });
     this.#deps = deps;
     this.#position = deps.start;
-    this.#hash = deps.until === undefined ? hasherFor(deps.digest) : undefined;
+    this.#hash = deps.until === undefined || deps.isHashed ? hasherFor(deps.digest) : undefined;
     const { body } = deps;
     body.on('data', (chunk: Buffer) => {
       if (this.#give(chunk) === false) body.pause();
@@ -56,7 +59,10 @@ export class MendedBody extends Readable {
   }
 
   /** Passes a chunk on, or undefined where it is held back: a body whose hash is wrong must never look complete. */
-  #give(chunk: Buffer): boolean | undefined {
+  #give(given: Buffer): boolean | undefined {
+    // What a registry sends beyond the end that it has told would be taken for the next answer.
+    const rest = this.#deps.until === undefined ? given.length : this.#deps.until - this.#position;
+    const chunk = given.length > rest ? given.subarray(0, rest) : given;
     this.#position += chunk.length;
     if (!this.#hash) return this.push(chunk);
     this.#hash.update(chunk);
@@ -66,7 +72,9 @@ export class MendedBody extends Readable {
   }
 
   #isWhole(): boolean {
-    if (!this.#hash) return this.#position === this.#deps.until;
+    const { until } = this.#deps;
+    if (until !== undefined && this.#position !== until) return false;
+    if (!this.#hash) return true;
     return this.#hash.copy().digest('hex') === hexOf(this.#deps.digest);
   }
 
@@ -74,6 +82,8 @@ export class MendedBody extends Readable {
     if (this.#onward || this.destroyed) return;
     if (this.#isWhole()) return this.#end();
     this.#deps.onDamage(this.#position, cause);
+    // All bytes are out but those that are held back, and they are wrong.
+    if (this.#position === this.#deps.until) return void this.destroy(new Error(`these are not ${this.#deps.digest}`));
     this.#onward = this.#deps.onward(this.#position, this.#left.signal)[Symbol.asyncIterator]();
     this.#pull(this.#onward);
   }

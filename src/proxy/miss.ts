@@ -90,7 +90,10 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
     const flight = opened.value;
     try {
       void flight.ended.then(() => {
-        if (flight.state === 'whole' && flight.size !== undefined) memory.learnSize(place.digest, flight.size);
+        if (flight.state !== 'whole' || flight.size === undefined) return;
+        memory.learnSize(place.digest, flight.size);
+        // What is stored of it the local registry has hashed.
+        if (!memory.isDamaged(place.digest)) memory.markRead(place.digest);
       });
       await settle(flight, request.raw.httpVersion);
       const { size } = flight;

@@ -8,14 +8,26 @@ import type { Place, ProxyDeps } from './deps.ts';
 /** Whether local bytes are what their digest names; `unknown` where they could not be read now. */
 export type Verdict = 'whole' | 'damaged' | 'unknown';
 
+/** Where a local body ended, and for what cause; undefined: by itself. */
+export interface Doubt {
+  readonly what: string;
+  readonly position: number;
+  readonly cause: unknown;
+}
+
 /** Tells whole local blobs from damaged ones. */
 export interface Proof {
   /** Whether the local registry's size of a blob is right, where that can be told without reading a large blob. */
   judge(place: Place, size: number, log: FastifyBaseLogger): Promise<Verdict>;
-  /** As `judge`, but reads the blob however large it is. */
+  /** As `judge`, but asks the primary for a size that nobody has told yet: an answer is to name it. */
+  confirm(place: Place, size: number, log: FastifyBaseLogger): Promise<Verdict>;
+  /** As `confirm`, but reads the blob however large it is where the primary does not say. */
   prove(place: Place, size: number, log: FastifyBaseLogger): Promise<Verdict>;
-  /** Notes damage: clients get the blob from the primary until it is whole again. */
-  damage(place: Place, log: FastifyBaseLogger, cause: string): void;
+  /**
+   * A local body was not what it should be. Short or wrong by itself it is damaged: clients get the blob from the primary
+   * until it is whole again. One that broke off for a cause may be a registry's that was stopped: it is looked into.
+   */
+  doubt(place: Place, log: FastifyBaseLogger, found: Doubt): void;
   /** Looks at a damaged blob again, now and then; nobody waits for it. */
   lookAgain(place: Place, log: FastifyBaseLogger): void;
 }
@@ -23,15 +35,18 @@ export interface Proof {
 // Up to this size (bytes) a blob is read twice rather than sent without a length.
 const SMALL = 1024 * 1024;
 
-/** A {@link Proof}; `timeout` in milliseconds to the headers of the local registry's answer. */
-export function createProof({ secondary, storage, memory, meter, suspicion }: ProxyDeps, timeout: number): Proof {
+/** A {@link Proof}; times in milliseconds to the headers of each registry's answer. */
+export function createProof(
+  { primary, secondary, storage, memory, meter, suspicion }: ProxyDeps,
+  timeout: { readonly primary: number; readonly secondary: number },
+): Proof {
   const reading = createSingleFlight<number | Exclude<Verdict, 'whole'>>();
 
   /** The bytes of a local blob, from its file where we can read it. */
   async function open(place: Place): Promise<Answer<AsyncIterable<Buffer>>> {
     const opened = await storage?.open(place);
     if (opened) return found(opened.file.createReadStream({ highWaterMark: SMALL }) as AsyncIterable<Buffer>);
-    const answer = await secondary.blobs.open(place.name, place.digest, timeout);
+    const answer = await secondary.blobs.open(place.name, place.digest, timeout.secondary);
     return answer.kind === 'found' ? found(answer.value.body as AsyncIterable<Buffer>) : answer;
   }
 
@@ -51,7 +66,9 @@ export function createProof({ secondary, storage, memory, meter, suspicion }: Pr
       // A registry that is stopped breaks off, too; one whose file is short says at once how long it was to be.
       return 'unknown';
     }
-    return matches(digest, hash) ? size : 'damaged';
+    if (!matches(digest, hash)) return 'damaged';
+    memory.markRead(digest);
+    return size;
   }
 
   function damage({ name, digest }: Place, log: FastifyBaseLogger, cause: string): void {
@@ -61,24 +78,53 @@ export function createProof({ secondary, storage, memory, meter, suspicion }: Pr
     log.error({ repository: name, digest, cause }, 'local blob is damaged; clients get it from the primary');
   }
 
+  function doubt(place: Place, log: FastifyBaseLogger, { what, position, cause }: Doubt): void {
+    if (cause === undefined) return damage(place, log, `${what} ended at byte ${position}, or is of another digest`);
+    meter('local_repairs_total');
+    suspicion.suspect(place.name, place.digest);
+    const facts = { repository: place.name, digest: place.digest, position, cause: String(cause) };
+    log.warn(facts, 'local blob broke off; continued from the primary');
+  }
+
+  /** Learns the size of a blob from the primary, unless it is known. */
+  async function learn({ name, digest }: Place): Promise<void> {
+    if (memory.sizeOf(digest) !== undefined) return;
+    const head = await primary.blobs.head(name, digest, timeout.primary);
+    if (head.kind === 'found' && head.value.size !== undefined) memory.learnSize(digest, head.value.size);
+  }
+
+  /** Whether its right size is enough: a small one is read once, before a client gets it. */
+  function isBelieved({ digest }: Place, size: number): boolean {
+    return size > SMALL || memory.wasRead(digest);
+  }
+
+  async function judge(place: Place, size: number, log: FastifyBaseLogger): Promise<Verdict> {
+    const known = memory.sizeOf(place.digest);
+    if (known === size && isBelieved(place, size)) return 'whole';
+    return known === undefined && size > SMALL ? 'unknown' : prove(place, size, log);
+  }
+
   async function prove(place: Place, size: number, log: FastifyBaseLogger): Promise<Verdict> {
-    if (memory.sizeOf(place.digest) === size) return 'whole';
+    if (size > SMALL) await learn(place);
+    const isAsKnown = memory.sizeOf(place.digest) === size;
+    if (isAsKnown && isBelieved(place, size)) return 'whole';
     const found = await reading(`${place.name}@${place.digest}`, () => read(place));
     if (typeof found === 'number') memory.learnSize(place.digest, found);
     if (found === size) return 'whole';
-    if (found === 'unknown') return 'unknown';
+    // It is hashed on its way to the client, too.
+    if (found === 'unknown') return isAsKnown ? 'whole' : 'unknown';
     damage(place, log, `local size ${size}`);
     return 'damaged';
   }
 
   return {
-    async judge(place, size, log) {
-      const known = memory.sizeOf(place.digest);
-      if (known === size) return 'whole';
-      return known === undefined && size > SMALL ? 'unknown' : prove(place, size, log);
+    judge,
+    async confirm(place, size, log) {
+      if (size > SMALL) await learn(place);
+      return judge(place, size, log);
     },
     prove,
-    damage,
+    doubt,
     lookAgain(place, log) {
       if (!memory.isDue(place.digest)) return;
       void read(place).then((found) => {

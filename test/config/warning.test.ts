@@ -55,13 +55,9 @@ test('warnings guess nothing where no name is near', () => {
 test('warnings call a variable of a later version not supported', () => {
   const { config } = inspectConfig({
     ...environment(),
-    GEO_REPLICATION_BANDWIDTH: '1MiB',
     GEO_DATABASE_URL: 'postgres://x',
   });
-  expect(config.warnings).toEqual([
-    'GEO_DATABASE_URL: not supported by this version, ignored',
-    'GEO_REPLICATION_BANDWIDTH: not supported by this version, ignored',
-  ]);
+  expect(config.warnings).toEqual(['GEO_DATABASE_URL: not supported by this version, ignored']);
 });
 
 test('warnings come with the error too, since a typing error is often why a variable is missing', () => {

@@ -119,7 +119,12 @@ describe.each(protocols)('%s over TLS', (protocol) => {
     const content = blob(MiB, `${protocol} ${kind}`);
     const path = await pushed(repository, content);
     // The last byte is wrong: the proxy has sent nearly all before it knows.
-    site.relay.rules.push({ match: (request) => request.path === path, chunked, corruptAt: content.size - 1 });
+    site.relay.rules.push({
+      match: (request) => request.path === path,
+      chunked,
+      ignoreRange: chunked,
+      corruptAt: content.size - 1,
+    });
     const { status, headers, body } = await open(protocol, nginx, path, { headers: bearer(repository) });
     expect({ status, hasLength: 'content-length' in headers }).toEqual({ status: 200, hasLength: !chunked });
     await expect(body.toArray()).rejects.toThrow();

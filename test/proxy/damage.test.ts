@@ -6,7 +6,6 @@ import { manifest } from '../support/image.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
 import { pushBlob, putManifest } from '../support/push.ts';
 import type { RelayMatch } from '../support/relay.ts';
-import { waitFor } from '../support/tool.ts';
 import { pushToBoth } from './local-copy.ts';
 
 let site: ProxySite;
@@ -42,8 +41,9 @@ async function placed(size: number, isKnown: boolean): Promise<{ path: string; l
 }
 
 function damageLines(digest: string): number {
-  return site.log.filter((line) => line['digest'] === digest && String(line['msg']).startsWith('local blob is damaged'))
-    .length;
+  return site.log.filter(
+    (line) => line['digest'] === digest && /^local blob (?:is damaged|broke off)/.test(String(line['msg'])),
+  ).length;
 }
 
 type Damage = (layer: SmallBlob) => Promise<void>;
@@ -143,23 +143,86 @@ test('a manifest that lies about a size costs a look, not the local copy', async
   expect(site.relay.count((asked) => asked.path.includes(path))).toBe(0);
 });
 
-test('a local registry that goes away in the middle is continued, and believed again when it is back', async () => {
-  const { path, layer } = await placed(3_000_000, true);
+/** Cuts the local registry's next answer of a blob, as one that is stopped does. */
+function cutOnce({ digest }: SmallBlob): void {
   site.localRelay.rules.push({
-    match: ({ path: asked }) => asked.includes(layer.digest),
+    match: ({ path: asked, method }) => method === 'GET' && asked.includes(digest),
     cutAfter: 1_000_000,
     times: 1,
   });
+}
+
+test('a local registry that goes away in the middle is continued, and believed when it is back', async () => {
+  const { path, layer } = await placed(3_000_000, true);
+  const ofLayer: RelayMatch = ({ path: asked }) => asked.includes(layer.digest);
+  cutOnce(layer);
   expect((await site.ask(path)).body.equals(layer.bytes)).toBe(true);
-  expect(site.relay.bodyBytes()).toBe(2_000_000);
-  expect((await site.ask(path)).body.equals(layer.bytes)).toBe(true);
-  await waitFor(
-    () => site.log.some((line) => line['digest'] === layer.digest && line['msg'] === 'local blob is whole again'),
-    {
-      what: 'the second look',
-    },
-  );
+  expect(site.relay.bodyBytes(ofLayer)).toBe(2_000_000);
   site.relay.reset();
   expect((await site.ask(path)).body.equals(layer.bytes)).toBe(true);
-  expect(site.relay.count()).toBe(0);
+  expect(site.relay.count(ofLayer)).toBe(0);
+});
+
+test('so it is believed while the primary is away: what is here and whole is no 503', async () => {
+  const { path, layer } = await placed(3_000_000, true);
+  await site.relay.down();
+  cutOnce(layer);
+  const broken = await site.open(path);
+  site.localRelay.rules.length = 0;
+  for (let pull = 0; pull < 5; pull += 1) {
+    const answer = await site.ask(path);
+    expect(answer.status).toBe(200);
+    expect(answer.body.equals(layer.bytes)).toBe(true);
+  }
+  broken.body.on('error', () => undefined).destroy();
+  await site.relay.up();
+});
+
+async function withOtherBytes(size: number): Promise<{ path: string; layer: SmallBlob }> {
+  const made = await placed(size, true);
+  await writeFile(site.secondary.blobFile(made.layer.digest), blob(size, 'other').bytes);
+  return made;
+}
+
+describe('other bytes of the right length under a known size', () => {
+  test('small ones are read first: the client gets the primary’s', async () => {
+    const { path, layer } = await withOtherBytes(small);
+    expect((await site.ask(path)).body.equals(layer.bytes)).toBe(true);
+    expect(damageLines(layer.digest)).toBe(1);
+  });
+
+  test('large ones are never a whole answer, and the next pull is the primary’s', async () => {
+    const { path, layer } = await withOtherBytes(large);
+    await expect(site.ask(path)).rejects.toThrow();
+    expect(damageLines(layer.digest)).toBe(1);
+    expect((await site.ask(path)).body.equals(layer.bytes)).toBe(true);
+  });
+
+  test('nor where the primary continues them with wrong ones', async () => {
+    const { path, layer } = await placed(3_000_000, true);
+    cutOnce(layer);
+    site.relay.rules.push({ match: ({ path: asked }) => asked.includes(layer.digest), corruptAt: 5 });
+    await expect(site.ask(path)).rejects.toThrow();
+  });
+});
+
+test('HEAD and parts of a short file of unknown size tell the size that the primary tells', async () => {
+  const { path, layer } = await placed(3_000_000, false);
+  await truncate(site.secondary.blobFile(layer.digest), 2_000_000);
+  await restartSecondary();
+  expect((await site.ask(path, { method: 'HEAD' })).headers['content-length']).toBe('3000000');
+  const part = await site.ask(path, { headers: { range: 'bytes=0-9' } });
+  expect(part.headers['content-range']).toBe('bytes 0-9/3000000');
+  expect(part.body.equals(layer.bytes.subarray(0, 10))).toBe(true);
+});
+
+test('a local part that is not the one that was asked for is no answer', async () => {
+  const { path, layer } = await placed(3_000_000, true);
+  site.localRelay.rules.push({
+    match: ({ path: asked }) => asked.includes(layer.digest),
+    setHeaders: { 'content-range': `bytes 0-9/${layer.size}` },
+  });
+  const part = await site.ask(path, { headers: { range: 'bytes=100-299' } });
+  expect(part.headers['content-range']).toBe(`bytes 100-299/${layer.size}`);
+  expect(part.body.equals(layer.bytes.subarray(100, 300))).toBe(true);
 });

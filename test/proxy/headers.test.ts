@@ -159,7 +159,7 @@ test('a pusher’s HEAD is the primary’s answer under our headers', async () =
     [made.tag, manifestHeaders(made)],
     [made.layer, blobHeaders(made)],
   ] as const) {
-    const rule = addOdd(site.relay);
+    const rule = addOdd(site.relay, { match: (asked) => asked.method === 'HEAD' && asked.path === `/v2/${path}` });
     const answer = await site.ask(path, { method: 'HEAD', token });
     expectOurs(answer);
     expect(answer.headers).toMatchObject(headers);

@@ -100,8 +100,9 @@ test('killed again and again during pushes and deletions it loses nothing, and s
     if (text !== undefined) manifests.push(text);
   }
 
-  /** Pulls until the program is killed at a moment of chance. */
-  async function killSometime(): Promise<void> {
+  /** Pulls until the program is killed at a moment of chance, which may be one of its start. */
+  async function killSometime(isUp: boolean): Promise<void> {
+    if (isUp) await served.untilUp();
     const killAt = Date.now() + Math.random() * LIVES_MAX;
     while (Date.now() < killAt) await pull();
     await served.kill();
@@ -133,7 +134,7 @@ test('killed again and again during pushes and deletions it loses nothing, and s
   for (let round = 1; round <= ROUNDS; round += 1) {
     allowed = Math.ceil((PUSHES * round) / ROUNDS);
     served.launch();
-    await (round % AIMED === 0 ? killOverDummy(doomed[round / AIMED - 1]!) : killSometime());
+    await (round % AIMED === 0 ? killOverDummy(doomed[round / AIMED - 1]!) : killSometime(round % 2 === 0));
   }
   await pushing;
   await served.start();

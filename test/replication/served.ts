@@ -12,6 +12,8 @@ export interface Served extends AsyncDisposable {
   start(): Promise<void>;
   /** Starts it and waits for nothing. */
   launch(): void;
+  /** Waits until it answers. */
+  untilUp(): Promise<void>;
   /** Ends it as `kill -9` does. */
   kill(): Promise<void>;
   /** All that its processes have printed. */
@@ -54,6 +56,7 @@ export async function createServed(env: Record<string, string> = {}): Promise<Se
     url,
     start: () => waitUntilReady(launch(), answers, 'the proxy'),
     launch: () => void launch(),
+    untilUp: () => waitUntilReady(servers.at(-1)!, answers, 'the proxy'),
     kill,
     log: () => servers.map((server) => server.log()).join(''),
     async [Symbol.asyncDispose]() {
