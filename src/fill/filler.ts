@@ -170,7 +170,7 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
   /** The trip of a blob, its flight held for the caller. */
   async function tripFor(name: string, digest: Digest, priority: Priority): Promise<Answer<Trip> | Corrupt> {
     await looked;
-    for (;;) {
+    for (let isFirst = true; ; isFirst = false) {
       if (!isOpen()) return SHUTTING_DOWN;
       if (origin.isCorrupt(digest)) return { kind: 'corrupt' };
       void takeUpNow(digest);
@@ -183,6 +183,8 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
       if (answer.kind !== 'found') {
         // What was said of another repository says nothing about this one.
         if (under && under.name !== name && !beginnings.isForAll(under, answer)) continue;
+        // A question of somebody before us may have passed the moment of the push that our client knows of.
+        if (under && isFirst && answer.kind === 'missing') continue;
         return answer;
       }
       const trip = answer.value;

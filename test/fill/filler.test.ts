@@ -7,6 +7,7 @@ import { blob, type Blob } from '../support/content.ts';
 import { pushBlob } from '../support/push.ts';
 import { createGate } from '../support/relay-rule.ts';
 import { waitFor } from '../support/tool.ts';
+import { answering } from '../proxy/trouble.ts';
 import { bodyOf } from './download.ts';
 import { createRig, digestOf, startRigSites, type RigSites } from './rig.ts';
 
@@ -96,6 +97,39 @@ test('that the primary cannot be asked is one answer for all repositories that w
   gate.open();
   for (const one of await Promise.all(all)) expect(one).toMatchObject({ kind: 'unavailable' });
   expect(sites.relay.count()).toBe(1);
+});
+
+test('a client that joins a question from before a push asks by itself, once', async () => {
+  await using rig = await createRig(sites);
+  const content = await pushed('just pushed', 'p/pushed');
+  const gate = createGate();
+  sites.relay.rules.push({ ...answering(404, 'BLOB_UNKNOWN', { match: bodyOf(content) }), gate, times: 1 });
+  const before = rig.filler.fill('p/pushed', digestOf(content), 'background');
+  await waitFor(() => gate.arrived === 1, { what: 'the question from before' });
+  const opened = rig.filler.open('p/pushed', digestOf(content), 'on-demand');
+  await rig.primary.ping();
+  gate.open();
+  expect(await before).toMatchObject({ kind: 'missing' });
+  await release(opened);
+  expect(sites.relay.count(bodyOf(content))).toBe(2);
+});
+
+test('a client of a repository that joins a flight asks again where it shared a question from before a push', async () => {
+  await using rig = await createRig(sites);
+  const content = await pushed('just linked', 'p/first', 'p/linked');
+  await rig.filler.fill('p/first', digestOf(content), 'background');
+  const gate = createGate();
+  const isLook = ({ method, path }: { method: string; path: string }): boolean =>
+    method === 'HEAD' && path.startsWith('/v2/p/linked/');
+  sites.relay.rules.push({ ...answering(404, 'BLOB_UNKNOWN', { match: isLook }), gate, times: 1 });
+  const before = rig.filler.open('p/linked', digestOf(content), 'on-demand');
+  await waitFor(() => gate.arrived === 1, { what: 'the question from before' });
+  const opened = rig.filler.open('p/linked', digestOf(content), 'on-demand');
+  await rig.primary.ping();
+  gate.open();
+  expect(await before).toMatchObject({ kind: 'missing' });
+  await release(opened);
+  expect(sites.relay.count(isLook)).toBe(2);
 });
 
 test('a client does not wait for a background flight that gets no answer for longer than for its own', async () => {
