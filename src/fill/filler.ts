@@ -5,7 +5,7 @@ import { unlessAborted } from '../lib/abort.ts';
 import type { Budget } from '../lib/budget.ts';
 import type { Priority, Slots, Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
-import { found, type Answer } from '../registry/answer.ts';
+import { found, type Answer, type Failure } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { Flight, type FlightDeps } from './flight.ts';
 import { createBeginnings, SHUTTING_DOWN } from './beginning.ts';
@@ -167,12 +167,18 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     return beginnings.begin(digest, name, ticket, (onAsked) => start(name, digest, ticket, onAsked));
   }
 
+  /** That a blob is known to be wrong is told to those only whose repository has it. */
+  async function corruptFor(name: string, digest: Digest): Promise<Failure | Corrupt> {
+    const member = await deps.primary.blobs.head(name, digest, timeout);
+    return member.kind === 'found' ? { kind: 'corrupt' } : member;
+  }
+
   /** The trip of a blob, its flight held for the caller. */
   async function tripFor(name: string, digest: Digest, priority: Priority): Promise<Answer<Trip> | Corrupt> {
     await looked;
     for (let isFirst = true; ; isFirst = false) {
       if (!isOpen()) return SHUTTING_DOWN;
-      if (origin.isCorrupt(digest)) return { kind: 'corrupt' };
+      if (origin.isCorrupt(digest)) return corruptFor(name, digest);
       void takeUpNow(digest);
       const flying = trips.get(digest);
       const isUsable = flying !== undefined && flying.flight.state !== 'failed';

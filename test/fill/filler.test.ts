@@ -132,6 +132,17 @@ test('a client of a repository that joins a flight asks again where it shared a 
   expect(sites.relay.count(isLook)).toBe(2);
 });
 
+test('that a blob is wrong at the primary is told to those only whose repository has it', async () => {
+  await using rig = await createRig(sites);
+  const content = await pushed('wrong', 'p/wrong');
+  sites.relay.rules.push({ match: bodyOf(content), corruptAt: 10 });
+  for (let nth = 0; nth < 2; nth += 1) await rig.filler.fill('p/wrong', digestOf(content), 'background');
+  const open = (name: string): unknown => rig.filler.open(name, digestOf(content), 'on-demand');
+  expect(await open('p/wrong')).toEqual({ kind: 'corrupt' });
+  expect(await open('p/elsewhere')).toEqual({ kind: 'missing', code: 'BLOB_UNKNOWN' });
+  expect(sites.relay.count(bodyOf(content))).toBe(2);
+});
+
 test('a client does not wait for a background flight that gets no answer for longer than for its own', async () => {
   await using rig = await createRig(sites, { filler: { timeout: 200 } });
   const content = await pushed('hangs', 'p/hangs');
