@@ -73,15 +73,15 @@ function discard(late: Answer<BlobBody>): void {
 /** @see Filler */
 export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Filler {
   const { store, spool, slots, budget, log, meter, isStored } = deps;
-  const { timeout = 5_000, linger = 10_000, storeAgainAfter = 30_000 } = options;
-  const origin = createOrigin(deps, { ...options, timeout });
+  const { timeout = 5_000, slotPatience = 30_000, linger = 10_000, storeAgainAfter = 30_000 } = options;
+  const origin = createOrigin(deps, { ...options, timeout, slotPatience });
   const trips = new Map<Digest, Trip>();
   const leftovers = new Map<Digest, Leftover>();
   /** Settles when the files of an earlier run are known. */
   let looked: Promise<void> = Promise.resolve();
   const closing = new AbortController();
   const isOpen = (): boolean => !closing.signal.aborted;
-  const beginnings = createBeginnings({ slots, budget, log, isOpen }, { timeout });
+  const beginnings = createBeginnings({ slots, budget, log, isOpen }, { timeout, slotPatience });
 
   const tripDeps: TripDeps = { ...deps, isOpen, onSettled: dropLater, storeAgainAfter };
 
@@ -221,7 +221,7 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
   }
 
   function beside(name: string, digest: Digest): Beside {
-    const { openBeside: open, onBytes } = origin.partsOf(name, digest, { priority: 'on-demand' });
+    const { openPart: open, onBytes } = origin.partsOf(name, digest, { priority: 'on-demand' });
     return { open, onBytes: (count) => onBytes?.(count) };
   }
 

@@ -6,6 +6,7 @@ import { createSlots } from '../../src/lib/slots.ts';
 import { blob, type Blob } from '../support/content.ts';
 import { pushBlob } from '../support/push.ts';
 import { createGate } from '../support/relay-rule.ts';
+import type { RelayMatch } from '../support/relay.ts';
 import { waitFor } from '../support/tool.ts';
 import { answering } from '../proxy/trouble.ts';
 import { bodyOf } from './download.ts';
@@ -34,6 +35,8 @@ async function release(opened: ReturnType<Filler['open']>): Promise<void> {
   if (answer.kind !== 'found') throw new Error(answer.kind);
   await answer.value.release();
 }
+
+const isLook: RelayMatch = ({ method, path }) => method === 'HEAD' && path.startsWith('/v2/p/linked/');
 
 const asked = (): string[] => sites.relay.requests.map(({ path }) => path.slice(path.lastIndexOf('/') + 1));
 
@@ -119,8 +122,6 @@ test('a client of a repository that joins a flight asks again where it shared a 
   const content = await pushed('just linked', 'p/first', 'p/linked');
   await rig.filler.fill('p/first', digestOf(content), 'background');
   const gate = createGate();
-  const isLook = ({ method, path }: { method: string; path: string }): boolean =>
-    method === 'HEAD' && path.startsWith('/v2/p/linked/');
   sites.relay.rules.push({ ...answering(404, 'BLOB_UNKNOWN', { match: isLook }), gate, times: 1 });
   const before = rig.filler.open('p/linked', digestOf(content), 'on-demand');
   await waitFor(() => gate.arrived === 1, { what: 'the question from before' });
@@ -150,6 +151,22 @@ test('a client does not wait for a background flight that gets no answer for lon
   void rig.filler.fill('p/hangs', digestOf(content), 'background');
   await waitFor(() => sites.relay.count() === 1, { what: 'the background request' });
   expect(await rig.filler.open('p/hangs', digestOf(content), 'on-demand')).toMatchObject({ kind: 'unavailable' });
+});
+
+test('clients that find all slots taken are told so in time, and what they asked for stays in the queue', async () => {
+  const slots = createSlots(1);
+  await using rig = await createRig(sites, { slots, filler: { slotPatience: 50 } });
+  const content = await pushed('queued', 'p/queued');
+  const giveBack = await slots.take({ priority: 'background' });
+  const open = (): ReturnType<Filler['open']> => rig.filler.open('p/queued', digestOf(content), 'on-demand');
+  const part = rig.filler.beside('p/queued', digestOf(content)).open(10, 20);
+  const busy = { kind: 'unavailable', reason: 'no free slot in 50 ms' };
+  expect(await Promise.all([open(), open(), part])).toEqual([busy, busy, busy]);
+  expect(sites.relay.count(bodyOf(content))).toBe(0);
+  giveBack();
+  await waitFor(() => rig.count('stores_total', { result: 'stored' }) === 1, { what: 'what was queued' });
+  await release(open());
+  expect(sites.relay.count(bodyOf(content))).toBe(1);
 });
 
 test('nothing is asked of the primary before the files of an earlier run are known', async () => {
