@@ -9,6 +9,7 @@ import { found, type Answer, type Failure } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { Flight, type FlightDeps } from './flight.ts';
 import { createBeginnings, SHUTTING_DOWN } from './beginning.ts';
+import { atLeastRate, LEAST_RATE, type LeastRate } from './least-rate.ts';
 import { createOrigin, whenClosed, type OriginOptions, type OriginParts } from './origin.ts';
 import { passing, PassThroughReader, uploadBeside } from './pass-through.ts';
 import { FlightReader, type ReaderOptions } from './reader.ts';
@@ -36,12 +37,16 @@ export interface FillerOptions extends OriginOptions {
   readonly linger?: number;
   /** When a blob that could not be stored is tried again; the pause doubles. */
   readonly storeAgainAfter?: number;
+  /** What a client takes at least of what has not gone into the spool. */
+  readonly leastRate?: LeastRate;
 }
 
 /** @see Filler.beside */
 export interface Beside {
   readonly open: OpenAt;
   readonly onBytes: (count: number) => void;
+  /** What `source` gives to the stream `reader`, which is dropped where it takes too little. */
+  readonly atLeastRate: (source: AsyncIterable<Buffer>, reader: () => Readable) => AsyncGenerator<Buffer>;
 }
 
 /** Brings blobs from the primary. None of its promises rejects for what a registry or the file system does. */
@@ -73,7 +78,13 @@ function discard(late: Answer<BlobBody>): void {
 /** @see Filler */
 export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Filler {
   const { store, spool, slots, budget, log, meter, isStored } = deps;
-  const { timeout = 5_000, slotPatience = 30_000, linger = 10_000, storeAgainAfter = 30_000 } = options;
+  const {
+    timeout = 5_000,
+    slotPatience = 30_000,
+    linger = 10_000,
+    storeAgainAfter = 30_000,
+    leastRate = LEAST_RATE,
+  } = options;
   const origin = createOrigin(deps, { ...options, timeout, slotPatience });
   const trips = new Map<Digest, Trip>();
   const leftovers = new Map<Digest, Leftover>();
@@ -208,21 +219,37 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     return trip.kind === 'found' ? found(trip.value.flight) : trip;
   }
 
+  /** Nobody keeps a slot for next to nothing. */
+  function dropReader(reader: Readable): void {
+    if (reader.destroyed) return;
+    meter('readers_dropped_total');
+    reader.destroy(new SourceFailed('the reader took too little'));
+  }
+
+  const paced: Beside['atLeastRate'] = (source, reader) =>
+    atLeastRate(source, { leastRate, onTooSlow: () => dropReader(reader()) });
+
   function read(name: string, flight: Flight, range: ReaderOptions = {}): Readable {
     if (flight.state !== 'spilled' || flight.edge > 0 || range.start !== undefined)
-      return new FlightReader(flight, range);
+      return new FlightReader(flight, range, { leastRate, onTooSlow: dropReader });
     meter('passed_through_total');
     const body = flight.claim();
     const source = passing(flight, body);
-    if (!body || !isStored(name)) return Readable.from(source, { objectMode: false });
+    if (!body || !isStored(name)) {
+      const stream: Readable = Readable.from(
+        paced(source, () => stream),
+        { objectMode: false },
+      );
+      return stream;
+    }
     const { upload, answer } = uploadBeside(store, name, flight);
     void answer.then(({ kind }) => meter('stores_total', { result: kind === 'found' ? 'stored' : 'failed' }));
-    return new PassThroughReader(source, upload);
+    return new PassThroughReader(source, upload, leastRate, dropReader);
   }
 
   function beside(name: string, digest: Digest): Beside {
     const { openPart: open, onBytes } = origin.partsOf(name, digest, { priority: 'on-demand' });
-    return { open, onBytes: (count) => onBytes?.(count) };
+    return { open, onBytes: (count) => onBytes?.(count), atLeastRate: paced };
   }
 
   async function fill(name: string, digest: Digest, priority: Priority): Promise<Answer<undefined> | Corrupt> {
