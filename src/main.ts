@@ -11,6 +11,7 @@ import type { Config } from './config/config.ts';
 import { matchesRepository } from './config/glob.ts';
 import { parseRepositoryFilter } from './config/repository-filter.ts';
 import { createFiller } from './fill/filler.ts';
+import type { LeastRate } from './fill/least-rate.ts';
 import { Spool } from './fill/spool.ts';
 import { createStore } from './fill/store.ts';
 import type { PartsOptions } from './fill/transfer.ts';
@@ -56,6 +57,7 @@ export interface ProxyKnobs {
   readonly patience?: number;
   readonly storeAgainAfter?: number;
   readonly parts?: PartsOptions;
+  readonly leastRate?: LeastRate;
   readonly logger?: Logger;
 }
 
