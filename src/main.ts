@@ -11,6 +11,7 @@ import type { Config } from './config/config.ts';
 import { matchesRepository } from './config/glob.ts';
 import { parseRepositoryFilter } from './config/repository-filter.ts';
 import { createFiller } from './fill/filler.ts';
+import type { LeastRate } from './fill/least-rate.ts';
 import { Spool } from './fill/spool.ts';
 import { createStore } from './fill/store.ts';
 import type { PartsOptions } from './fill/transfer.ts';
@@ -18,7 +19,8 @@ import { createBudget, noBudget, type Budget } from './lib/budget.ts';
 import { lockDirectory } from './lib/directory-lock.ts';
 import { createLogSink } from './lib/logger.ts';
 import type { RateEffects } from './lib/rate.ts';
-import { createSlots } from './lib/slots.ts';
+import { createPlaces, type Places } from './lib/places.ts';
+import { createSlots, type Slots } from './lib/slots.ts';
 import { watchFile } from './lib/watch-file.ts';
 import { checkDelivery, createGoesByFiles } from './proxy/delivery-check.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
@@ -55,6 +57,7 @@ export interface ProxyKnobs {
   readonly patience?: number;
   readonly storeAgainAfter?: number;
   readonly parts?: PartsOptions;
+  readonly leastRate?: LeastRate;
   readonly logger?: Logger;
 }
 
@@ -62,6 +65,10 @@ const SECONDARY_TIMEOUT = 2_000;
 const SECONDARY_CONNECTIONS = 1_024;
 // Connections that flights leave to look-ups and to parts far from a flight: a tag's HEAD must not wait for a layer.
 const LOOKUP_CONNECTIONS = 6;
+// How many of those lists and manifests by digest may take: two are left to tags' look-ups at any time. Where flights leave
+// slots free, each kind has more of them, a quarter of all connections at the most.
+const LIST_CONNECTIONS = 1;
+const MANIFEST_CONNECTIONS = 3;
 // How often (ms) a proxy that stops looks for connections that have become idle.
 const IDLE_SWEEP = 100;
 // How often (ms) the certificate authorities are looked at.
@@ -79,6 +86,13 @@ const sleep: RateEffects['sleep'] = (time, signal) => delay(time, undefined, sig
 function budgetOf({ replicationBandwidth }: Config): Budget {
   if (replicationBandwidth === undefined) return noBudget;
   return createBudget(replicationBandwidth, { clock: () => performance.now(), sleep });
+}
+
+/** Places for requests of one kind to the primary, at least `most` of them where the quarter is not less. */
+function placesOf({ fetchConnections, primaryTimeout }: Config, slots: Slots, most: number): Places {
+  const total = Math.max(1, Math.floor(fetchConnections / 4));
+  const lend = (): (() => void) | undefined => slots.takeFree({ priority: 'on-demand' });
+  return createPlaces({ own: Math.min(most, total), total, lend, patience: primaryTimeout });
 }
 
 /** The names of `GEO_REPOSITORIES_FILE`, read anew for each walk. */
@@ -168,12 +182,13 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
   const store = createStore(secondary);
   const memory = createMemory(config.memoryCache);
   const rows = await createSqliteStore({ file: join(config.dataDir, 'state.db'), log });
+  const slots = createSlots(Math.max(1, config.fetchConnections - LOOKUP_CONNECTIONS));
   const filler = createFiller(
     {
       primary,
       store: noteUploads(store, rows),
       spool,
-      slots: createSlots(Math.max(1, config.fetchConnections - LOOKUP_CONNECTIONS)),
+      slots,
       budget: budgetOf(config),
       sizeOf: memory.sizeOf,
       log,
@@ -231,6 +246,10 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     gate: createGateOf(config, keys),
     memory,
     tags,
+    places: {
+      lists: placesOf(config, slots, LIST_CONNECTIONS),
+      manifests: placesOf(config, slots, MANIFEST_CONNECTIONS),
+    },
     meter,
     enqueue: replication.enqueue,
     isStored,

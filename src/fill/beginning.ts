@@ -12,7 +12,7 @@ export interface Beginning {
   readonly name: string | undefined;
   readonly ticket: Ticket;
   /** Resolves when the primary is asked, after the wait for a slot. */
-  readonly asked: Promise<void>;
+  readonly asked: Promise<undefined>;
   /** Never rejects. */
   readonly trip: Promise<Answer<Trip>>;
 }
@@ -20,14 +20,14 @@ export interface Beginning {
 /** @see createBeginnings */
 export interface Beginnings {
   of(digest: Digest): Beginning | undefined;
-  /** Begins; `work` calls `onAsked` when it has a slot. */
+  /** Begins; `work` calls `onAsked` when it has a slot. Who waits too long for one is told so, and it begins later. */
   begin(
     digest: Digest,
     name: string | undefined,
     ticket: Ticket,
     work: (onAsked: () => void) => Promise<Answer<Trip>>,
   ): Promise<Answer<Trip>>;
-  /** What somebody else's question brings; a client waits for its answer no longer than for one to its own. */
+  /** What somebody else's question brings; a client waits for it no longer than for its own. */
   join(under: Beginning, priority: Priority): Promise<Answer<Trip>>;
   /** Whether an answer to one repository is one to another, too: that the primary cannot be asked is. */
   isForAll(under: Beginning, answer: Answer<Trip>): boolean;
@@ -48,10 +48,27 @@ export interface BeginningsDeps {
 /** What everybody gets who asks while the program ends. */
 export const SHUTTING_DOWN: Failure = { kind: 'unavailable', reason: 'shutting down' };
 
-/** The beginnings of one filler; `timeout` in milliseconds to the primary's headers on a client's behalf. */
+/** What clients wait for, in milliseconds. */
+export interface BeginningsOptions {
+  /** For a slot. */
+  readonly slotPatience: number;
+  /** To the primary's headers. */
+  readonly timeout: number;
+}
+
+/** What `work` gives within `time` ms, or a failure for that reason. */
+async function inTime<T>(work: Promise<T>, time: number, reason: string): Promise<T | Failure> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Failure>((resolve) => {
+    timer = setTimeout(resolve, time, { kind: 'unavailable', reason: `${reason} in ${time} ms` });
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+/** The beginnings of one filler. */
 export function createBeginnings(
   { slots, budget, log, isOpen }: BeginningsDeps,
-  { timeout }: { readonly timeout: number },
+  { slotPatience, timeout }: BeginningsOptions,
 ): Beginnings {
   const under = new Map<Digest, Beginning>();
 
@@ -60,6 +77,11 @@ export function createBeginnings(
     ticket.priority = priority;
     slots.poke();
     budget.poke();
+  }
+
+  /** A client's `next` once there is a slot; a failure where there is none for too long. */
+  async function unlessQueued({ asked, trip }: Beginning, next: () => Promise<Answer<Trip>>): Promise<Answer<Trip>> {
+    return (await inTime(Promise.race([asked, trip]), slotPatience, 'no free slot')) ?? next();
   }
 
   function failure(name: string | undefined, digest: Digest, error: unknown): Failure {
@@ -71,24 +93,20 @@ export function createBeginnings(
   return {
     of: (digest) => under.get(digest),
     begin(digest, name, ticket, work) {
-      const { promise: asked, resolve: onAsked } = Promise.withResolvers<void>();
-      const trip = work(onAsked)
+      const { promise: asked, resolve: onAsked } = Promise.withResolvers<undefined>();
+      const trip = work(() => onAsked(undefined))
         .catch((error: unknown) => failure(name, digest, error))
         .finally(() => under.delete(digest));
-      under.set(digest, { name, ticket, asked, trip });
-      return trip;
+      const beginning = { name, ticket, asked, trip };
+      under.set(digest, beginning);
+      return ticket.priority === 'on-demand' ? unlessQueued(beginning, () => trip) : trip;
     },
-    async join({ ticket, asked, trip }, priority) {
+    async join(beginning, priority) {
+      const { name, ticket, trip } = beginning;
       promote(ticket, priority);
-      if (priority !== 'on-demand') return trip;
-      let timer: NodeJS.Timeout | undefined;
-      const late = asked.then(
-        () =>
-          new Promise<Failure>((resolve) => {
-            timer = setTimeout(resolve, timeout, { kind: 'unavailable', reason: `no answer in ${timeout} ms` });
-          }),
-      );
-      return Promise.race([trip, late]).finally(() => clearTimeout(timer));
+      // A file of an earlier run needs neither a slot nor the primary.
+      if (priority !== 'on-demand' || name === undefined) return trip;
+      return unlessQueued(beginning, () => inTime(trip, timeout, 'no answer'));
     },
     isForAll: ({ name }, { kind }) =>
       name !== undefined && (kind === 'unavailable' || kind === 'busy' || kind === 'locked-out'),

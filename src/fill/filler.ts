@@ -5,10 +5,11 @@ import { unlessAborted } from '../lib/abort.ts';
 import type { Budget } from '../lib/budget.ts';
 import type { Priority, Slots, Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
-import { found, type Answer } from '../registry/answer.ts';
+import { found, type Answer, type Failure } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { Flight, type FlightDeps } from './flight.ts';
 import { createBeginnings, SHUTTING_DOWN } from './beginning.ts';
+import { atLeastRate, LEAST_RATE, type LeastRate } from './least-rate.ts';
 import { createOrigin, whenClosed, type OriginOptions, type OriginParts } from './origin.ts';
 import { passing, PassThroughReader, uploadBeside } from './pass-through.ts';
 import { FlightReader, type ReaderOptions } from './reader.ts';
@@ -36,12 +37,16 @@ export interface FillerOptions extends OriginOptions {
   readonly linger?: number;
   /** When a blob that could not be stored is tried again; the pause doubles. */
   readonly storeAgainAfter?: number;
+  /** What a client takes at least of what has not gone into the spool. */
+  readonly leastRate?: LeastRate;
 }
 
 /** @see Filler.beside */
 export interface Beside {
   readonly open: OpenAt;
   readonly onBytes: (count: number) => void;
+  /** What `source` gives to the stream `reader`, which is dropped where it takes too little. */
+  readonly atLeastRate: (source: AsyncIterable<Buffer>, reader: () => Readable) => AsyncGenerator<Buffer>;
 }
 
 /** Brings blobs from the primary. None of its promises rejects for what a registry or the file system does. */
@@ -73,15 +78,21 @@ function discard(late: Answer<BlobBody>): void {
 /** @see Filler */
 export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Filler {
   const { store, spool, slots, budget, log, meter, isStored } = deps;
-  const { timeout = 5_000, linger = 10_000, storeAgainAfter = 30_000 } = options;
-  const origin = createOrigin(deps, { ...options, timeout });
+  const {
+    timeout = 5_000,
+    slotPatience = 30_000,
+    linger = 10_000,
+    storeAgainAfter = 30_000,
+    leastRate = LEAST_RATE,
+  } = options;
+  const origin = createOrigin(deps, { ...options, timeout, slotPatience });
   const trips = new Map<Digest, Trip>();
   const leftovers = new Map<Digest, Leftover>();
   /** Settles when the files of an earlier run are known. */
   let looked: Promise<void> = Promise.resolve();
   const closing = new AbortController();
   const isOpen = (): boolean => !closing.signal.aborted;
-  const beginnings = createBeginnings({ slots, budget, log, isOpen }, { timeout });
+  const beginnings = createBeginnings({ slots, budget, log, isOpen }, { timeout, slotPatience });
 
   const tripDeps: TripDeps = { ...deps, isOpen, onSettled: dropLater, storeAgainAfter };
 
@@ -167,12 +178,18 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     return beginnings.begin(digest, name, ticket, (onAsked) => start(name, digest, ticket, onAsked));
   }
 
+  /** That a blob is known to be wrong is told to those only whose repository has it. */
+  async function corruptFor(name: string, digest: Digest): Promise<Failure | Corrupt> {
+    const member = await deps.primary.blobs.head(name, digest, timeout);
+    return member.kind === 'found' ? { kind: 'corrupt' } : member;
+  }
+
   /** The trip of a blob, its flight held for the caller. */
   async function tripFor(name: string, digest: Digest, priority: Priority): Promise<Answer<Trip> | Corrupt> {
     await looked;
-    for (;;) {
+    for (let isFirst = true; ; isFirst = false) {
       if (!isOpen()) return SHUTTING_DOWN;
-      if (origin.isCorrupt(digest)) return { kind: 'corrupt' };
+      if (origin.isCorrupt(digest)) return corruptFor(name, digest);
       void takeUpNow(digest);
       const flying = trips.get(digest);
       const isUsable = flying !== undefined && flying.flight.state !== 'failed';
@@ -183,6 +200,8 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
       if (answer.kind !== 'found') {
         // What was said of another repository says nothing about this one.
         if (under && under.name !== name && !beginnings.isForAll(under, answer)) continue;
+        // A question of somebody before us may have passed the moment of the push that our client knows of.
+        if (under && isFirst && answer.kind === 'missing') continue;
         return answer;
       }
       const trip = answer.value;
@@ -200,21 +219,37 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     return trip.kind === 'found' ? found(trip.value.flight) : trip;
   }
 
+  /** Nobody keeps a slot for next to nothing. */
+  function dropReader(reader: Readable): void {
+    if (reader.destroyed) return;
+    meter('readers_dropped_total');
+    reader.destroy(new SourceFailed('the reader took too little'));
+  }
+
+  const paced: Beside['atLeastRate'] = (source, reader) =>
+    atLeastRate(source, { leastRate, onTooSlow: () => dropReader(reader()) });
+
   function read(name: string, flight: Flight, range: ReaderOptions = {}): Readable {
     if (flight.state !== 'spilled' || flight.edge > 0 || range.start !== undefined)
-      return new FlightReader(flight, range);
+      return new FlightReader(flight, range, { leastRate, onTooSlow: dropReader });
     meter('passed_through_total');
     const body = flight.claim();
     const source = passing(flight, body);
-    if (!body || !isStored(name)) return Readable.from(source, { objectMode: false });
+    if (!body || !isStored(name)) {
+      const stream: Readable = Readable.from(
+        paced(source, () => stream),
+        { objectMode: false },
+      );
+      return stream;
+    }
     const { upload, answer } = uploadBeside(store, name, flight);
     void answer.then(({ kind }) => meter('stores_total', { result: kind === 'found' ? 'stored' : 'failed' }));
-    return new PassThroughReader(source, upload);
+    return new PassThroughReader(source, upload, leastRate, dropReader);
   }
 
   function beside(name: string, digest: Digest): Beside {
-    const { openBeside: open, onBytes } = origin.partsOf(name, digest, { priority: 'on-demand' });
-    return { open, onBytes: (count) => onBytes?.(count) };
+    const { openPart: open, onBytes } = origin.partsOf(name, digest, { priority: 'on-demand' });
+    return { open, onBytes: (count) => onBytes?.(count), atLeastRate: paced };
   }
 
   async function fill(name: string, digest: Digest, priority: Priority): Promise<Answer<undefined> | Corrupt> {

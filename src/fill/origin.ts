@@ -1,6 +1,7 @@
 // The origin: how flights ask the primary, within its slots, and what it is known for.
 import type { Readable } from 'node:stream';
 import { LRUCache } from 'lru-cache';
+import { unlessAborted } from '../lib/abort.ts';
 import type { Budget } from '../lib/budget.ts';
 import type { Log } from '../lib/log.ts';
 import type { Meter } from '../lib/meter.ts';
@@ -29,6 +30,8 @@ export interface OriginOptions {
   /** To the headers of the primary's answer: on a client's behalf, and in the background. */
   readonly timeout?: number;
   readonly backgroundTimeout?: number;
+  /** How long a client without an answer waits for a slot; what it waits for stays in the queue. */
+  readonly slotPatience?: number;
   /** How long a transfer that broke off is tried again without a byte in between. */
   readonly patience?: number | undefined;
   /** How long a blob whose digest was wrong twice is not asked for again. */
@@ -40,6 +43,8 @@ export interface OriginOptions {
 export interface OriginParts extends Omit<FlightDeps, 'digest' | 'spool' | 'reserve'> {
   /** The body from its first byte; only a part of it, where the blob is large or its size not known. */
   readonly begin: () => Promise<Answer<BlobBody>>;
+  /** As `openBeside` for a client who has no answer yet: it does not wait for a slot without end. */
+  readonly openPart: OpenAt;
 }
 
 /** @see createOrigin */
@@ -75,24 +80,43 @@ async function begin(open: OpenAt, size: number | undefined, { size: piece, abov
   return open(0);
 }
 
+/** Opens a body that keeps its slot until it is closed. */
+async function inSlot(taking: Promise<() => void>, open: () => Promise<Answer<BlobBody>>): Promise<Answer<BlobBody>> {
+  const giveBack = await taking;
+  let answer: Answer<BlobBody> | undefined;
+  try {
+    answer = await open();
+    return answer;
+  } finally {
+    if (answer?.kind === 'found') whenClosed(answer.value.body, giveBack);
+    else giveBack();
+  }
+}
+
 /** The primary as flights know it. */
 export function createOrigin(
   { primary, slots, budget, log, meter, sizeOf }: OriginDeps,
   options: OriginOptions = {},
 ): Origin {
-  const { timeout = 5_000, backgroundTimeout = 30_000, corruptFor = 600_000, patience, parts = PARTS } = options;
+  const {
+    timeout = 5_000,
+    backgroundTimeout = 30_000,
+    slotPatience = 30_000,
+    corruptFor = 600_000,
+    patience,
+    parts = PARTS,
+  } = options;
   const wrong = new LRUCache<Digest, number>({ max: WRONG_KEPT, ttl: corruptFor });
 
-  /** Opens a body that keeps its slot until it is closed. */
-  async function inSlot(ticket: Ticket, open: () => Promise<Answer<BlobBody>>): Promise<Answer<BlobBody>> {
-    const giveBack = await slots.take(ticket);
-    let answer: Answer<BlobBody> | undefined;
+  /** As {@link inSlot}, but the wait for the slot has an end. */
+  async function inSlotSoon(ticket: Ticket, open: () => Promise<Answer<BlobBody>>): Promise<Answer<BlobBody>> {
+    const limit = AbortSignal.timeout(slotPatience);
+    const taking = unlessAborted(slots.take(ticket), limit, (late) => late());
     try {
-      answer = await open();
-      return answer;
-    } finally {
-      if (answer?.kind === 'found') whenClosed(answer.value.body, giveBack);
-      else giveBack();
+      return await inSlot(taking, open);
+    } catch (error) {
+      if (error !== limit.reason) throw error;
+      return { kind: 'unavailable', reason: `no free slot in ${slotPatience} ms` };
     }
   }
 
@@ -109,7 +133,8 @@ export function createOrigin(
       return {
         begin: () => begin(open, sizeOf(digest), parts),
         open,
-        openBeside: (position, until) => inSlot(ticket, () => open(position, until)),
+        openBeside: (position, until) => inSlot(slots.take(ticket), () => open(position, until)),
+        openPart: (position, until) => inSlotSoon(ticket, () => open(position, until)),
         more: () => slots.takeMore(ticket),
         early: () => slots.takeFree(ticket),
         parts,

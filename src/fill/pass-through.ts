@@ -3,6 +3,7 @@ import { PassThrough, Readable, type Writable } from 'node:stream';
 import type { Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import type { Flight } from './flight.ts';
+import { watchRate, type LeastRate, type RateWatch } from './least-rate.ts';
 import type { Store } from './store.ts';
 
 // A store that takes nothing for this long (ms) is given up, so that it never holds up the client.
@@ -42,15 +43,23 @@ function untilDrained(sink: Writable): Promise<void> {
 
 /**
  * A stream of `source` for one client that writes the same bytes to `store`. When the client leaves, the store still
- * gets the rest; when the store fails, the client does not notice. An error of the source destroys both.
+ * gets the rest; when the store fails, the client does not notice. An error of the source destroys both. A store that is
+ * slow is not the client's fault.
  */
 export class PassThroughReader extends Readable {
   readonly #store: Writable;
+  readonly #watch: RateWatch;
   #more: (() => void) | undefined;
 
-  constructor(source: AsyncIterable<Buffer>, store: Writable) {
+  constructor(
+    source: AsyncIterable<Buffer>,
+    store: Writable,
+    leastRate: LeastRate,
+    onTooSlow: (reader: Readable) => void,
+  ) {
     super({ highWaterMark: 256 * 1024 });
     this.#store = store;
+    this.#watch = watchRate({ leastRate, onTooSlow: () => onTooSlow(this) });
     store.on('error', () => undefined);
     this.#pump(source).then(
       () => {
@@ -81,10 +90,14 @@ export class PassThroughReader extends Readable {
   }
 
   async #toClient(chunk: Buffer): Promise<void> {
-    if (this.destroyed || this.push(chunk)) return;
-    await new Promise<void>((resolve) => {
-      this.#more = resolve;
-    });
+    if (this.destroyed) return;
+    this.#watch.offered();
+    if (!this.push(chunk)) {
+      await new Promise<void>((resolve) => {
+        this.#more = resolve;
+      });
+    }
+    this.#watch.took(chunk.length);
   }
 
   async #toStore(chunk: Buffer): Promise<void> {

@@ -1,12 +1,19 @@
 // A reader of a flight: at its own pace, from any byte, waiting for nothing that is already there.
 import { Readable, type Writable } from 'node:stream';
 import type { Flight } from './flight.ts';
+import { atLeastRate, type LeastRate } from './least-rate.ts';
 import { SourceFailed } from './source.ts';
 
 /** What a reader wants: from `start` to `end` inclusive; without an end, to the blob's. */
 export interface ReaderOptions {
   readonly start?: number;
   readonly end?: number | undefined;
+}
+
+/** How slow a reader may be that goes on from the primary by itself; any where absent. */
+export interface ReaderLimit {
+  readonly leastRate: LeastRate;
+  readonly onTooSlow: (reader: Readable) => void;
 }
 
 // What a reader holds in memory at once, twice at the most: one chunk on its way, one read ahead.
@@ -34,13 +41,15 @@ export class FlightReader extends Readable {
   readonly #isHolding: boolean;
   /** Who reads all gets only what was hashed: where the spool ends early, the hash goes on from there. */
   readonly #isPart: boolean;
+  readonly #limit: ReaderLimit | undefined;
   #position: number;
   #isPumped = false;
   #wake: (() => void) | undefined;
   #onward: AsyncGenerator<Buffer> | undefined;
 
-  constructor(flight: Flight, { start = 0, end }: ReaderOptions = {}) {
+  constructor(flight: Flight, { start = 0, end }: ReaderOptions = {}, limit?: ReaderLimit) {
     super({ highWaterMark: CHUNK });
+    this.#limit = limit;
     this.#flight = flight;
     this.#start = start;
     this.#position = start;
@@ -134,11 +143,14 @@ export class FlightReader extends Readable {
   #rest(): AsyncGenerator<Buffer> {
     const { size, edge } = this.#flight;
     const end = this.#end === size! - 1 ? undefined : this.#end;
-    return this.#flight.rest({
+    const rest = this.#flight.rest({
       from: this.#position,
       until: end === undefined ? size : end + 1,
       isChecked: this.#start === 0 && end === undefined && this.#position === edge,
       signal: this.#left.signal,
     });
+    if (!this.#limit) return rest;
+    const { leastRate, onTooSlow } = this.#limit;
+    return atLeastRate(rest, { leastRate, onTooSlow: () => onTooSlow(this) });
   }
 }

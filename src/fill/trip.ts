@@ -74,7 +74,15 @@ export class Trip {
   async join(name: string, timeout: number): Promise<Answer<unknown>> {
     if (this.#members.has(name)) return found(undefined);
     const { digest } = this.flight;
-    const answer = await this.#joining(name, () => this.#deps.primary.blobs.head(name, digest, timeout));
+    let isOurs = false;
+    const ask = (): Promise<Answer<unknown>> =>
+      this.#joining(name, () => {
+        isOurs = true;
+        return this.#deps.primary.blobs.head(name, digest, timeout);
+      });
+    let answer = await ask();
+    // A question of somebody before us may have passed the moment of the push that our client knows of.
+    if (answer.kind === 'missing' && !isOurs) answer = await ask();
     if (answer.kind !== 'found' || this.#members.has(name)) return answer;
     this.#members.add(name);
     this.#isSettled = false;

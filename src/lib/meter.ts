@@ -17,7 +17,8 @@ export const COUNTERS = {
   copies_total: 'Background copies of an image by result',
   events_total: 'Events of the primary by result',
   event_requests_total: 'Requests to the webhook by result',
-  readers_dropped_total: 'Clients dropped because they took no byte for a minute',
+  readers_dropped_total:
+    'Clients dropped because they took no byte for a minute, or too few of a blob that goes past the spool',
 } as const;
 
 /** The name of a counter. */

@@ -2,6 +2,7 @@
 import type { Gate } from '../auth/authorize.ts';
 import type { Filler } from '../fill/filler.ts';
 import type { Meter } from '../lib/meter.ts';
+import type { Places } from '../lib/places.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Reference } from '../oci/reference.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -28,6 +29,8 @@ export interface ProxyDeps {
   readonly gate: Gate;
   readonly memory: Memory;
   readonly tags: TagLookup;
+  /** How much of the primary lists, and manifests by digest, may take at once: tags' look-ups go beside them. */
+  readonly places: { readonly lists: Places; readonly manifests: Places };
   readonly meter: Meter;
   readonly enqueue: Enqueue;
   /** Whether content of this repository is stored in the secondary. */

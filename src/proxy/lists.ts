@@ -5,7 +5,7 @@ import { listPath, type ListPath, type Page } from '../registry/list.ts';
 import { OciError } from '../oci/error.ts';
 import { sendBytes } from './body.ts';
 import type { Found, ProxyDeps, ProxyOptions } from './deps.ts';
-import { failureError } from './failure.ts';
+import { BUSY_HERE, failureError } from './failure.ts';
 import { API_VERSION, PRIVATE, warnStale } from './headers.ts';
 
 /** Serves one list request. */
@@ -39,11 +39,12 @@ function noSuchList(): OciError {
 
 /** @see ServeList */
 export function createServeList(deps: ProxyDeps, options: ProxyOptions): ServeList {
-  const { primary, secondary, meter } = deps;
+  const { primary, secondary, places, meter } = deps;
   const { readerTimeout = 60_000 } = options;
 
   async function page(list: ListPath, query: URLSearchParams): Promise<Answer<Found<Page>>> {
-    const answer = await primary.lists.page(list, query, options.primaryTimeout);
+    const ask = (): Promise<Answer<Page>> => primary.lists.page(list, query, options.primaryTimeout);
+    const answer = await places.lists.run(ask, BUSY_HERE);
     if (answer.kind === 'found') return found({ value: answer.value, origin: 'primary' as const });
     if (answer.kind === 'missing' || answer.kind === 'invalid') return answer;
     // Without referrers clients go on to the tags that stand in for them, but only after a 404.

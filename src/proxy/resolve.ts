@@ -3,8 +3,10 @@ import { LRUCache } from 'lru-cache';
 import type { Log } from '../lib/log.ts';
 import { createSingleFlight } from '../lib/single-flight.ts';
 import type { Digest } from '../oci/digest.ts';
+import type { Manifest } from '../oci/manifest.ts';
 import { found, type Answer, type Failure } from '../registry/answer.ts';
 import type { Found, ProxyDeps, ProxyOptions } from './deps.ts';
+import { BUSY_HERE } from './failure.ts';
 import type { Remembered } from './memory.ts';
 
 // How long (ms) a tag that was found to mean the same here, or was queued, is not compared again.
@@ -23,7 +25,7 @@ export interface Resolver {
 
 /** @see Resolver */
 export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log): Resolver {
-  const { primary, secondary, memory, tags, meter, enqueue, isStored } = deps;
+  const { primary, secondary, memory, tags, places, meter, enqueue, isStored } = deps;
   const { primaryTimeout, secondaryTimeout = 2_000 } = options;
   const resolving = createSingleFlight<Resolved>();
   // Tags that were compared with the local ones just now: a busy tag must not cost the local registry a request a pull.
@@ -38,7 +40,8 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
   }
 
   async function remote(name: string, digest: Digest): Promise<Resolved> {
-    const answer = await primary.manifests.get(name, { digest }, primaryTimeout);
+    const ask = (): Promise<Answer<Manifest>> => primary.manifests.get(name, { digest }, primaryTimeout);
+    const answer = await places.manifests.run(ask, BUSY_HERE);
     if (answer.kind !== 'found') return answer;
     if (isStored(name)) enqueue({ name, reference: { digest } });
     return found({ value: memory.remember(name, answer.value, true), origin: 'primary' as const });

@@ -65,20 +65,41 @@ export interface Sockets extends Dispatcher {
   isFull(origin: string): boolean;
 }
 
-/** Tells when undici begins with a request; the handler is this one request's own. */
-function tellSent(handler: Dispatcher.DispatchHandler, onSent: () => void): Dispatcher.DispatchHandler {
-  const begin = handler.onRequestStart;
-  handler.onRequestStart = function (this: Dispatcher.DispatchHandler, ...given) {
-    onSent();
-    begin?.apply(this, given);
+/** Requests that have a connection, by origin; counted by ourselves, since an agent with an HTTP proxy keeps no figures. */
+type Running = Map<string, number>;
+
+/** Tells when undici begins with a request and when it has ended; the handler is this one request's own. */
+function watch(handler: Dispatcher.DispatchHandler, onBegin: () => void, onEnd: () => void): () => void {
+  const { onRequestStart, onResponseEnd, onResponseError } = handler;
+  let state: 'waiting' | 'running' | 'over' = 'waiting';
+  const end = (): void => {
+    if (state === 'running') onEnd();
+    state = 'over';
   };
-  return handler;
+  handler.onRequestStart = function (this: Dispatcher.DispatchHandler, ...given) {
+    if (state === 'waiting') {
+      state = 'running';
+      onBegin();
+    }
+    onRequestStart?.apply(this, given);
+  };
+  handler.onResponseEnd = function (this: Dispatcher.DispatchHandler, ...given) {
+    end();
+    onResponseEnd?.apply(this, given);
+  };
+  handler.onResponseError = function (this: Dispatcher.DispatchHandler, ...given) {
+    end();
+    onResponseError?.apply(this, given);
+  };
+  return end;
 }
 
 /** A dispatcher whose agent can be replaced: requests under way end on the old one. */
 export class Transport extends Dispatcher implements Sockets {
   readonly #options: TransportOptions;
   #agent: Dispatcher;
+  /** Of this agent alone: another one has connections of its own. */
+  #running: Running = new Map();
 
   constructor(options: TransportOptions) {
     super();
@@ -88,18 +109,31 @@ export class Transport extends Dispatcher implements Sockets {
 
   override dispatch(options: Dispatcher.DispatchOptions & SocketOptions, handler: Dispatcher.DispatchHandler): boolean {
     const { onSent } = options;
-    return this.#agent.dispatch(options, onSent ? tellSent(handler, onSent) : handler);
+    const running = this.#running;
+    const origin = String(options.origin);
+    const add = (by: number): void => void running.set(origin, (running.get(origin) ?? 0) + by);
+    const begin = (): void => {
+      add(1);
+      onSent?.();
+    };
+    const end = watch(handler, begin, () => add(-1));
+    try {
+      return this.#agent.dispatch(options, handler);
+    } catch (error) {
+      end();
+      throw error;
+    }
   }
 
   isFull(origin: string): boolean {
-    const running = this.#agent instanceof Agent ? this.#agent.stats[origin]?.running : undefined;
-    return running !== undefined && running >= this.#options.connections;
+    return (this.#running.get(origin) ?? 0) >= this.#options.connections;
   }
 
   /** Reads the certificate authorities again. @throws when the file cannot be read: the old agent stays. */
   reload(): void {
     const old = this.#agent;
     this.#agent = createAgent(this.#options);
+    this.#running = new Map();
     void old.close();
   }
 

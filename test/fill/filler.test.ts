@@ -6,7 +6,9 @@ import { createSlots } from '../../src/lib/slots.ts';
 import { blob, type Blob } from '../support/content.ts';
 import { pushBlob } from '../support/push.ts';
 import { createGate } from '../support/relay-rule.ts';
+import type { RelayMatch } from '../support/relay.ts';
 import { waitFor } from '../support/tool.ts';
+import { answering } from '../proxy/trouble.ts';
 import { bodyOf } from './download.ts';
 import { createRig, digestOf, startRigSites, type RigSites } from './rig.ts';
 
@@ -33,6 +35,8 @@ async function release(opened: ReturnType<Filler['open']>): Promise<void> {
   if (answer.kind !== 'found') throw new Error(answer.kind);
   await answer.value.release();
 }
+
+const isLook: RelayMatch = ({ method, path }) => method === 'HEAD' && path.startsWith('/v2/p/linked/');
 
 const asked = (): string[] => sites.relay.requests.map(({ path }) => path.slice(path.lastIndexOf('/') + 1));
 
@@ -98,6 +102,48 @@ test('that the primary cannot be asked is one answer for all repositories that w
   expect(sites.relay.count()).toBe(1);
 });
 
+test('a client that joins a question from before a push asks by itself, once', async () => {
+  await using rig = await createRig(sites);
+  const content = await pushed('just pushed', 'p/pushed');
+  const gate = createGate();
+  sites.relay.rules.push({ ...answering(404, 'BLOB_UNKNOWN', { match: bodyOf(content) }), gate, times: 1 });
+  const before = rig.filler.fill('p/pushed', digestOf(content), 'background');
+  await waitFor(() => gate.arrived === 1, { what: 'the question from before' });
+  const opened = rig.filler.open('p/pushed', digestOf(content), 'on-demand');
+  await rig.primary.ping();
+  gate.open();
+  expect(await before).toMatchObject({ kind: 'missing' });
+  await release(opened);
+  expect(sites.relay.count(bodyOf(content))).toBe(2);
+});
+
+test('a client of a repository that joins a flight asks again where it shared a question from before a push', async () => {
+  await using rig = await createRig(sites);
+  const content = await pushed('just linked', 'p/first', 'p/linked');
+  await rig.filler.fill('p/first', digestOf(content), 'background');
+  const gate = createGate();
+  sites.relay.rules.push({ ...answering(404, 'BLOB_UNKNOWN', { match: isLook }), gate, times: 1 });
+  const before = rig.filler.open('p/linked', digestOf(content), 'on-demand');
+  await waitFor(() => gate.arrived === 1, { what: 'the question from before' });
+  const opened = rig.filler.open('p/linked', digestOf(content), 'on-demand');
+  await rig.primary.ping();
+  gate.open();
+  expect(await before).toMatchObject({ kind: 'missing' });
+  await release(opened);
+  expect(sites.relay.count(isLook)).toBe(2);
+});
+
+test('that a blob is wrong at the primary is told to those only whose repository has it', async () => {
+  await using rig = await createRig(sites);
+  const content = await pushed('wrong', 'p/wrong');
+  sites.relay.rules.push({ match: bodyOf(content), corruptAt: 10 });
+  for (let nth = 0; nth < 2; nth += 1) await rig.filler.fill('p/wrong', digestOf(content), 'background');
+  const open = (name: string): unknown => rig.filler.open(name, digestOf(content), 'on-demand');
+  expect(await open('p/wrong')).toEqual({ kind: 'corrupt' });
+  expect(await open('p/elsewhere')).toEqual({ kind: 'missing', code: 'BLOB_UNKNOWN' });
+  expect(sites.relay.count(bodyOf(content))).toBe(2);
+});
+
 test('a client does not wait for a background flight that gets no answer for longer than for its own', async () => {
   await using rig = await createRig(sites, { filler: { timeout: 200 } });
   const content = await pushed('hangs', 'p/hangs');
@@ -105,6 +151,22 @@ test('a client does not wait for a background flight that gets no answer for lon
   void rig.filler.fill('p/hangs', digestOf(content), 'background');
   await waitFor(() => sites.relay.count() === 1, { what: 'the background request' });
   expect(await rig.filler.open('p/hangs', digestOf(content), 'on-demand')).toMatchObject({ kind: 'unavailable' });
+});
+
+test('clients that find all slots taken are told so in time, and what they asked for stays in the queue', async () => {
+  const slots = createSlots(1);
+  await using rig = await createRig(sites, { slots, filler: { slotPatience: 50 } });
+  const content = await pushed('queued', 'p/queued');
+  const giveBack = await slots.take({ priority: 'background' });
+  const open = (): ReturnType<Filler['open']> => rig.filler.open('p/queued', digestOf(content), 'on-demand');
+  const part = rig.filler.beside('p/queued', digestOf(content)).open(10, 20);
+  const busy = { kind: 'unavailable', reason: 'no free slot in 50 ms' };
+  expect(await Promise.all([open(), open(), part])).toEqual([busy, busy, busy]);
+  expect(sites.relay.count(bodyOf(content))).toBe(0);
+  giveBack();
+  await waitFor(() => rig.count('stores_total', { result: 'stored' }) === 1, { what: 'what was queued' });
+  await release(open());
+  expect(sites.relay.count(bodyOf(content))).toBe(1);
 });
 
 test('nothing is asked of the primary before the files of an earlier run are known', async () => {

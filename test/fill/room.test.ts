@@ -5,13 +5,14 @@ import type { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Flight } from '../../src/fill/flight.ts';
 import { Spool, type SpoolFile } from '../../src/fill/spool.ts';
+import { createSlots } from '../../src/lib/slots.ts';
 import { digestOf as digestOfBytes } from '../support/content.ts';
 import { blob, type SmallBlob } from '../support/content.ts';
 import { pushBlob } from '../support/push.ts';
 import { createGate } from '../support/relay-rule.ts';
 import { waitFor } from '../support/tool.ts';
 import { bodyOf } from './download.ts';
-import { createRig, digestOf, startRigSites, type Rig, type RigSites } from './rig.ts';
+import { createRig, digestOf, startRigSites, type Rig, type RigOptions, type RigSites } from './rig.ts';
 
 const size = 1_000_000;
 
@@ -150,4 +151,56 @@ test('where no file can be made blobs go past the spool, and no room is lost', a
   expect(await readAll(rig, content)).toBe(content.digest);
   expect(rig.count('passed_through_total')).toBe(1);
   expect(rig.spool.used).toBe(0);
+});
+
+/** Reads so many bytes of a stream, then next to nothing, until it is destroyed; resolves with why. */
+async function readSlowly(stream: Readable, fast: number): Promise<string | undefined> {
+  let taken = 0;
+  stream.on('error', () => undefined);
+  await waitFor(
+    () => {
+      const chunk = (taken < fast ? stream.read() : stream.read(10)) as Buffer | null;
+      taken += chunk?.length ?? 0;
+      return stream.destroyed;
+    },
+    { what: 'the reader to be dropped' },
+  );
+  return stream.errored?.message;
+}
+
+test.each<[string, number, RigOptions]>([
+  ['goes past the spool', 0, { spoolMax: 1_000, isStored: () => false }],
+  ['goes past the spool and into the store', 0, { spoolMax: 1_000 }],
+  ['goes on past the spool', 600_000, { spool: fullDisk(size / 2, 'ENOSPC'), isStored: () => false }],
+])(
+  'a client that takes next to nothing of a blob that %s is dropped, and its slot is free',
+  async (how, fast, more) => {
+    const slots = createSlots(1);
+    await using rig = await createRig(sites, { ...more, slots, filler: { leastRate: { bytes: 65_536, window: 100 } } });
+    const content = await pushed(`slow, ${how}`);
+    const flight = await opened(rig, content);
+    const stream = rig.filler.read('room/app', flight);
+    await flight.release();
+    expect(await readSlowly(stream, fast)).toBe('the reader took too little');
+    expect(rig.count('readers_dropped_total')).toBe(1);
+    (await slots.take({ priority: 'on-demand' }))();
+  },
+);
+
+test('a client that waits for the primary is not dropped', async () => {
+  const leastRate = { bytes: 65_536, window: 300 };
+  await using rig = await createRig(sites, { spoolMax: 1_000, filler: { leastRate } });
+  const content = await pushed('waits for the primary');
+  const holdGate = createGate();
+  sites.relay.rules.push({ match: bodyOf(content), holdAfter: size / 2, holdGate, times: 1 });
+  const flight = await opened(rig, content);
+  const reading = digestOfStream(rig.filler.read('room/app', flight));
+  await waitFor(() => holdGate.arrived === 1, { what: 'half of the blob' });
+  // Whoever begins to stand still after it, and is dropped, shows that its time was up, too.
+  const other = rig.filler.read('room/app', flight);
+  await flight.release();
+  expect(await readSlowly(other, 0)).toBe('the reader took too little');
+  holdGate.open();
+  expect(await reading).toBe(content.digest);
+  expect(rig.count('readers_dropped_total')).toBe(1);
 });
