@@ -8,6 +8,9 @@ export interface LogSink {
   close(): Promise<void>;
 }
 
+// Lines are written together: one by one each would cost as much as the pull that it tells of (bytes, ms).
+const TOGETHER = 4_096;
+const WAIT_MAX = 50;
 // Bytes of lines that wait for a slow reader; beyond it lines are dropped.
 const BUFFER_MAX = 4 * 1024 * 1024;
 const CLOSE_PATIENCE = 500;
@@ -30,7 +33,14 @@ export function createLogSink(level: string, site: string): LogSink {
     return { logger, close: () => Promise.resolve() };
   }
   let isClosing = false;
-  const destination = pino.destination({ dest: 1, sync: false, maxLength: BUFFER_MAX, retryEAGAIN: () => !isClosing });
+  const destination = pino.destination({
+    dest: 1,
+    sync: false,
+    minLength: TOGETHER,
+    periodicFlush: WAIT_MAX,
+    maxLength: BUFFER_MAX,
+    retryEAGAIN: () => !isClosing,
+  });
   // A reader that is gone (EPIPE) takes the log with it, not the service.
   destination.on('error', () => undefined);
   return {

@@ -9,8 +9,12 @@ import type { Found, ProxyDeps, ProxyOptions } from './deps.ts';
 import { BUSY_HERE } from './failure.ts';
 import type { Remembered } from './memory.ts';
 
-// How long (ms) a tag that was found to mean the same here, or was queued, is not compared again.
-const COMPARED_FOR = 10_000;
+// How long (ms) a tag that was queued is not compared again; and one that was found to mean the same here, which only
+// somebody else who writes to the local registry can change: walks find that, too.
+const QUEUED_FOR = 10_000;
+const EQUAL_FOR = 600_000;
+// Tags.
+const COMPARED_MAX = 100_000;
 const GONE = 'gone';
 const NOT_HERE = { kind: 'missing', code: 'MANIFEST_UNKNOWN' } as const;
 
@@ -29,7 +33,7 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
   const { primaryTimeout, secondaryTimeout = 2_000 } = options;
   const resolving = createSingleFlight<Resolved>();
   // Tags that were compared with the local ones just now: a busy tag must not cost the local registry a request a pull.
-  const compared = new LRUCache<string, string>({ max: 10_000, ttl: COMPARED_FOR });
+  const compared = new LRUCache<string, string>({ max: COMPARED_MAX, ttl: QUEUED_FOR });
 
   async function local(name: string, digest: Digest): Promise<Answer<Found<Remembered>>> {
     // What only stands in for a tag that is being removed is no manifest of anybody's.
@@ -83,6 +87,7 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
     const local = here.kind === 'found' ? here.value.digest : undefined;
     if (here.kind !== 'found' && here.kind !== 'missing') compared.delete(key);
     else if (local !== digest) enqueue({ name, reference: { tag } });
+    else compared.set(key, digest ?? GONE, { ttl: EQUAL_FOR });
   }
 
   function keepTagLater(name: string, tag: string, digest: Digest | undefined): void {

@@ -71,6 +71,13 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
     return createPatience({ registry, timeout, counts, isFull: () => dispatcher.isFull(origin.origin) });
   }
 
+  /** The origin and the path of a target; a path of ours needs no reading. */
+  function placeOf(target: string | URL): { readonly host: string; readonly path: string } {
+    if (typeof target === 'string' && target.startsWith('/v2/')) return { host: origin.origin, path: target };
+    const { origin: host, pathname, search } = new URL(target, origin);
+    return { host, path: pathname + search };
+  }
+
   async function headersFor(request: RegistryRequest): Promise<Record<string, string>> {
     const headers: Record<string, string> = { 'user-agent': 'geo-registry-proxy', via: deps.via, ...request.headers };
     const credentials = request.access && (await authorization(request.access));
@@ -88,7 +95,7 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
   }
 
   async function dispatch(request: RegistryRequest, { signal, onSent }: Patience): Promise<RegistryResponse> {
-    const { origin: host, pathname, search } = new URL(request.target, origin);
+    const { host, path } = placeOf(request.target);
     // Whatever a registry's answer made of a URL: our token is for that registry alone.
     if (request.access && host !== origin.origin) throw new RegistryOutage(registry, 'it led to another host');
     const headers = await headersFor(request);
@@ -98,7 +105,7 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
     const reset = false;
     return requestOnce(dispatcher, {
       origin: host,
-      path: pathname + search,
+      path,
       method,
       headers,
       body,
@@ -129,7 +136,7 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
 
   function guarded(request: RegistryRequest): Promise<RegistryResponse> {
     const streaming = request.body !== undefined && !Buffer.isBuffer(request.body);
-    const isElsewhere = new URL(request.target, origin).origin !== origin.origin;
+    const isElsewhere = placeOf(request.target).host !== origin.origin;
     // A body that streams can fail by its own source, and a storage is not the registry: neither says anything about it.
     return streaming || isElsewhere ? checked(request) : breaker.run(() => checked(request));
   }

@@ -2,7 +2,7 @@
 import type { Dispatcher } from 'undici';
 
 /** A registry's answer; its body has to be read or discarded. */
-export type RegistryResponse = Dispatcher.ResponseData;
+export type RegistryResponse = Pick<Dispatcher.ResponseData, 'statusCode' | 'headers' | 'body'>;
 
 const ERROR_BODY_MAX = 64 * 1024;
 // An error's body is read no longer than this (ms): the client waits for what it means.

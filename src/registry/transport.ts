@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import { Agent, buildConnector, Dispatcher, EnvHttpProxyAgent } from 'undici';
+import type { RegistryResponse } from './response.ts';
 
 /** What an agent is made of; times in milliseconds. */
 export interface TransportOptions {
@@ -163,16 +164,55 @@ function diedOnReusedSocket(error: unknown): boolean {
   return (bytesReadBefore ?? socket?.bytesRead ?? 0) > 0;
 }
 
+/** The body of an answer to a HEAD. */
+const NO_BODY = {
+  on: () => NO_BODY,
+  dump: () => Promise.resolve(),
+  destroy: () => NO_BODY,
+  async *[Symbol.asyncIterator]() {},
+} as unknown as Dispatcher.ResponseData['body'];
+
+type Headers = Dispatcher.ResponseData['headers'];
+
+/** A HEAD without the streams that a body needs: a busy site looks a tag up for each pull. */
+function head(dispatcher: Dispatcher, options: Dispatcher.RequestOptions & SocketOptions): Promise<RegistryResponse> {
+  const { signal, ...request } = options as typeof options & { readonly signal?: AbortSignal };
+  return new Promise((resolve, reject) => {
+    let leave: (() => void) | undefined;
+    const over = (): void => {
+      if (leave) signal?.removeEventListener('abort', leave);
+    };
+    dispatcher.dispatch(request as Dispatcher.DispatchOptions, {
+      onRequestStart(controller) {
+        leave = () => controller.abort(signal!.reason as Error);
+        if (signal?.aborted) leave();
+        else signal?.addEventListener('abort', leave);
+      },
+      onResponseStart(_controller, statusCode, headers) {
+        if (statusCode >= 200) resolve({ statusCode, headers: headers as Headers, body: NO_BODY });
+      },
+      onResponseData() {},
+      onResponseEnd: over,
+      onResponseError(_controller, error) {
+        over();
+        reject(error);
+      },
+    });
+  });
+}
+
 /** Makes a request, and once more where it is idempotent and its socket had been closed by its peer just before. */
 export async function requestOnce(
   dispatcher: Dispatcher,
   options: Dispatcher.RequestOptions & SocketOptions,
-): Promise<Dispatcher.ResponseData> {
+): Promise<RegistryResponse> {
+  const make = (): Promise<RegistryResponse> =>
+    options.method === 'HEAD' ? head(dispatcher, options) : dispatcher.request(options);
   try {
-    return await dispatcher.request(options);
+    return await make();
   } catch (error) {
     const isIdempotent = options.method === 'GET' || options.method === 'HEAD';
     if (!isIdempotent || !diedOnReusedSocket(error)) throw error;
-    return dispatcher.request(options);
+    return make();
   }
 }
