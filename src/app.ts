@@ -37,6 +37,9 @@ const HEADERS_MAX = 64 * 1024;
 // Longer than the idle time of nginx (60 s) and of load balancers: they, not we, close an idle connection.
 const KEEP_ALIVE = 75_000;
 
+// Requests on one connection that have no answer yet. Clients and proxies that we know send the next one after it.
+const WAITING_MAX = 64;
+
 const CLIENT_ERRORS: Partial<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
@@ -153,12 +156,24 @@ function createInstance(logger: Logger, trustedProxies: readonly string[], onBad
   return app;
 }
 
+/** Ends connections on which very many answers wait for those before them: each is held in memory meanwhile. */
+function boundWaiting({ server }: FastifyInstance): void {
+  const waiting = new WeakMap<Socket, number>();
+  server.on('request', ({ socket }, response) => {
+    const count = (waiting.get(socket) ?? 0) + 1;
+    waiting.set(socket, count);
+    if (count > WAITING_MAX) socket.destroy();
+    response.once('close', () => void waiting.set(socket, (waiting.get(socket) ?? 1) - 1));
+  });
+}
+
 /** The instance for `GEO_LISTEN`. */
 export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   const refusePushes = createRefusePushes(deps.proxy, deps.proxyOptions);
   const app = createInstance(deps.logger, deps.trustedProxies, (error, request, reply) => {
     if (!refusePushes(request, reply)) refuse(error, request, reply);
   });
+  boundWaiting(app);
   // A push is refused before its body comes: nobody is told to go on sending, and no other expectation is met either.
   for (const event of ['checkContinue', 'checkExpectation']) {
     app.server.on(event, (request, response) => void app.server.emit('request', request, response));

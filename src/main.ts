@@ -1,12 +1,8 @@
 // The composition root: from the configuration to two listeners, top to bottom, and an ordered stop.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createAdminApp, createApp } from './app.ts';
-import { createGate } from './auth/authorize.ts';
-import { createKeyRing, type KeyRing } from './auth/key-ring.ts';
-import { createVerifier } from './auth/verify.ts';
 import type { Config } from './config/config.ts';
 import { matchesRepository } from './config/glob.ts';
 import { parseRepositoryFilter } from './config/repository-filter.ts';
@@ -15,20 +11,16 @@ import type { LeastRate } from './fill/least-rate.ts';
 import { Spool } from './fill/spool.ts';
 import { createStore } from './fill/store.ts';
 import type { PartsOptions } from './fill/transfer.ts';
-import { createBudget, noBudget, type Budget } from './lib/budget.ts';
 import { lockDirectory } from './lib/directory-lock.ts';
 import { createLogSink } from './lib/logger.ts';
-import type { RateEffects } from './lib/rate.ts';
-import { createPlaces, type Places } from './lib/places.ts';
-import { createSlots, type Slots } from './lib/slots.ts';
-import { watchFile } from './lib/watch-file.ts';
+import { createLink } from './main/link.ts';
+import { connectSites, SECONDARY_TIMEOUT } from './main/sites.ts';
 import { checkDelivery, createGoesByFiles } from './proxy/delivery-check.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
 import { createMemory } from './proxy/memory.ts';
 import { createStorage } from './proxy/storage.ts';
 import { createTagLookup } from './proxy/tag-lookup.ts';
 import { viaOf } from './registry/client.ts';
-import { connectRegistry, type ConnectDeps } from './registry/connect.ts';
 import { noteUploads } from './replication/places.ts';
 import { startReplication } from './replication/replication.ts';
 import type { WebhookDeps } from './replication/webhook.ts';
@@ -61,39 +53,8 @@ export interface ProxyKnobs {
   readonly logger?: Logger;
 }
 
-const SECONDARY_TIMEOUT = 2_000;
-const SECONDARY_CONNECTIONS = 1_024;
-// Connections that flights leave to look-ups and to parts far from a flight: a tag's HEAD must not wait for a layer.
-const LOOKUP_CONNECTIONS = 6;
-// How many of those lists and manifests by digest may take: two are left to tags' look-ups at any time. Where flights leave
-// slots free, each kind has more of them, a quarter of all connections at the most.
-const LIST_CONNECTIONS = 1;
-const MANIFEST_CONNECTIONS = 3;
 // How often (ms) a proxy that stops looks for connections that have become idle.
 const IDLE_SWEEP = 100;
-// How often (ms) the certificate authorities are looked at.
-const CA_LOOK = 5_000;
-
-function createGateOf(config: Config, keys: KeyRing): ReturnType<typeof createGate> {
-  const { tokenRealm: realm = '', tokenService: service, tokenIssuer: issuer } = config;
-  const verifier = config.clientAuth === 'token' ? createVerifier({ keys, issuer, audience: service }) : undefined;
-  return createGate({ verifier, realm, service });
-}
-
-const sleep: RateEffects['sleep'] = (time, signal) => delay(time, undefined, signal ? { signal } : {});
-
-/** What background work may take of the link to the primary. */
-function budgetOf({ replicationBandwidth }: Config): Budget {
-  if (replicationBandwidth === undefined) return noBudget;
-  return createBudget(replicationBandwidth, { clock: () => performance.now(), sleep });
-}
-
-/** Places for requests of one kind to the primary, at least `most` of them where the quarter is not less. */
-function placesOf({ fetchConnections, primaryTimeout }: Config, slots: Slots, most: number): Places {
-  const total = Math.max(1, Math.floor(fetchConnections / 4));
-  const lend = (): (() => void) | undefined => slots.takeFree({ priority: 'on-demand' });
-  return createPlaces({ own: Math.min(most, total), total, lend, patience: primaryTimeout });
-}
 
 /** The names of `GEO_REPOSITORIES_FILE`, read anew for each walk. */
 async function listedRepositories(file: string | undefined): Promise<readonly string[] | undefined> {
@@ -130,46 +91,15 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
   const { meter } = metrics;
   let phase: Phase = 'starting';
 
-  const keys = createKeyRing(
-    {
-      keyFile: config.keyFile,
-      certFile: config.certFile,
-      onError: (message) => log.error({ reason: message }, 'keeping the old keys'),
-    },
-    { needsCertificate: config.tokenKeyId === 'x5c' },
-  );
-  const connecting: ConnectDeps = {
-    keys,
-    log,
-    caFile: config.caFile,
-    via: viaOf(config.siteName),
-    issuer: config.tokenIssuer,
-    service: config.tokenService,
-    tokenKeyId: config.tokenKeyId,
-    realm: config.tokenRealm,
-  };
-  const { registry: primary, transport: primaryTransport } = connectRegistry(connecting, {
-    registry: 'primary',
-    origin: config.primaryUrl,
-    auth: config.primaryAuth,
-    connections: config.fetchConnections,
-    connectTimeout: config.primaryTimeout,
-    useProxy: true,
-  });
-  const { registry: secondary, transport: secondaryTransport } = connectRegistry(connecting, {
-    registry: 'secondary',
-    origin: config.secondaryUrl,
-    auth: config.secondaryAuth,
-    connections: SECONDARY_CONNECTIONS,
-    connectTimeout: SECONDARY_TIMEOUT,
-    useProxy: false,
-  });
+  const sites = connectSites(config, log);
+  const { primary, secondary } = sites;
+  const link = createLink(config);
 
   const { blobDelivery: delivery, secondaryRoot: root } = config;
   try {
     await checkDelivery({ delivery, root, auth: config.secondaryAuth }, secondary, log);
   } catch (error) {
-    await Promise.all([primaryTransport.destroy(), secondaryTransport.destroy()]);
+    await sites.stop();
     throw error;
   }
   const storage = root === undefined ? undefined : createStorage(root, createGoesByFiles(secondary.ping));
@@ -182,14 +112,13 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
   const store = createStore(secondary);
   const memory = createMemory(config.memoryCache);
   const rows = await createSqliteStore({ file: join(config.dataDir, 'state.db'), log });
-  const slots = createSlots(Math.max(1, config.fetchConnections - LOOKUP_CONNECTIONS));
   const filler = createFiller(
     {
       primary,
       store: noteUploads(store, rows),
       spool,
-      slots,
-      budget: budgetOf(config),
+      slots: link.slots,
+      budget: link.budget,
       sizeOf: memory.sizeOf,
       log,
       meter,
@@ -243,13 +172,10 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     secondary,
     storage,
     filler,
-    gate: createGateOf(config, keys),
+    gate: sites.gate,
     memory,
     tags,
-    places: {
-      lists: placesOf(config, slots, LIST_CONNECTIONS),
-      manifests: placesOf(config, slots, MANIFEST_CONNECTIONS),
-    },
+    places: link.places,
     meter,
     enqueue: replication.enqueue,
     isStored,
@@ -266,7 +192,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
       secondaryTimeout: SECONDARY_TIMEOUT,
       ...(knobs.readerTimeout === undefined ? {} : { readerTimeout: knobs.readerTimeout }),
     },
-    secondary: { origin: config.secondaryUrl.origin, dispatcher: secondaryTransport },
+    secondary: { origin: config.secondaryUrl.origin, dispatcher: sites.localSockets },
     trustedProxies: config.trustedProxies,
     // Where another system replicates, events are its business.
     webhook:
@@ -302,24 +228,6 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     adminToken: config.adminToken,
   });
 
-  const reload = (): void => {
-    if (keys.reload()) log.info({}, 'other keys are in use');
-    try {
-      primaryTransport.reload();
-      secondaryTransport.reload();
-    } catch (error) {
-      log.error({ reason: (error as Error).message }, 'keeping the old certificate authorities');
-    }
-  };
-  const unwatch = watchFile(config.caFile, CA_LOOK, reload);
-
-  async function stop(): Promise<void> {
-    unwatch();
-    primary.client.breaker.stop();
-    secondary.client.breaker.stop();
-    await Promise.all([primaryTransport.destroy(), secondaryTransport.destroy()]);
-  }
-
   async function close(): Promise<void> {
     if (phase === 'draining') return;
     phase = 'draining';
@@ -336,7 +244,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     await filler.close(left());
     await rows.close();
     await admin.close();
-    await stop();
+    await sites.stop();
     onStopped();
     log.info({}, 'stopped');
     await sink?.close();
@@ -351,9 +259,9 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     leftovers.catch((error: unknown) => log.error({ err: error }, 'cannot take up the spool of an earlier run'));
     phase = 'serving';
     log.info({ url, adminUrl }, 'listening');
-    return { url, adminUrl, close, reload };
+    return { url, adminUrl, close, reload: sites.reload };
   } catch (error) {
-    await Promise.allSettled([app.close(), admin.close(), replication.close(0).then(rows.close), stop()]);
+    await Promise.allSettled([app.close(), admin.close(), replication.close(0).then(rows.close), sites.stop()]);
     throw error;
   }
 }

@@ -1,7 +1,8 @@
 // Asking a running proxy over its admin listener.
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { formatAddress, type ListenAddress } from '../config/address.ts';
+import { formatAddress } from '../config/address.ts';
+import type { ListenAddress } from '../config/variable.ts';
 
 /** Nobody listens at the address. */
 export class NoServer extends Error {}

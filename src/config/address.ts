@@ -1,13 +1,7 @@
 // Parsers of addresses: where to listen, which registries to ask, whom to trust.
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { commaSeparated } from './value.ts';
-import { type Parser, WrongValue } from './variable.ts';
-
-/** Where a listener is bound: a host name or a bare IP address (`::1` without brackets), and a port (0: any free one). */
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
+import { type ListenAddress, type Parser, WrongValue } from './variable.ts';
 
 /** `host:port`, `[::1]:port`, or `:port` for all addresses (`::`, which takes IPv4 as well). */
 export const listenAddress: Parser<ListenAddress> = {

@@ -1,6 +1,11 @@
 // The shape of one configuration variable, and of the parser that reads its text.
 import { hostname } from 'node:os';
-import type { ListenAddress } from './address.ts';
+
+/** Where a listener is bound: a host name or a bare IP address (`::1` without brackets), and a port (0: any free one). */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
 
 /** What reading a configuration needs from the machine apart from files. */
 export interface Effects {

@@ -5,10 +5,11 @@ import { resolveRange, type ByteRange, type Span } from '../oci/range.ts';
 import { found, RegistryOutage, type Answer } from '../registry/answer.ts';
 import { discard } from '../registry/response.ts';
 import { BLOB_TYPE } from './body.ts';
-import type { Place, ProxyDeps, ProxyOptions } from './deps.ts';
+import type { ProxyDeps, ProxyOptions } from './deps.ts';
+import type { Place } from './place.ts';
 import { isPassword } from './delivery-check.ts';
 import { contentHeaders } from './headers.ts';
-import type { ServeHit } from './hit.ts';
+import type { ServeHit } from './local-blob.ts';
 import { NOT_HERE } from './judge.ts';
 
 /** Hands a local blob to nginx; undefined where we had better move its bytes ourselves, and a failure where it is not here. */

@@ -76,9 +76,3 @@ export interface Found<T> {
   /** Set where the primary could not be asked: the answer is the local copy. */
   readonly stale?: string;
 }
-
-/** A digest together with its repository. */
-export interface Place {
-  readonly name: string;
-  readonly digest: Digest;
-}

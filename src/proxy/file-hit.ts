@@ -5,7 +5,7 @@ import { found, type Answer } from '../registry/answer.ts';
 import { sendBody, unsatisfiable } from './body.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import { FileBody } from './file-body.ts';
-import type { Onward, ServeHit } from './hit.ts';
+import type { Onward, ServeHit } from './local-blob.ts';
 import { createJudge, NOT_HERE, type Sendable } from './judge.ts';
 import type { Proof } from './proof.ts';
 import type { Storage } from './storage.ts';

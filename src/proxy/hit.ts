@@ -4,27 +4,15 @@ import { readSource } from '../fill/source.ts';
 import { parseContentRange, rangeHeader, resolveRange, type ByteRange } from '../oci/range.ts';
 import { found, RegistryOutage, type Answer } from '../registry/answer.ts';
 import { sendBody, unsatisfiable } from './body.ts';
-import type { Place, ProxyDeps, ProxyOptions } from './deps.ts';
+import type { ProxyDeps, ProxyOptions } from './deps.ts';
+import type { Place } from './place.ts';
 import { createFileHit } from './file-hit.ts';
 import { API_VERSION, PRIVATE } from './headers.ts';
+import type { Onward, ServeHit } from './local-blob.ts';
 import { createJudge, NOT_HERE, unusable, type Shape } from './judge.ts';
 import { createAskLocal, type LocalAnswer } from './local.ts';
 import { MendedBody } from './mend.ts';
 import type { Proof } from './proof.ts';
-
-/** Serves a blob from the local registry; a failure where it does not have it, or not whole. */
-export type ServeHit = (
-  request: FastifyRequest,
-  reply: FastifyReply,
-  place: Place,
-  range: ByteRange | undefined,
-) => Promise<Answer<true>>;
-
-/** The bytes of a blob from a position on, from the primary: what a local copy lacks before `until`, or before its end. */
-export type Onward = (
-  place: Place,
-  until: number | undefined,
-) => (position: number, signal: AbortSignal) => AsyncIterable<Buffer>;
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 

@@ -3,7 +3,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { ByteRange, Span } from '../oci/range.ts';
 import { found, type Answer } from '../registry/answer.ts';
-import type { Place } from './deps.ts';
+import type { Place } from './place.ts';
 import type { Memory } from './memory.ts';
 import type { Proof } from './proof.ts';
 

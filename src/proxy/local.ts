@@ -8,7 +8,7 @@ import { RegistryOutage } from '../registry/answer.ts';
 import type { Client } from '../registry/client.ts';
 import type { Patience } from '../registry/patience.ts';
 import { requestOnce } from '../registry/transport.ts';
-import type { Place } from './deps.ts';
+import type { Place } from './place.ts';
 import { clientGone } from './error-reply.ts';
 
 /** The local registry's answer; its body is read or destroyed by whoever gets it. */

@@ -5,7 +5,8 @@ import { DigestMismatch, type Flight } from '../fill/flight.ts';
 import { readSource } from '../fill/source.ts';
 import { resolveRange, type ByteRange, type Span } from '../oci/range.ts';
 import { sendBody, unsatisfiable } from './body.ts';
-import type { Place, ProxyDeps, ProxyOptions } from './deps.ts';
+import type { ProxyDeps, ProxyOptions } from './deps.ts';
+import type { Place } from './place.ts';
 import { failureError } from './failure.ts';
 
 /** Serves a blob that the local registry does not have. */

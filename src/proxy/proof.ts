@@ -3,7 +3,8 @@ import type { FastifyBaseLogger } from 'fastify';
 import { createSingleFlight } from '../lib/single-flight.ts';
 import { hasherFor, matches } from '../oci/digest.ts';
 import { found, type Answer } from '../registry/answer.ts';
-import type { Place, ProxyDeps } from './deps.ts';
+import type { ProxyDeps } from './deps.ts';
+import type { Place } from './place.ts';
 
 /** Whether local bytes are what their digest names; `unknown` where they could not be read now. */
 export type Verdict = 'whole' | 'damaged' | 'unknown';

@@ -3,7 +3,7 @@
 import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { algorithmOf, hexOf, parseDigest, type Digest } from '../oci/digest.ts';
-import type { Place } from './deps.ts';
+import type { Place } from './place.ts';
 
 /** A blob's data, of which the repository's link was read. */
 export interface DataFile {

@@ -5,10 +5,10 @@ import { linksOf, type Manifest } from '../oci/manifest.ts';
 import { isSchema1 } from '../oci/media-types.ts';
 import type { Reference } from '../oci/reference.ts';
 import { subjectOfTag } from '../oci/referrer-tag.ts';
-import type { Corrupt, Filler } from '../fill/filler.ts';
+import type { Filler } from '../fill/filler.ts';
 import type { Store } from '../fill/store.ts';
-import type { Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
+import { copyFailure, CopyFailed, SecondaryReadOnly } from './copy-failure.ts';
 import type { Damage } from './damage.ts';
 import { forEach } from './for-each.ts';
 import { createTurns } from './turns.ts';
@@ -27,21 +27,6 @@ export type CopyResult =
   | { readonly kind: 'gone' }
   /** The secondary cannot hold it, now or later. */
   | { readonly kind: 'unsupported'; readonly reason: string };
-
-/** An image could not be copied now; `reason` in plain words. */
-export class CopyFailed extends Error {
-  /** What a registry answered, where that was the reason. */
-  readonly failure: Failure | undefined;
-
-  constructor(what: string, reason: string, failure?: Failure) {
-    super(`${what}: ${reason}`);
-    this.name = 'CopyFailed';
-    this.failure = failure;
-  }
-}
-
-/** The secondary takes no writes now (maintenance, garbage collection): nothing is wrong with the image. */
-export class SecondaryReadOnly extends CopyFailed {}
 
 /** What copying needs; `filler` is the one that clients read through. */
 export interface CopyDeps {
@@ -89,12 +74,6 @@ class Unsupported extends Error {}
 interface Walk {
   readonly seen: Set<Digest>;
   bytes: number;
-}
-
-/** The failure that a registry's answer means; `at` which one, for people. */
-export function copyFailure(what: string, answer: Failure | Corrupt, at: 'primary' | 'secondary'): CopyFailed {
-  if (answer.kind === 'corrupt') return new CopyFailed(what, 'the primary gives wrong bytes');
-  return new CopyFailed(what, answer.kind === 'unavailable' ? answer.reason : `${answer.kind} at the ${at}`, answer);
 }
 
 /** @see Copy */

@@ -3,7 +3,7 @@
 import type { Log } from '../lib/log.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, hexOf, type Digest } from '../oci/digest.ts';
-import { CopyFailed } from './copy.ts';
+import { CopyFailed } from './copy-failure.ts';
 import type { Finding, Inspector } from './inspect.ts';
 import type { RowStore } from './rows.ts';
 

@@ -3,7 +3,8 @@ import { LRUCache } from 'lru-cache';
 import type { Store } from '../fill/store.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Registry } from '../registry/registry.ts';
-import { copyFailure, SecondaryReadOnly, type Places } from './copy.ts';
+import { copyFailure, SecondaryReadOnly } from './copy-failure.ts';
+import type { Places } from './copy.ts';
 import type { RowStore } from './rows.ts';
 
 /** What places are known by. */

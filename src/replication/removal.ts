@@ -5,7 +5,7 @@ import { isDigest, type Digest } from '../oci/digest.ts';
 import type { Reference } from '../oci/reference.ts';
 import type { ManifestHead } from '../registry/manifest.ts';
 import type { Registry } from '../registry/registry.ts';
-import { copyFailure, CopyFailed } from './copy.ts';
+import { copyFailure, CopyFailed } from './copy-failure.ts';
 import { forEach } from './for-each.ts';
 import type { Remover } from './remove.ts';
 import { PRIORITY, WHOLE_REPOSITORY, type Counts, type Outcome, type Row, type RowStore } from './rows.ts';

@@ -7,7 +7,7 @@ import { MANIFEST } from '../oci/media-types.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import type { Store } from '../fill/store.ts';
 import type { Registry } from '../registry/registry.ts';
-import { copyFailure, CopyFailed, SecondaryReadOnly } from './copy.ts';
+import { copyFailure, CopyFailed, SecondaryReadOnly } from './copy-failure.ts';
 import type { Dummy, RowStore } from './rows.ts';
 
 /** What removing needs. */

@@ -2,7 +2,8 @@
 import { isDigest, type Digest } from '../oci/digest.ts';
 import type { Reference } from '../oci/reference.ts';
 import type { Registry } from '../registry/registry.ts';
-import { copyFailure, CopyFailed, SecondaryReadOnly, type Copy } from './copy.ts';
+import { copyFailure, CopyFailed, SecondaryReadOnly } from './copy-failure.ts';
+import type { Copy } from './copy.ts';
 import type { MarkReferrers, MarkReferrerTags } from './referrers.ts';
 import type { Removals } from './removal.ts';
 import { PRIORITY, WHOLE_REPOSITORY, type Outcome, type Row } from './rows.ts';

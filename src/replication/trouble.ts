@@ -2,7 +2,7 @@
 import { RegistryOutage, type Failure } from '../registry/answer.ts';
 import { createPinger } from '../registry/ping.ts';
 import type { Registry } from '../registry/registry.ts';
-import { CopyFailed, SecondaryReadOnly } from './copy.ts';
+import { CopyFailed, SecondaryReadOnly } from './copy-failure.ts';
 import { StoreUnavailable } from './rows.ts';
 import { WalkFailed } from './walk.ts';
 

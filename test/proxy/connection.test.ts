@@ -157,6 +157,23 @@ describe('targets of other forms', () => {
   });
 });
 
+describe('requests that do not wait for answers', () => {
+  test('some are answered in their order', async () => {
+    const { statuses } = await exchange(line(`GET /v2/${name}/manifests/v1`).repeat(20));
+    expect(statuses).toEqual(Array.from({ length: 20 }, () => 200));
+  });
+
+  test('hundreds end their connection, and nobody else’s', async () => {
+    const gate = createGate();
+    onTestFinished(() => gate.open());
+    site.relay.rules.push({ match: ({ method, path }) => method === 'HEAD' && path.includes(`/${name}/`), gate });
+    const socket = await opened();
+    socket.write(line(`GET /v2/${name}/manifests/v1`).repeat(300));
+    await once(socket.resume(), 'close');
+    gate.open();
+  });
+});
+
 describe('odd requests', () => {
   test.each([
     ['GET /v2/', 'websocket', 200],

@@ -1,7 +1,8 @@
 // R3, R5: a copy in trouble: blobs that are lost, secondaries that refuse, and what cannot be held at all.
 import { rm } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { CopyFailed, createCopy, SecondaryReadOnly } from '../../src/replication/copy.ts';
+import { CopyFailed, SecondaryReadOnly } from '../../src/replication/copy-failure.ts';
+import { createCopy } from '../../src/replication/copy.ts';
 import { bodyOf } from '../fill/download.ts';
 import { createRig, startRigSites, type RigSites } from '../fill/rig.ts';
 import { blob, digestOf } from '../support/content.ts';

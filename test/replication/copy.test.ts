@@ -1,7 +1,7 @@
 // R3, R9: what a copy brings, in which order, and that a tag ends with what the primary says at its end.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Digest } from '../../src/oci/digest.ts';
-import { CopyFailed } from '../../src/replication/copy.ts';
+import { CopyFailed } from '../../src/replication/copy-failure.ts';
 import { createRig, startRigSites, type RigSites } from '../fill/rig.ts';
 import { blob, digestOf } from '../support/content.ts';
 import {

@@ -1,0 +1,86 @@
+// Both registries as the proxy knows them, and the keys with which it is known to them and knows its clients.
+import { createGate, type Gate } from '../auth/authorize.ts';
+import { createKeyRing } from '../auth/key-ring.ts';
+import { createVerifier } from '../auth/verify.ts';
+import type { Config } from '../config/config.ts';
+import type { Log } from '../lib/log.ts';
+import { watchFile } from '../lib/watch-file.ts';
+import { viaOf } from '../registry/client.ts';
+import { connectRegistry, type ConnectDeps } from '../registry/connect.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Transport } from '../registry/transport.ts';
+
+/** The primary and the secondary, connected. */
+export interface Sites {
+  readonly primary: Registry;
+  readonly secondary: Registry;
+  /** The sockets of the secondary, for requests that another library makes. */
+  readonly localSockets: Transport;
+  readonly gate: Gate;
+  /** Reads keys, certificates and certificate authorities again; the old ones stay where that fails. */
+  reload(): void;
+  stop(): Promise<void>;
+}
+
+/** Milliseconds to the headers of the local registry's answer, and to a connection to it. */
+export const SECONDARY_TIMEOUT = 2_000;
+const SECONDARY_CONNECTIONS = 1_024;
+// How often (ms) the certificate authorities are looked at.
+const CA_LOOK = 5_000;
+
+/** @throws what the key and certificate files say. */
+export function connectSites(config: Config, log: Log): Sites {
+  const { tokenRealm: realm = '', tokenService: service, tokenIssuer: issuer, tokenKeyId, caFile } = config;
+  const keys = createKeyRing(
+    {
+      keyFile: config.keyFile,
+      certFile: config.certFile,
+      onError: (message) => log.error({ reason: message }, 'keeping the old keys'),
+    },
+    { needsCertificate: tokenKeyId === 'x5c' },
+  );
+  const via = viaOf(config.siteName);
+  const connecting: ConnectDeps = { keys, log, caFile, via, issuer, service, tokenKeyId, realm: config.tokenRealm };
+  const there = connectRegistry(connecting, {
+    registry: 'primary',
+    origin: config.primaryUrl,
+    auth: config.primaryAuth,
+    connections: config.fetchConnections,
+    connectTimeout: config.primaryTimeout,
+    useProxy: true,
+  });
+  const here = connectRegistry(connecting, {
+    registry: 'secondary',
+    origin: config.secondaryUrl,
+    auth: config.secondaryAuth,
+    connections: SECONDARY_CONNECTIONS,
+    connectTimeout: SECONDARY_TIMEOUT,
+    useProxy: false,
+  });
+  const verifier = config.clientAuth === 'token' ? createVerifier({ keys, issuer, audience: service }) : undefined;
+
+  function reload(): void {
+    if (keys.reload()) log.info({}, 'other keys are in use');
+    try {
+      there.transport.reload();
+      here.transport.reload();
+    } catch (error) {
+      log.error({ reason: (error as Error).message }, 'keeping the old certificate authorities');
+    }
+  }
+
+  const unwatch = watchFile(caFile, CA_LOOK, reload);
+  return {
+    primary: there.registry,
+    secondary: here.registry,
+    localSockets: here.transport,
+    gate: createGate({ verifier, realm, service }),
+    reload,
+    async stop() {
+      unwatch();
+      there.registry.client.breaker.stop();
+      here.registry.client.breaker.stop();
+      await Promise.all([there.transport.destroy(), here.transport.destroy()]);
+    },
+  };
+}
