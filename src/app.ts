@@ -38,7 +38,7 @@ const HEADERS_MAX = 64 * 1024;
 const KEEP_ALIVE = 75_000;
 
 // Requests on one connection that have no answer yet. Clients and proxies that we know send the next one after it.
-const WAITING_MAX = 64;
+const WAITING_MAX = 128;
 
 const CLIENT_ERRORS: Partial<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',

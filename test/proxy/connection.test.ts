@@ -169,7 +169,9 @@ describe('requests that do not wait for answers', () => {
     site.relay.rules.push({ match: ({ method, path }) => method === 'HEAD' && path.includes(`/${name}/`), gate });
     const socket = await opened();
     socket.write(line(`GET /v2/${name}/manifests/v1`).repeat(300));
-    await once(socket.resume(), 'close');
+    const closed = new Promise((settle) => socket.on('error', () => undefined).once('close', settle));
+    socket.resume();
+    await closed;
     gate.open();
   });
 });
