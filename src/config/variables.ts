@@ -1,20 +1,21 @@
 // The one declaration of every variable, in the order of the table: type, default, name and help come from here.
+import { listenAddress, realmUrl, registryHost, registryUrl, trustedProxies } from './address.ts';
 import {
-  formatAddress,
-  isLoopback,
-  isNear,
-  listenAddress,
-  realmUrl,
-  registryHost,
-  registryUrl,
-  trustedProxies,
-} from './address.ts';
+  sameListener,
+  adminIsReachable,
+  sameRegistry,
+  keyIsNeeded,
+  noCertificateOfKey,
+  openToAll,
+  plainPrimary,
+  plainRealm,
+} from './conditions.ts';
 import { registryRoot, writableDirectory } from './directory.ts';
 import { repositoryGlobs } from './glob.ts';
-import { authoritiesFile, certificatesFile, holdsCertificateOf, privateKeyFile } from './pem-file.ts';
+import { authoritiesFile, certificatesFile, privateKeyFile } from './pem-file.ts';
 import { eventTokens, percentage, readableFile } from './replication-value.ts';
 import { bandwidth, bearerSecret, choice, duration, integer, label, onOff, quotable, size } from './value.ts';
-import type { Known, Variable } from './variable.ts';
+import type { Variable } from './variable.ts';
 
 /** Every variable that works, keyed by its property of the configuration. */
 export const variables = {
@@ -276,53 +277,3 @@ export const variables = {
 
 /** Names that the documentation of later versions knows: set here, they are no typing errors. */
 export const laterNames: readonly string[] = ['GEO_DATABASE_URL', 'GEO_DATABASE_URL_FILE'];
-
-function sameListener({ listen, adminListen }: Known): string | undefined {
-  if (listen === undefined || adminListen === undefined || listen.port === 0) return undefined;
-  return formatAddress(listen) === formatAddress(adminListen)
-    ? 'is GEO_LISTEN too; allowed: another address or port'
-    : undefined;
-}
-
-function adminIsReachable({ adminListen }: Known): string | undefined {
-  if (adminListen === undefined || isLoopback(adminListen.host)) return undefined;
-  return `GEO_ADMIN_LISTEN, ${formatAddress(adminListen)}, is not loopback`;
-}
-
-function sameRegistry({ primaryUrl, secondaryUrl }: Known): string | undefined {
-  return primaryUrl !== undefined && primaryUrl.href === secondaryUrl?.href
-    ? 'is GEO_PRIMARY_URL too; allowed: the URL of another registry'
-    : undefined;
-}
-
-function keyIsNeeded(
-  { primaryAuth, secondaryAuth, clientAuth }: Known,
-  { GEO_CERT_FILE }: NodeJS.ProcessEnv,
-): string | undefined {
-  if (primaryAuth === 'key') return 'GEO_PRIMARY_AUTH is key';
-  if (secondaryAuth === 'key') return 'GEO_SECONDARY_AUTH is key';
-  return clientAuth === 'token' && !GEO_CERT_FILE ? 'GEO_CLIENT_AUTH is token without GEO_CERT_FILE' : undefined;
-}
-
-function noCertificateOfKey({ tokenKeyId, keyFile, certFile }: Known): string | undefined {
-  if (tokenKeyId !== 'x5c' || keyFile === undefined || certFile === undefined) return undefined;
-  if (holdsCertificateOf(keyFile, certFile)) return undefined;
-  return "holds no certificate of GEO_KEY_FILE; allowed with GEO_TOKEN_KEY_ID x5c: a file with that key's certificate";
-}
-
-function openToAll({ clientAuth, listen }: Known): string | undefined {
-  if (clientAuth !== 'none') return undefined;
-  const where = listen === undefined ? 'GEO_LISTEN' : formatAddress(listen);
-  return `none: WHOEVER REACHES ${where} CAN PULL EVERY REPOSITORY; for a trusted network only`;
-}
-
-function plainPrimary({ primaryUrl, primaryAuth }: Known): string | undefined {
-  if (primaryUrl?.protocol !== 'http:' || primaryAuth === 'none' || isNear(primaryUrl)) return undefined;
-  return 'is not https: the tokens for the primary, and all that it sends, cross the network in the clear';
-}
-
-function plainRealm({ tokenRealm }: Known): string | undefined {
-  if (tokenRealm === undefined || !/^http:/i.test(tokenRealm) || isLoopback(new URL(tokenRealm).hostname))
-    return undefined;
-  return 'is not https: clients will send their passwords to it in the clear';
-}

@@ -1,5 +1,6 @@
 // A reader of a flight: at its own pace, from any byte, waiting for nothing that is already there.
 import { Readable, type Writable } from 'node:stream';
+import { pump } from '../lib/pump.ts';
 import type { Flight } from './flight.ts';
 import { atLeastRate, type LeastRate } from './least-rate.ts';
 import { SourceFailed } from './source.ts';
@@ -18,19 +19,6 @@ export interface ReaderLimit {
 
 // What a reader holds in memory at once, twice at the most: one chunk on its way, one read ahead.
 const CHUNK = 128 * 1024;
-
-/** Writes bytes and resolves when they are the kernel's: their buffer may be used again then. */
-export function written(destination: Writable, bytes: Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const gone = (): void => reject(new SourceFailed('the reader left'));
-    destination.once('close', gone);
-    destination.write(bytes, (error) => {
-      destination.off('close', gone);
-      if (error) reject(error);
-      else resolve();
-    });
-  });
-}
 
 /** A stream of a flight's bytes. It ends only when all of them were given; else it is destroyed with the reason. */
 export class FlightReader extends Readable {
@@ -59,19 +47,12 @@ export class FlightReader extends Readable {
     if (!this.#isHolding) this.destroy(new SourceFailed('the spool file is gone'));
   }
 
-  /**
-   * Writes everything to a client's response through two buffers that are used again and again: with a chunk of its
-   * own for each read, many readers of a large blob keep hundreds of MiB of garbage alive.
-   */
+  /** Writes everything to a client's response through two buffers. */
   override pipe<T extends NodeJS.WritableStream>(destination: T): T {
-    this.#pump(destination as unknown as Writable).then(
-      () => {
-        destination.end();
-        this.push(null);
-        this.resume();
-      },
-      (error: Error) => this.destroy(error),
-    );
+    this.#isPumped = true;
+    const buffers = [Buffer.allocUnsafeSlow(CHUNK), Buffer.allocUnsafeSlow(CHUNK)];
+    let turn = 0;
+    pump(this, destination as unknown as Writable, () => this.#next(buffers[(turn = 1 - turn)]!));
     return destination;
   }
 
@@ -90,22 +71,6 @@ export class FlightReader extends Readable {
     this.#wake?.();
     if (this.#isHolding) void this.#flight.release();
     callback(error);
-  }
-
-  async #pump(destination: Writable): Promise<void> {
-    this.#isPumped = true;
-    const buffers = [Buffer.allocUnsafeSlow(CHUNK), Buffer.allocUnsafeSlow(CHUNK)];
-    let writing: Promise<void> = Promise.resolve();
-    for (let turn = 0; ; turn = 1 - turn) {
-      const bytes = await this.#next(buffers[turn]!);
-      await writing;
-      // The response of a reader that was destroyed must not be ended as if it were complete.
-      if (this.destroyed) throw new SourceFailed('the reader left');
-      if (bytes === null) return;
-      writing = written(destination, bytes);
-      // It is awaited a turn later: until then its failure is nobody's surprise.
-      writing.catch(() => undefined);
-    }
   }
 
   async #next(buffer: Buffer): Promise<Buffer | null> {

@@ -1,7 +1,7 @@
 // A body from the local registry's file: large reads into few buffers, and what the file lacks from the primary.
 import type { FileHandle } from 'node:fs/promises';
 import { Readable, type Writable } from 'node:stream';
-import { written } from '../fill/reader.ts';
+import { pump } from '../lib/pump.ts';
 import { hasherFor, hexOf } from '../oci/digest.ts';
 import type { MendDeps } from './mend.ts';
 
@@ -85,14 +85,10 @@ export class FileBody extends Readable {
   /** Writes everything to a client's response, chunk after chunk as it takes them, out of memory that is used again. */
   override pipe<T extends NodeJS.WritableStream>(destination: T): T {
     this.#isPumped = true;
-    this.#pump(destination as unknown as Writable).then(
-      () => {
-        destination.end();
-        this.push(null);
-        this.resume();
-      },
-      (error: Error) => this.destroy(error),
-    );
+    pump(this, destination as unknown as Writable, async () => {
+      const { done, value } = await this.#bytes.next();
+      return done ? null : value;
+    });
     return destination;
   }
 
@@ -116,19 +112,5 @@ export class FileBody extends Readable {
   /** Waits for a read that is under way; nobody waits for it, and there is nobody to tell. */
   async #close(): Promise<void> {
     await this.#file.close().catch(() => undefined);
-  }
-
-  async #pump(destination: Writable): Promise<void> {
-    let writing: Promise<void> = Promise.resolve();
-    for (;;) {
-      const { done, value } = await this.#bytes.next();
-      await writing;
-      // The response of a body that was destroyed must not be ended as if it were complete.
-      if (this.destroyed) throw new Error('the client left');
-      if (done) return;
-      writing = written(destination, value);
-      // It is awaited a turn later: until then its failure is nobody's surprise.
-      writing.catch(() => undefined);
-    }
   }
 }

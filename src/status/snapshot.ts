@@ -23,23 +23,11 @@ export interface Run {
   readonly error: string | null;
 }
 
-/** A verification, as JSON. */
-export interface VerifyRun {
+/** A verification, as JSON: its counts are those of {@link AuditProgress}. */
+export interface VerifyRun extends Omit<AuditProgress, 'kind' | 'startedAt' | 'endedAt' | 'error'> {
   readonly startedAt: string;
   /** null while it runs. */
   readonly endedAt: string | null;
-  readonly repositories: number;
-  /** Tags and manifests that were looked at; all of which is right; that are brought again; of which not enough was said. */
-  readonly rows: number;
-  readonly verified: number;
-  readonly marked: number;
-  readonly unknown: number;
-  /** Blobs that were looked at, and bytes that were read of them. */
-  readonly blobs: number;
-  readonly bytes: number;
-  /** Blobs and manifests that were found wrong or missing, and such that are whole again. */
-  readonly damaged: number;
-  readonly healed: number;
   /** Why it ended early. */
   readonly error: string | null;
 }
