@@ -10,12 +10,14 @@ import type { BlobBody } from '../registry/blob.ts';
 import { Flight, type FlightDeps } from './flight.ts';
 import { createBeginnings, SHUTTING_DOWN } from './beginning.ts';
 import { atLeastRate, LEAST_RATE, type LeastRate } from './least-rate.ts';
+import { createLeftovers, isWhole } from './leftovers.ts';
 import { createOrigin, whenClosed, type OriginOptions, type OriginParts } from './origin.ts';
 import { passing, PassThroughReader, uploadBeside } from './pass-through.ts';
 import { FlightReader, type ReaderOptions } from './reader.ts';
 import { SourceFailed, type OpenAt } from './source.ts';
 import type { Leftover, Spool } from './spool.ts';
 import { Trip, type TripDeps } from './trip.ts';
+import { createTrips } from './trips.ts';
 
 /** The primary gave wrong bytes twice in a row: it is not asked for them again for a while. */
 export interface Corrupt {
@@ -86,20 +88,19 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     leastRate = LEAST_RATE,
   } = options;
   const origin = createOrigin(deps, { ...options, timeout, slotPatience });
-  const trips = new Map<Digest, Trip>();
-  const leftovers = new Map<Digest, Leftover>();
-  /** Settles when the files of an earlier run are known. */
-  let looked: Promise<void> = Promise.resolve();
+  const trips = createTrips(spool, { linger });
   const closing = new AbortController();
   const isOpen = (): boolean => !closing.signal.aborted;
   const beginnings = createBeginnings({ slots, budget, log, isOpen }, { timeout, slotPatience });
 
-  const tripDeps: TripDeps = { ...deps, isOpen, onSettled: dropLater, storeAgainAfter };
+  const leftovers = createLeftovers({ spool, begin: beginWith, isOpen });
+
+  const tripDeps: TripDeps = { ...deps, isOpen, onSettled: trips.dropLater, storeAgainAfter };
 
   const partsOf = (name: string, digest: Digest, ticket: Ticket): FlightDeps & OriginParts => ({
     digest,
     spool,
-    reserve,
+    reserve: trips.reserve,
     ...origin.partsOf(name, digest, ticket),
   });
 
@@ -116,7 +117,7 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
       }
       const flight = await Flight.start(parts, answer.value);
       const trip = new Trip(tripDeps, flight, ticket, [name]);
-      trips.set(digest, trip);
+      trips.add(trip);
       // What goes past the spool keeps the connection for longer than its flight.
       if (flight.state === 'spilled') whenClosed(answer.value.body, giveBack);
       else {
@@ -140,37 +141,7 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     if (state === 'spilled') log.warn(facts, 'no room in the spool: blob passed through');
     else log.error(facts, 'blob transfer failed');
     // Whoever asked for the flight in this very turn still gets it.
-    setImmediate(drop, trip);
-  }
-
-  /** Lets go of a trip; resolves when the space of its file is free, if nobody else holds it. */
-  async function drop(trip: Trip): Promise<void> {
-    if (trips.get(trip.flight.digest) !== trip) return;
-    trips.delete(trip.flight.digest);
-    // A body that nobody claimed by now would only hold its connection.
-    trip.flight.claim()?.body.destroy();
-    await trip.flight.release();
-  }
-
-  function dropLater(trip: Trip): void {
-    setTimeout(() => {
-      // Somebody may have joined it from a repository that does not have it yet.
-      if (trip.isSettled) void drop(trip);
-    }, linger).unref();
-  }
-
-  /** Takes space of the spool; gives up whole files that nobody reads for it, first those that are stored. */
-  async function reserve(bytes: number): Promise<boolean> {
-    if (spool.reserve(bytes)) return true;
-    if (!spool.couldHold(bytes)) return false;
-    for (const isSettled of [true, false]) {
-      for (const trip of trips.values()) {
-        if (trip.flight.state !== 'whole' || trip.flight.isHeld || trip.isSettled !== isSettled) continue;
-        await drop(trip);
-        if (spool.reserve(bytes)) return true;
-      }
-    }
-    return false;
+    setImmediate(trips.drop, trip);
   }
 
   function launch(name: string, digest: Digest, priority: Priority): Promise<Answer<Trip>> {
@@ -186,11 +157,11 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
 
   /** The trip of a blob, its flight held for the caller. */
   async function tripFor(name: string, digest: Digest, priority: Priority): Promise<Answer<Trip> | Corrupt> {
-    await looked;
+    await leftovers.known();
     for (let isFirst = true; ; isFirst = false) {
       if (!isOpen()) return SHUTTING_DOWN;
       if (origin.isCorrupt(digest)) return corruptFor(name, digest);
-      void takeUpNow(digest);
+      void leftovers.takeUp(digest);
       const flying = trips.get(digest);
       const isUsable = flying !== undefined && flying.flight.state !== 'failed';
       const under = beginnings.of(digest);
@@ -278,7 +249,7 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
   /** A whole file of an earlier run is hashed again, and stored in the repositories that were proved then. */
   async function takeUp({ digest, size, names, file }: Leftover, ticket: Ticket): Promise<Answer<Trip>> {
     const flight = Flight.landed(partsOf(names[0]!, digest, ticket), file, size);
-    const isRight = await flight.check(closing.signal).catch(() => false);
+    const isRight = await isWhole(flight, closing.signal).catch(() => false);
     if (!isOpen()) {
       await flight.leave();
       return SHUTTING_DOWN;
@@ -290,37 +261,20 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     }
     log.info({ digest, size, repositories: names }, 'taking up a blob of an earlier run');
     const trip = new Trip(tripDeps, flight, ticket, names);
-    trips.set(digest, trip);
+    trips.add(trip);
     for (const name of names) void trip.storeIn(name);
     return found(trip);
   }
 
-  /** Begins with a file of an earlier run, if there is one and nobody did; others then wait for it. */
-  async function takeUpNow(digest: Digest): Promise<void> {
-    const left = leftovers.get(digest);
-    if (!left || !isOpen()) return;
-    leftovers.delete(digest);
+  /** Those who ask for the blob meanwhile wait for its file. */
+  function beginWith(left: Leftover): Promise<Answer<Trip>> {
     const ticket: Ticket = { priority: 'background' };
-    await beginnings.begin(digest, undefined, ticket, () => takeUp(left, ticket));
-  }
-
-  async function look(): Promise<void> {
-    for (const left of await spool.recover()) {
-      if (leftovers.has(left.digest)) await left.file.dispose();
-      else leftovers.set(left.digest, left);
-    }
-  }
-
-  async function recover(): Promise<void> {
-    const looking = look();
-    looked = looking.catch(() => undefined);
-    await looking;
-    for (const digest of leftovers.keys()) await takeUpNow(digest);
+    return beginnings.begin(left.digest, undefined, ticket, () => takeUp(left, ticket));
   }
 
   async function close(grace: number): Promise<void> {
     const limit = new AbortController();
-    const ending = [...trips.values()].map((trip) => trip.ended());
+    const ending = trips.all.map((trip) => trip.ended());
     await Promise.race([
       Promise.all(ending),
       delay(grace, undefined, { signal: limit.signal, ref: false }).catch(() => undefined),
@@ -328,12 +282,12 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     limit.abort();
     closing.abort(new SourceFailed('shutting down'));
     await beginnings.ended();
-    await Promise.all([...leftovers.values()].map(({ file }) => file.leave()));
-    const left = [...trips.values()];
+    await leftovers.leave();
+    const left = trips.all;
     trips.clear();
     for (const { flight } of left) flight.abort(new SourceFailed('shutting down'));
     await Promise.all(left.map((trip) => trip.flight.ended.then(() => trip.close())));
   }
 
-  return { open, read, beside, fill, recover, close };
+  return { open, read, beside, fill, recover: leftovers.recover, close };
 }

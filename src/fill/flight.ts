@@ -2,8 +2,9 @@
 import type { Hash } from 'node:crypto';
 import { hasherFor, matches, type Digest } from '../oci/digest.ts';
 import type { BlobBody } from '../registry/blob.ts';
+import { DigestMismatch } from './digest-mismatch.ts';
 import { Received } from './pieces.ts';
-import { readSource, type OpenAt } from './source.ts';
+import { heldBack, readSource, type OpenAt } from './source.ts';
 import type { Spool, SpoolFile } from './spool.ts';
 import { transfer, type PartsOptions, type TransferDeps } from './transfer.ts';
 
@@ -12,14 +13,6 @@ import { transfer, type PartsOptions, type TransferDeps } from './transfer.ts';
  * spool took no more; readers go on from the primary by themselves.
  */
 export type FlightState = 'flying' | 'whole' | 'failed' | 'spilled';
-
-/** The bytes did not have the digest that they were asked by. */
-export class DigestMismatch extends Error {
-  constructor(digest: Digest) {
-    super(`the primary's bytes are not ${digest}`);
-    this.name = 'DigestMismatch';
-  }
-}
 
 /** What a flight is made of. */
 export interface FlightDeps extends Omit<TransferDeps, 'take' | 'signal'> {
@@ -52,7 +45,6 @@ export interface Rest {
  */
 const HELD_BACK = 1024;
 
-const CHECK_CHUNK = 1024 * 1024;
 // What came before its turn is read back to be hashed in so many bytes at once.
 const FOLLOW_CHUNK = 256 * 1024;
 
@@ -100,7 +92,7 @@ export class Flight {
     return flight;
   }
 
-  /** A flight of an earlier run whose file is whole; {@link check} it before use. */
+  /** A flight of an earlier run whose file is whole; see `isWhole` before use. */
   static landed(deps: FlightDeps, file: SpoolFile, size: number): Flight {
     const flight = new Flight(deps, undefined, file);
     flight.size = size;
@@ -154,14 +146,7 @@ export class Flight {
     if (!isChecked) return yield* source;
     // Whoever begins anew has had nothing of what the spool took.
     const hash = from === 0 ? hasherFor(this.digest) : this.#hash.copy();
-    let held: Buffer | undefined;
-    for await (const chunk of source) {
-      hash.update(chunk);
-      if (held) yield held;
-      held = chunk;
-    }
-    this.#judge(hash);
-    if (held) yield held;
+    yield* heldBack(source, hash, () => this.#judge(hash));
   }
 
   /** Reads bytes that are visible into `buffer`; the answer is the part of it that was filled. */
@@ -218,20 +203,6 @@ export class Flight {
   /** Ends the transfer: its readers fail. */
   abort(reason: Error): void {
     this.#stop.abort(reason);
-  }
-
-  /** Hashes a landed file again; false when it is not what it was, too. */
-  async check(signal: AbortSignal): Promise<boolean> {
-    const hash = hasherFor(this.digest);
-    const buffer = Buffer.allocUnsafe(CHECK_CHUNK);
-    for (let position = 0; position < this.#edge;) {
-      signal.throwIfAborted();
-      const bytes = await this.read(position, buffer.subarray(0, this.#edge - position));
-      if (bytes.length === 0) return false;
-      hash.update(bytes);
-      position += bytes.length;
-    }
-    return matches(this.digest, hash);
   }
 
   #begin(unclaimed: BlobBody, error: Error | undefined): void {

@@ -1,4 +1,5 @@
 // The source of a blob: the primary's body, taken up again at the byte reached when the connection breaks.
+import type { Hash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { unlessAborted } from '../lib/abort.ts';
 import type { BlobBody } from '../registry/blob.ts';
@@ -136,4 +137,20 @@ export async function* readSource(
     await delay(pauseBefore(attempts), undefined, signal && { signal }).catch(() => undefined);
     attempts += 1;
   }
+}
+
+/** Passes bytes on, the last chunk only when `judge` has accepted the hash of all. @throws what `judge` throws. */
+export async function* heldBack(
+  source: AsyncIterable<Buffer>,
+  hash: Hash,
+  judge: () => void,
+): AsyncGenerator<Buffer, void, undefined> {
+  let held: Buffer | undefined;
+  for await (const chunk of source) {
+    hash.update(chunk);
+    if (held) yield held;
+    held = chunk;
+  }
+  judge();
+  if (held) yield held;
 }

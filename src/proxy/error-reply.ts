@@ -1,6 +1,6 @@
 // Every error under /v2/ leaves here, as OCI error JSON.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { DigestMismatch } from '../fill/flight.ts';
+import { DigestMismatch } from '../fill/digest-mismatch.ts';
 import { SourceFailed } from '../fill/source.ts';
 import { ERROR_MEDIA_TYPE, errorBody, OciError } from '../oci/error.ts';
 import { API_VERSION, shownPath } from './headers.ts';

@@ -1,7 +1,8 @@
 // A blob that is not here: read through from the primary while it is stored.
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { DigestMismatch, type Flight } from '../fill/flight.ts';
+import { DigestMismatch } from '../fill/digest-mismatch.ts';
+import type { Flight } from '../fill/flight.ts';
 import { readSource } from '../fill/source.ts';
 import { resolveRange, type ByteRange, type Span } from '../oci/range.ts';
 import { sendBody, unsatisfiable } from './body.ts';

@@ -6,7 +6,7 @@ import { manifest } from '../support/image.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
 import { pushBlob, putManifest } from '../support/push.ts';
 import type { RelayMatch } from '../support/relay.ts';
-import { pushToBoth } from './local-copy.ts';
+import { calm, pushToBoth } from './local-copy.ts';
 
 let site: ProxySite;
 beforeAll(async () => {
@@ -175,7 +175,8 @@ test('so it is believed while the primary is away: what is here and whole is no 
     expect(answer.body.equals(layer.bytes)).toBe(true);
   }
   broken.body.on('error', () => undefined).destroy();
-  await site.relay.up();
+  // The next test's primary is there.
+  await calm(site);
 });
 
 async function withOtherBytes(size: number): Promise<{ path: string; layer: SmallBlob }> {
