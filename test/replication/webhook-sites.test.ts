@@ -77,7 +77,7 @@ test('a tag that moves means the same here soon, and one that is removed goes, i
   const target = site.primaryTarget('events/moves');
   await pushImage(target, 'stays', first);
   await pushImage(target, 'moves', first);
-  await arrives('events/moves', 'moves', first.digest);
+  for (const tag of ['stays', 'moves']) await arrives('events/moves', tag, first.digest);
   await pushImage(target, 'moves', second);
   await arrives('events/moves', 'moves', second.digest);
   await deleteManifest(target, second.digest);
