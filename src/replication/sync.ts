@@ -30,6 +30,10 @@ export interface SyncDeps {
   readonly clock?: () => number;
 }
 
+// Distribution sends the event of a push before it writes the tag: until then (ms) a 404 says nothing, and is asked again.
+const YOUNG = 3_000;
+const LOOK_AGAIN = 500;
+
 const LEFT_ALONE: Outcome = { kind: 'gone', isRemoval: false };
 
 /** @see Sync; `timeout` in milliseconds. */
@@ -56,15 +60,20 @@ export function createSync(deps: SyncDeps, { timeout = 30_000 }: { timeout?: num
     return { kind: 'synced', digest: result.digest, bytes: result.bytes };
   }
 
+  async function gone(row: Row, reference: Reference): Promise<Outcome> {
+    const isYoung = row.eventAt !== undefined && Math.abs(clock() - row.eventAt) < YOUNG;
+    return isYoung ? { kind: 'released', nextAttempt: clock() + LOOK_AGAIN } : removals.remove(row, reference);
+  }
+
   async function syncTag(row: Row, tag: string): Promise<Outcome> {
-    return (await copied(row, { tag })) ?? removals.remove(row, { tag });
+    return (await copied(row, { tag })) ?? gone(row, { tag });
   }
 
   /** The primary is asked first: a manifest that is in memory would be copied without it. */
   async function syncDigest(row: Row, digest: Digest): Promise<Outcome> {
     const what = `manifest ${digest}`;
     const there = await primary.manifests.head(row.repository, { digest }, timeout);
-    if (there.kind === 'missing') return removals.remove(row, { digest });
+    if (there.kind === 'missing') return gone(row, { digest });
     if (there.kind !== 'found') throw copyFailure(what, there, 'primary');
     const outcome = await copied(row, { digest });
     if (outcome) return outcome;
