@@ -19,7 +19,7 @@ import { checkDelivery, createGoesByFiles } from './proxy/delivery-check.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
 import { createMemory } from './proxy/memory.ts';
 import { createStorage } from './proxy/storage.ts';
-import { createTagLookup } from './proxy/tag-lookup.ts';
+import { createTagLookup, type HeadTag } from './proxy/tag-lookup.ts';
 import { viaOf } from './registry/client.ts';
 import { noteUploads } from './replication/places.ts';
 import { startReplication } from './replication/replication.ts';
@@ -159,9 +159,8 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
   };
   metrics.watch(gauges);
 
-  const tags = createTagLookup((name, tag) => primary.manifests.head(name, { tag }, config.primaryTimeout), {
-    ttl: config.tagTtl,
-  });
+  const headTag: HeadTag = (name, tag, known) => primary.manifests.head(name, { tag }, config.primaryTimeout, known);
+  const tags = createTagLookup(headTag, { ttl: config.tagTtl });
   /** What an event speaks of is not believed any longer; a rename moves what lies below, too. */
   const forgetNamed: WebhookDeps['onNamed'] = ({ named, renames }) => {
     if (renames.length > 0) tags.forgetAll();

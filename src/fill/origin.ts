@@ -1,9 +1,9 @@
 // The origin: how flights ask the primary, within its slots, and what it is known for.
 import type { Readable } from 'node:stream';
-import { LRUCache } from 'lru-cache';
 import { unlessAborted } from '../lib/abort.ts';
 import type { Budget } from '../lib/budget.ts';
 import type { Log } from '../lib/log.ts';
+import { createLru } from '../lib/lru.ts';
 import type { Meter } from '../lib/meter.ts';
 import type { Slots, Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -106,7 +106,7 @@ export function createOrigin(
     patience,
     parts = PARTS,
   } = options;
-  const wrong = new LRUCache<Digest, number>({ max: WRONG_KEPT, ttl: corruptFor });
+  const wrong = createLru<Digest, number>(WRONG_KEPT, { ttl: corruptFor });
 
   /** As {@link inSlot}, but the wait for the slot has an end. */
   async function inSlotSoon(ticket: Ticket, open: () => Promise<Answer<BlobBody>>): Promise<Answer<BlobBody>> {

@@ -1,5 +1,6 @@
 // What the proxy remembers between requests: manifests by repository, sizes of blobs, and local blobs not to be trusted.
 import { LRUCache } from 'lru-cache';
+import { createLru } from '../lib/lru.ts';
 import type { Digest } from '../oci/digest.ts';
 import { linksOf, type Links, type Manifest } from '../oci/manifest.ts';
 import { contentHeaders } from './headers.ts';
@@ -67,10 +68,10 @@ export function createMemory(bytes: number, options: MemoryOptions = {}): Memory
     sizeCalculation: ({ manifest }) => manifest.bytes.length + OVERHEAD,
     ttl: BELIEF,
   });
-  const claimed = new LRUCache<Digest, number>({ max: SIZES_MAX });
-  const proven = new LRUCache<Digest, number>({ max: SIZES_MAX });
-  const read = new LRUCache<Digest, true>({ max: SIZES_MAX });
-  const damaged = new LRUCache<Digest, { dueAt: number }>({ max: DAMAGED_MAX });
+  const claimed = createLru<Digest, number>(SIZES_MAX);
+  const proven = createLru<Digest, number>(SIZES_MAX);
+  const read = createLru<Digest, true>(SIZES_MAX);
+  const damaged = createLru<Digest, { dueAt: number }>(DAMAGED_MAX);
 
   const hidden = new Set<Digest>();
 

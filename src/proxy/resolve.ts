@@ -1,6 +1,6 @@
 // Manifests: a digest names its bytes for ever, so the local copy is the answer; a tag moves, so the primary decides.
-import { LRUCache } from 'lru-cache';
 import type { Log } from '../lib/log.ts';
+import { createLru } from '../lib/lru.ts';
 import { createSingleFlight } from '../lib/single-flight.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
@@ -33,7 +33,7 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
   const { primaryTimeout, secondaryTimeout = 2_000 } = options;
   const resolving = createSingleFlight<Resolved>();
   // Tags that were compared with the local ones just now: a busy tag must not cost the local registry a request a pull.
-  const compared = new LRUCache<string, string>({ max: COMPARED_MAX, ttl: QUEUED_FOR });
+  const compared = createLru<string, string>(COMPARED_MAX, { ttl: QUEUED_FOR });
 
   async function local(name: string, digest: Digest): Promise<Answer<Found<Remembered>>> {
     // What only stands in for a tag that is being removed is no manifest of anybody's.

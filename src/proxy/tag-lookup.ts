@@ -1,5 +1,5 @@
 // Which manifest a tag means now: the primary decides, and many pulls of one tag ask it little.
-import { LRUCache } from 'lru-cache';
+import { createLru } from '../lib/lru.ts';
 import { isTag } from '../oci/reference.ts';
 import type { Answer } from '../registry/answer.ts';
 import type { ManifestHead } from '../registry/manifest.ts';
@@ -24,7 +24,19 @@ export interface TagLookupOptions {
   readonly patience?: number;
   /** Look-ups of one tag at once. */
   readonly parallel?: number;
+  /** Of a clock that never goes back. */
+  readonly clock?: () => number;
 }
+
+/** Asks the primary what a tag means; where `known` still holds, that very object is the value. */
+export type HeadTag = (name: string, tag: string, known: ManifestHead | undefined) => Promise<Answer<ManifestHead>>;
+
+// How long (ms) what the primary said in full is only asked to be confirmed, which costs it far less: it looks at the
+// tag then, but not at the manifest. What is gone from under a tag is so found out within this time.
+const CONFIRMED_FOR = 60_000;
+const KNOWN_MAX = 50_000;
+
+type Found = Extract<Answer<ManifestHead>, { kind: 'found' }>;
 
 interface Lookup {
   readonly startedAt: number;
@@ -33,9 +45,13 @@ interface Lookup {
   isOutdated: boolean;
 }
 
-interface Belief {
-  readonly answer: Answer<ManifestHead>;
+/** What was found of a tag; times of the clock. */
+interface Known {
+  readonly answer: Found;
   readonly startedAt: number;
+  /** When it was found, and when it was found in full. */
+  readonly foundAt: number;
+  readonly fullAt: number;
 }
 
 /** Resolves after `time` ms, or when `work` ends. */
@@ -52,17 +68,16 @@ function atMost(time: number, work: Promise<unknown>): Promise<unknown> {
  * moment of the push that the client knows of. So read-your-writes holds, at two look-ups for any number of pulls.
  */
 export function createTagLookup(
-  head: (name: string, tag: string) => Promise<Answer<ManifestHead>>,
-  { ttl, patience = 250, parallel = 4 }: TagLookupOptions,
+  head: HeadTag,
+  { ttl, patience = 250, parallel = 4, clock = () => performance.now() }: TagLookupOptions,
 ): TagLookup {
-  const believed = ttl > 0 ? new LRUCache<string, Belief>({ max: 100_000, ttl }) : undefined;
+  const known = createLru<string, Known>(KNOWN_MAX);
   const under = new Map<string, Lookup[]>();
   // An arrival's number, not the clock: two things in one millisecond still have an order.
   let arrivals = 0;
   // Look-ups up to this number are not believed: of any repository, and of those that were forgotten as a whole.
   let allForgotten = 0;
-  const forgotten = new LRUCache<string, number>({
-    max: 10_000,
+  const forgotten = createLru<string, number>(10_000, {
     dispose(number, _name, reason) {
       if (reason === 'evict') allForgotten = Math.max(allForgotten, number);
     },
@@ -72,15 +87,29 @@ export function createTagLookup(
     return startedAt <= Math.max(allForgotten, forgotten.get(name) ?? 0);
   }
 
-  function beliefIn(name: string, key: string): Belief | undefined {
-    const belief = believed?.get(key);
-    return belief && !isForgotten(name, belief.startedAt) ? belief : undefined;
+  function knownOf(name: string, key: string): Known | undefined {
+    const one = known.get(key);
+    return one && !isForgotten(name, one.startedAt) ? one : undefined;
+  }
+
+  /** What is believed without a question. */
+  function believed(name: string, key: string): Found | undefined {
+    const one = ttl > 0 ? knownOf(name, key) : undefined;
+    return one && clock() - one.foundAt < ttl ? one.answer : undefined;
+  }
+
+  /** What the primary is asked to confirm. */
+  function confirmable(name: string, key: string): Known | undefined {
+    const one = knownOf(name, key);
+    return one && clock() - one.fullAt < CONFIRMED_FOR ? one : undefined;
   }
 
   /** What was looked up first may come last: it is not believed over what was looked up after it. */
-  function believe(name: string, key: string, { isOutdated, startedAt }: Lookup, answer: Answer<ManifestHead>): void {
-    if (isOutdated || isForgotten(name, startedAt) || (beliefIn(name, key)?.startedAt ?? 0) > startedAt) return;
-    believed?.set(key, { answer, startedAt });
+  function note(name: string, key: string, { isOutdated, startedAt }: Lookup, answer: Found, asked?: Known): void {
+    if (isOutdated || isForgotten(name, startedAt) || (knownOf(name, key)?.startedAt ?? 0) > startedAt) return;
+    const foundAt = clock();
+    const isConfirmed = asked?.answer.value === answer.value;
+    known.set(key, { answer, startedAt, foundAt, fullAt: isConfirmed ? asked!.fullAt : foundAt });
   }
 
   function begin(key: string, name: string, tag: string): Promise<Answer<ManifestHead>> {
@@ -88,8 +117,9 @@ export function createTagLookup(
     under.set(key, lookups);
     const look = async (): Promise<Answer<ManifestHead>> => {
       try {
-        const answer = await head(name, tag);
-        if (answer.kind === 'found') believe(name, key, lookup, answer);
+        const asked = confirmable(name, key);
+        const answer = await head(name, tag, asked?.answer.value);
+        if (answer.kind === 'found') note(name, key, lookup, answer, asked);
         return answer;
       } finally {
         lookups.splice(lookups.indexOf(lookup), 1);
@@ -118,7 +148,7 @@ export function createTagLookup(
   return {
     async find(name, tag) {
       const key = `${name}:${tag}`;
-      return beliefIn(name, key)?.answer ?? fresh(key, name, tag);
+      return believed(name, key) ?? fresh(key, name, tag);
     },
     forget(name, reference) {
       if (!isTag(reference)) {
@@ -126,7 +156,7 @@ export function createTagLookup(
         return;
       }
       const key = `${name}:${reference}`;
-      believed?.delete(key);
+      known.delete(key);
       for (const lookup of under.get(key) ?? []) lookup.isOutdated = true;
     },
     forgetAll() {

@@ -1,8 +1,8 @@
 // Let in with credentials of a Docker configuration, in whichever way the registry's challenge asks for.
-import { LRUCache } from 'lru-cache';
 import type { Dispatcher } from 'undici';
 import { parseChallenges, type Challenge } from '../auth/challenge.ts';
 import { scopeText, type Access } from '../auth/scope.ts';
+import { createLru } from '../lib/lru.ts';
 import { createSingleFlight } from '../lib/single-flight.ts';
 import { RegistryOutage } from './answer.ts';
 import type { ReadCredentials } from './authorizer-credentials.ts';
@@ -59,8 +59,8 @@ function isLoopback(hostname: string): boolean {
 export function dockerConfigAuthorizer(deps: DockerConfigDeps, options: DockerConfigOptions = {}): Authorizer {
   const { registry, readCredentials, dispatcher } = deps;
   const { trustedRealms = [], timeout = TIMEOUT, clock = () => performance.now() } = options;
-  const memory = new LRUCache<string, Held>({ max: MEMORY_MAX });
-  const extraScopes = new LRUCache<string, string>({ max: MEMORY_MAX });
+  const memory = createLru<string, Held>(MEMORY_MAX);
+  const extraScopes = createLru<string, string>(MEMORY_MAX);
   const flights = createSingleFlight<Held>();
   const trusted = new Set([registry.hostname, ...trustedRealms.map((name) => name.toLowerCase())]);
   let challenge: Challenge | undefined;

@@ -19,8 +19,12 @@ export interface ManifestHead {
 /** Manifests by (repository, reference); `timeout` in milliseconds to the headers. */
 export interface Manifests {
   get(name: string, reference: Reference, timeout: number): Promise<Answer<Manifest>>;
-  /** A 200 without a digest header is settled by GET and hash, a 404 by GET and what its body says. */
-  head(name: string, reference: Reference, timeout: number): Promise<Answer<ManifestHead>>;
+  /**
+   * A 200 without a digest header is settled by GET and hash, a 404 by GET and what its body says. Where `known` is given
+   * the registry is asked whether it still holds (If-None-Match, RFC 9110 section 13.1.2), and it is the value, itself, on
+   * 304: for that Distribution reads the tag's link, but not the manifest, which may be gone from under it.
+   */
+  head(name: string, reference: Reference, timeout: number, known?: ManifestHead): Promise<Answer<ManifestHead>>;
   /** Stores bytes under a tag or their digest; the value is the digest that the registry answered. */
   put(name: string, reference: Reference, manifest: Manifest, timeout: number): Promise<Answer<Digest | undefined>>;
   /** By digest, with all its tags; by tag, which Distribution 2 does not have (`invalid`). */
@@ -103,15 +107,25 @@ export function createManifests(client: Client, classify: Classify): Manifests {
     return bytes ? checked(bytes, response, reference) : unavailable('manifest over 32 MiB');
   }
 
-  async function head(name: string, reference: Reference, timeout: number): Promise<Answer<ManifestHead>> {
+  async function head(
+    name: string,
+    reference: Reference,
+    timeout: number,
+    known?: ManifestHead,
+  ): Promise<Answer<ManifestHead>> {
     const response = await client.send({
       method: 'HEAD',
       target: manifestPath(name, reference),
       access: [pullAccess(name)],
-      headers: { accept: ACCEPT_ALL },
+      headers: known ? { accept: ACCEPT_ALL, 'if-none-match': `"${known.digest}"` } : { accept: ACCEPT_ALL },
       timeout,
     });
     const digest = digestHeader(response);
+    if (response.statusCode === 304 && known) {
+      discard(response);
+      // Distribution names no digest here; who names another one did not understand the question.
+      return digest === undefined || digest === known.digest ? found(known) : head(name, reference, timeout);
+    }
     // A bodiless 404 may be anybody's, and tags are removed on its word; a 200 may not name what it speaks of.
     if (response.statusCode === 404 || (response.statusCode === 200 && !digest)) {
       discard(response);
@@ -159,7 +173,7 @@ export function createManifests(client: Client, classify: Classify): Manifests {
 
   return {
     get: (name, reference, timeout) => answered(() => get(name, reference, timeout)),
-    head: (name, reference, timeout) => answered(() => head(name, reference, timeout)),
+    head: (name, reference, timeout, known) => answered(() => head(name, reference, timeout, known)),
     delete: (name, reference, timeout) => answered(() => remove(name, reference, timeout)),
     put: (name, reference, manifest, timeout) => answered(() => put(name, reference, manifest, timeout)),
   };

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import { Agent, buildConnector, Dispatcher, EnvHttpProxyAgent } from 'undici';
+import { countChunk } from '../lib/chunk-memory.ts';
 import type { RegistryResponse } from './response.ts';
 
 /** What an agent is made of; times in milliseconds. */
@@ -69,9 +70,9 @@ export interface Sockets extends Dispatcher {
 /** Requests that have a connection, by origin; counted by ourselves, since an agent with an HTTP proxy keeps no figures. */
 type Running = Map<string, number>;
 
-/** Tells when undici begins with a request and when it has ended; the handler is this one request's own. */
+/** Tells when undici begins with a request and when it has ended, and counts what comes; the handler is this request's own. */
 function watch(handler: Dispatcher.DispatchHandler, onBegin: () => void, onEnd: () => void): () => void {
-  const { onRequestStart, onResponseEnd, onResponseError } = handler;
+  const { onRequestStart, onResponseData, onResponseEnd, onResponseError } = handler;
   let state: 'waiting' | 'running' | 'over' = 'waiting';
   const end = (): void => {
     if (state === 'running') onEnd();
@@ -83,6 +84,10 @@ function watch(handler: Dispatcher.DispatchHandler, onBegin: () => void, onEnd: 
       onBegin();
     }
     onRequestStart?.apply(this, given);
+  };
+  handler.onResponseData = function (this: Dispatcher.DispatchHandler, ...given) {
+    countChunk(given[1].length);
+    onResponseData?.apply(this, given);
   };
   handler.onResponseEnd = function (this: Dispatcher.DispatchHandler, ...given) {
     end();

@@ -1,6 +1,6 @@
 // Places: where else in the secondary a blob is, so that it is linked from there and does not cross the WAN again.
-import { LRUCache } from 'lru-cache';
 import type { Store } from '../fill/store.ts';
+import { createLru } from '../lib/lru.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Registry } from '../registry/registry.ts';
 import { copyFailure, SecondaryReadOnly } from './copy-failure.ts';
@@ -46,7 +46,7 @@ export function noteUploads(store: Store, rows: Pick<RowStore, 'addPlaces'>): St
 /** @see Places */
 export function createPlaces(deps: PlacesDeps, { timeout = 30_000 }: { timeout?: number } = {}): Places {
   const { primary, secondary, store, rows } = deps;
-  const noted = new LRUCache<string, true>({ max: NOTED_MAX });
+  const noted = createLru<string, true>(NOTED_MAX);
 
   async function note(name: string, digests: readonly Digest[]): Promise<void> {
     const fresh = digests.filter((digest) => !noted.has(keyOf(name, digest)));

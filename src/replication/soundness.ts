@@ -1,5 +1,5 @@
 // Soundness: whether what a manifest names is in the secondary, whole, down to the last byte of each blob.
-import { LRUCache } from 'lru-cache';
+import { createLru } from '../lib/lru.ts';
 import { isForeign, type Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { linksOf, type Manifest } from '../oci/manifest.ts';
@@ -66,7 +66,7 @@ const keyOf = (name: string, digest: Digest): string => `${name}@${digest}`;
 
 /** Remembers promises by key, but not those that were rejected. */
 function remembering<T extends {}>(): (key: string, work: () => Promise<T>) => Promise<T> {
-  const memory = new LRUCache<string, Promise<T>>({ max: MEMORY_MAX });
+  const memory = createLru<string, Promise<T>>(MEMORY_MAX);
   return (key, work) => {
     const before = memory.get(key);
     if (before) return before;

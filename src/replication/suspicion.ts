@@ -1,6 +1,6 @@
 // Suspicions: what a pull found wrong with a local blob is looked into at once, and not only by the next verification.
-import { LRUCache } from 'lru-cache';
 import type { Log } from '../lib/log.ts';
+import { createLru } from '../lib/lru.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Damage } from './damage.ts';
 import type { Inspector } from './inspect.ts';
@@ -38,7 +38,7 @@ const WAITING_MAX = 1_000;
 /** @see Suspicion */
 export function createSuspicion(deps: SuspicionDeps): Suspicion {
   const { damage, inspector, verification, rows, onMarked, isOn, log, clock } = deps;
-  const lately = new LRUCache<string, true>({ max: 10 * WAITING_MAX, ttl: ONCE_IN });
+  const lately = createLru<string, true>(10 * WAITING_MAX, { ttl: ONCE_IN });
   const waiting: { readonly name: string; readonly digest: Digest }[] = [];
   const unsound = new Set<string>();
   const stopping = new AbortController();

@@ -45,3 +45,53 @@ test.each([
   const { stdout } = await start([installed(below, files), 'a', 'b']).ended;
   expect(stdout).toBe(`${ran} a b\n`);
 });
+
+interface Started {
+  readonly options: readonly string[];
+}
+
+/** What the server was started with in the end; `preload` is of ours. */
+async function started(
+  options: readonly string[],
+  { preload = '', command = 'serve', nodeOptions = '' } = {},
+): Promise<Started> {
+  const root = join(temporaryDirectory(), 'heap');
+  mkdirSync(join(root, 'bin'), { recursive: true });
+  mkdirSync(join(root, 'src'));
+  cpSync(entry, join(root, 'bin', 'entry.cjs'));
+  writeFileSync(join(root, 'package.json'), '{ "type": "module" }');
+  writeFileSync(join(root, 'preload.cjs'), preload);
+  const tell = 'console.log(JSON.stringify({ options: process.execArgv }))';
+  writeFileSync(join(root, 'src', 'cli.ts'), `export const runCli = () => ${tell};`);
+  const args = ['--require', join(root, 'preload.cjs'), ...options, join(root, 'bin', 'entry.cjs'), command];
+  const { stdout, stderr } = await start(args, { NODE_OPTIONS: nodeOptions }).ended;
+  expect(stderr).toBe('');
+  return JSON.parse(stdout) as Started;
+}
+
+const HEAP = [
+  '--max-semi-space-size=8',
+  '--heap-growing-percent=50',
+  '--expose-gc',
+  '--no-concurrent-array-buffer-sweeping',
+];
+const heapOf = ({ options }: Started): string[] => options.filter((option) => !/^--require$|preload/.test(option));
+
+test('the server starts with the heap that it is made for, and what it was given', async () => {
+  expect(heapOf(await started(['--stack-trace-limit=7']))).toEqual([...HEAP, '--stack-trace-limit=7']);
+});
+
+test.each([
+  ['as an option', ['--max_semi_space_size=4'], ''],
+  ['in the environment', [], '--max-semi-space-size=4'],
+])('a heap that a person chose %s stands', async (_how, options, nodeOptions) => {
+  expect(heapOf(await started(options, { nodeOptions }))).toEqual([...HEAP.slice(1), ...options]);
+});
+
+test.each([
+  ['where Node cannot start anew', { preload: 'delete process.execve;' }],
+  ['where that is not allowed', { preload: 'process.permission = { has: () => false };' }],
+  ['for a command that asks and ends', { command: 'status' }],
+])('%s the heap is Node’s own', async (_where, options) => {
+  expect(heapOf(await started([], options))).toEqual([]);
+});

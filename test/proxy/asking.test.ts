@@ -31,7 +31,7 @@ const allTypes = [
 
 const ours = new Set(
   `host connection user-agent via authorization accept accept-encoding range
-  content-type content-length transfer-encoding`.split(/\s+/),
+  content-type content-length transfer-encoding if-none-match`.split(/\s+/),
 );
 
 /** What clients send along, for us, by mistake, or to see how far it gets. */
@@ -93,6 +93,9 @@ function expectOurs(relay: Relay): void {
       via: '1.1 geo-registry-proxy-test',
     });
     expect([undefined, 'identity']).toContain(headers['accept-encoding']);
+    // A tag that is asked again is to be confirmed: the condition is ours, and on nothing else.
+    const isTagLookUp = relay === site.relay && method === 'HEAD' && path.endsWith('/manifests/v1');
+    expect(headers['if-none-match'] ?? 'none').toMatch(isTagLookUp ? /^"sha256:[\da-f]{64}"$|^none$/ : /^none$/);
     if (path.includes('/manifests/')) {
       if (method !== 'PUT') expect(headers.accept?.split(', ').sort()).toEqual([...allTypes].sort());
       expect(headers.range).toBeUndefined();

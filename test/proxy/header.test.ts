@@ -111,7 +111,7 @@ test('a client’s headers reach no registry', async () => {
     await untilLocal(site, name, 'v1', pushed.digest);
   }
   const expected = new Set(
-    'host connection accept accept-encoding user-agent via authorization range content-type content-length transfer-encoding expect'.split(
+    'host connection accept accept-encoding user-agent via authorization range content-type content-length transfer-encoding expect if-none-match'.split(
       ' ',
     ),
   );

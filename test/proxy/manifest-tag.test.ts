@@ -138,6 +138,42 @@ describe.each(['GET', 'HEAD'] as const)('%s of a tag', (method) => {
   });
 });
 
+const isHead = ({ method }: { method: string }): boolean => method === 'HEAD';
+const lookUps = (name: string) => site.relay.requests.filter((one) => isHead(one) && isPath(`/${name}/`)(one));
+
+async function digestIn(name: string): Promise<string | undefined> {
+  const { status, headers } = await site.ask(`${name}/manifests/v1`);
+  return status === 200 ? String(headers['docker-content-digest']) : undefined;
+}
+
+describe('a tag that was looked up before', () => {
+  test('is only to be confirmed by the primary, and is the new one at once when it moved', async () => {
+    await pushToBoth(site, 'tag/confirmed', 'v1', here);
+    for (let times = 0; times < 3; times += 1) expect(await digestIn('tag/confirmed')).toBe(here.digest);
+    const conditions = lookUps('tag/confirmed').map(({ headers }) => headers['if-none-match']);
+    expect(conditions).toEqual([undefined, `"${here.digest}"`, `"${here.digest}"`]);
+    await pushImage(site.primaryTarget('tag/confirmed'), 'v1', moved);
+    expect(await digestIn('tag/confirmed')).toBe(moved.digest);
+    await deleteManifest(site.primaryTarget('tag/confirmed'), moved.digest);
+    expect(await digestIn('tag/confirmed')).toBeUndefined();
+  });
+
+  test('is asked for in full where a 304 speaks of something else', async () => {
+    await pushToBoth(site, 'tag/misread', 'v1', here);
+    expect(await digestIn('tag/misread')).toBe(here.digest);
+    await pushImage(site.primaryTarget('tag/misread'), 'v1', moved);
+    const headers = { 'docker-content-digest': moved.digest };
+    site.relay.rules.push({ match: isHead, times: 1, answer: { status: 304, headers } });
+    expect(await digestIn('tag/misread')).toBe(moved.digest);
+  });
+
+  test('is never found by a 304 that nobody asked for', async () => {
+    await pushImage(site.primaryTarget('tag/unasked'), 'v1', here);
+    site.relay.rules.push({ match: isHead, answer: { status: 304 } });
+    expect(await site.ask('tag/unasked/manifests/v1')).toMatchObject({ status: 503, code: 'UNAVAILABLE' });
+  });
+});
+
 test('a tag that moves between the look-up and the manifest is looked up again', async () => {
   await pushImage(site.primaryTarget('tag/racing'), 'v1', here);
   site.relay.rules.push({

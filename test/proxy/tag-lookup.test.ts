@@ -1,6 +1,6 @@
 // Many pulls of one tag: who joins whose look-up, and what is believed for how long.
 import { expect, test } from 'vitest';
-import { createTagLookup, type TagLookup, type TagLookupOptions } from '../../src/proxy/tag-lookup.ts';
+import { createTagLookup, type HeadTag, type TagLookup, type TagLookupOptions } from '../../src/proxy/tag-lookup.ts';
 import { found, type Answer } from '../../src/registry/answer.ts';
 import type { ManifestHead } from '../../src/registry/manifest.ts';
 import { digestOf } from '../support/content.ts';
@@ -8,7 +8,7 @@ import { waitFor } from '../support/tool.ts';
 
 type Head = Answer<ManifestHead>;
 
-const headOf = (content: string): Head =>
+const headOf = (content: string): Extract<Head, { kind: 'found' }> =>
   found({ mediaType: 'application/json', digest: digestOf(content) as `sha256:${string}` });
 const [old, fresh] = [headOf('old'), headOf('fresh')];
 
@@ -16,12 +16,18 @@ interface Primary {
   readonly tags: TagLookup;
   /** The look-ups that reached the primary, each answered by the test. */
   readonly asked: ((answer: Head) => void)[];
+  /** What the primary was asked to confirm, by look-up. */
+  readonly confirmations: (ManifestHead | undefined)[];
 }
 
 function primary(options: Partial<TagLookupOptions> = {}): Primary {
   const asked: ((answer: Head) => void)[] = [];
-  const head = (): Promise<Head> => new Promise((resolve) => void asked.push(resolve));
-  return { asked, tags: createTagLookup(head, { ttl: 0, patience: 5, ...options }) };
+  const confirmations: (ManifestHead | undefined)[] = [];
+  const head: HeadTag = (_name, _tag, known) => {
+    confirmations.push(known);
+    return new Promise((resolve) => void asked.push(resolve));
+  };
+  return { asked, confirmations, tags: createTagLookup(head, { ttl: 0, patience: 5, ...options }) };
 }
 
 const find = ({ tags }: Primary): Promise<Head> => tags.find('a/b', 'v1');
@@ -158,6 +164,44 @@ test('of two look-ups the later is believed, whichever ends first', async () => 
   made.asked[0]!(old);
   await before;
   expect(await find(made)).toBe(fresh);
+});
+
+async function look(made: Primary, answer: Head): Promise<ManifestHead | undefined> {
+  const times = made.asked.length;
+  const pull = find(made);
+  await untilAsked(made, times + 1);
+  made.asked[times]!(answer);
+  await pull;
+  return made.confirmations[times];
+}
+
+test('what was found is only to be confirmed, for a minute after it was last said in full', async () => {
+  let now = 0;
+  const made = primary({ clock: () => now });
+  expect(await look(made, old)).toBeUndefined();
+  now = 59_999;
+  expect(await look(made, found(old.value))).toBe(old.value);
+  now = 60_000;
+  expect(await look(made, fresh)).toBeUndefined();
+  expect(await look(made, fresh)).toBe(fresh.value);
+});
+
+test.each([
+  ['the tag', (tags: TagLookup) => tags.forget('a/b', 'v1')],
+  ['the repository', (tags: TagLookup) => tags.forget('a/b', '*')],
+])('after an event of %s the primary says in full what it means', async (_what, forget) => {
+  const made = primary();
+  await look(made, old);
+  forget(made.tags);
+  expect(await look(made, fresh)).toBeUndefined();
+});
+
+test('what is to be confirmed is the latest that was found', async () => {
+  const made = primary();
+  await look(made, old);
+  await look(made, fresh);
+  await look(made, { kind: 'unavailable', reason: 'down' });
+  expect(await look(made, fresh)).toBe(fresh.value);
 });
 
 test('a look-up that fails by a bug of ours fails for its pull alone', async () => {

@@ -1,0 +1,11 @@
+// A map that forgets what was used least recently. The library lays out all of its arrays at once for a `max` of entries:
+// a few MiB for each map of 100,000, filled or not. Told of a size instead, one an entry, it grows with what is there.
+import { LRUCache } from 'lru-cache';
+
+/** Knobs that the library calls so: `ttl` in milliseconds. */
+export type LruOptions<K extends {}, V extends {}> = Pick<LRUCache.Options<K, V, unknown>, 'ttl' | 'dispose'>;
+
+/** A map of `max` entries at the most. */
+export function createLru<K extends {}, V extends {}>(max: number, options: LruOptions<K, V> = {}): LRUCache<K, V> {
+  return new LRUCache<K, V>({ ...options, maxSize: max, sizeCalculation: () => 1 });
+}
