@@ -14,6 +14,7 @@ import type { PartsOptions } from './fill/transfer.ts';
 import { lockDirectory } from './lib/directory-lock.ts';
 import { createLogSink } from './lib/logger.ts';
 import { createLink } from './main/link.ts';
+import { listenWidely, type Listening } from './main/listen.ts';
 import { connectSites, SECONDARY_TIMEOUT } from './main/sites.ts';
 import { checkDelivery, createGoesByFiles } from './proxy/delivery-check.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
@@ -227,6 +228,8 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     adminToken: config.adminToken,
   });
 
+  let sockets: Listening | undefined;
+
   async function close(): Promise<void> {
     if (phase === 'draining') return;
     phase = 'draining';
@@ -236,7 +239,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     const cut = setTimeout(() => app.server.closeAllConnections(), config.shutdownTimeout);
     // A connection whose answer ends only now stays open for the next request, which it must not wait for.
     const sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP);
-    await app.close();
+    await Promise.all([app.close(), sockets?.close()]);
     clearInterval(sweep);
     clearTimeout(cut);
     await replication.close(left());
@@ -250,17 +253,21 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
   }
 
   try {
-    const [leftovers, url, adminUrl] = [
-      filler.recover(),
-      await app.listen(config.listen),
-      await admin.listen(config.adminListen),
-    ];
-    leftovers.catch((error: unknown) => log.error({ err: error }, 'cannot take up the spool of an earlier run'));
+    filler.recover().catch((error: unknown) => log.error({ err: error }, 'cannot take up the spool of an earlier run'));
+    sockets = await listenWidely(app.server, (options) => app.listen(options), config.listen);
+    const { url } = sockets;
+    const adminUrl = await admin.listen(config.adminListen);
     phase = 'serving';
     log.info({ url, adminUrl }, 'listening');
     return { url, adminUrl, close, reload: sites.reload };
   } catch (error) {
-    await Promise.allSettled([app.close(), admin.close(), replication.close(0).then(rows.close), sites.stop()]);
+    await Promise.allSettled([
+      app.close(),
+      sockets?.close(),
+      admin.close(),
+      replication.close(0).then(rows.close),
+      sites.stop(),
+    ]);
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 // Our own tokens for the registries: minted with the sites' shared key, remembered per scope until shortly before they end.
 import { randomUUID } from 'node:crypto';
 import { SignJWT, type JWTHeaderParameters } from 'jose';
-import { createLru } from '../lib/lru.ts';
+import { LRUCache } from 'lru-cache';
 import { libtrustId, thumbprint } from './key-id.ts';
 import type { KeyRing, KeySet } from './key-ring.ts';
 import { algorithmsOf } from './keys.ts';
@@ -60,7 +60,7 @@ async function headerFor({ key, chain }: SigningKey, tokenKeyId: TokenKeyId): Pr
  */
 export function createMinter(deps: MinterDeps, options: { ttl?: number; cacheSize?: number } = {}): Minter {
   const { keys, issuer, service, tokenKeyId, clock = Date.now } = deps;
-  const cache = createLru<string, Minted>(options.cacheSize ?? 10_000);
+  const cache = new LRUCache<string, Minted>({ max: options.cacheSize ?? 10_000 });
   let { version } = keys.current();
   let signing = signingKey(keys.current(), tokenKeyId);
   let header = headerFor(signing, tokenKeyId);

@@ -1,0 +1,66 @@
+// The listening socket, several times over. libuv takes one connection from a socket in each turn of its loop, and a turn
+// takes milliseconds while blobs go out: of a burst of 200 clients the last would wait for a second just to be heard.
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type ListenOptions, type Server } from 'node:net';
+import type { ListenAddress } from '../config/variable.ts';
+
+/** Connections that are taken in one turn. */
+const SOCKETS = 16;
+
+// SO_REUSEPORT shares connections out among sockets here, and not on every system that has it.
+const CAN_SHARE = process.platform === 'linux';
+
+/** What listens. */
+export interface Listening {
+  readonly url: string;
+  /** Lets the sockets beside the server's own take no more; resolves when the connections that they took have ended. */
+  close(): Promise<void>;
+}
+
+async function listen(server: Server, options: ListenOptions): Promise<void> {
+  server.listen({ backlog: 511, ...options });
+  await once(server, 'listening');
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => void server.close(() => resolve()));
+}
+
+/** A port that is shared may be another program's that shares it, too: it has to be free first. */
+async function checkFree(address: ListenAddress): Promise<void> {
+  const probe = createServer();
+  await listen(probe, address);
+  await closed(probe);
+}
+
+/**
+ * Lets an HTTP server listen at an address as `listenItself` does, and more sockets beside it; port 0 for one that is
+ * free. The server's own `close` ends idle connections, whichever socket took them.
+ * @throws EADDRINUSE, and what else listening says: nothing listens then but, maybe, the server itself.
+ */
+export async function listenWidely(
+  http: Server,
+  listenItself: (options: ListenAddress & { readonly reusePort?: boolean }) => Promise<string>,
+  address: ListenAddress,
+): Promise<Listening> {
+  if (!CAN_SHARE) return { url: await listenItself(address), close: async () => undefined };
+  await checkFree(address);
+  const url = await listenItself({ ...address, reusePort: true });
+  const { address: host, port } = http.address() as AddressInfo;
+  const servers: Server[] = [];
+  const close = async (): Promise<void> => void (await Promise.all(servers.map(closed)));
+  try {
+    while (servers.length < SOCKETS - 1) {
+      // As Node's own HTTP server has its sockets.
+      const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+        http.emit('connection', socket);
+      });
+      servers.push(server);
+      await listen(server, { host, port, reusePort: true });
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { url, close };
+}
