@@ -30,9 +30,11 @@ export interface SyncDeps {
   readonly clock?: () => number;
 }
 
-// Distribution sends the event of a push before it writes the tag: until then (ms) a 404 says nothing, and is asked again.
+// Distribution sends the event of a push before it writes the tag. Until it is so old (ms) a 404 says nothing, and is asked
+// again; what the tag meant before is asked again once, since most pushes of what is there already mean that.
 const YOUNG = 3_000;
 const LOOK_AGAIN = 500;
+const SETTLED = 1_000;
 
 const LEFT_ALONE: Outcome = { kind: 'gone', isRemoval: false };
 
@@ -60,13 +62,22 @@ export function createSync(deps: SyncDeps, { timeout = 30_000 }: { timeout?: num
     return { kind: 'synced', digest: result.digest, bytes: result.bytes };
   }
 
+  /** How old (ms) the event is that the row has not caught up with; a clock may have been put back. */
+  function ageOf({ eventAt }: Row): number {
+    return eventAt === undefined ? Infinity : Math.abs(clock() - eventAt);
+  }
+
   async function gone(row: Row, reference: Reference): Promise<Outcome> {
-    const isYoung = row.eventAt !== undefined && Math.abs(clock() - row.eventAt) < YOUNG;
-    return isYoung ? { kind: 'released', nextAttempt: clock() + LOOK_AGAIN } : removals.remove(row, reference);
+    if (ageOf(row) < YOUNG) return { kind: 'released', nextAttempt: clock() + LOOK_AGAIN };
+    return removals.remove(row, reference);
   }
 
   async function syncTag(row: Row, tag: string): Promise<Outcome> {
-    return (await copied(row, { tag })) ?? gone(row, { tag });
+    const outcome = await copied(row, { tag });
+    if (!outcome) return gone(row, { tag });
+    const isUnmoved = outcome.kind === 'synced' && outcome.digest === row.localDigest;
+    const settlesIn = SETTLED - ageOf(row);
+    return isUnmoved && settlesIn > 0 ? { kind: 'released', nextAttempt: clock() + settlesIn } : outcome;
   }
 
   /** The primary is asked first: a manifest that is in memory would be copied without it. */
