@@ -81,7 +81,6 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
    */
   async function keepTag(name: string, tag: string, digest: Digest | undefined): Promise<void> {
     const key = `${name}:${tag}`;
-    if (!isStored(name) || compared.get(key) === (digest ?? GONE)) return;
     compared.set(key, digest ?? GONE);
     const here = await secondary.manifests.head(name, { tag }, secondaryTimeout);
     const local = here.kind === 'found' ? here.value.digest : undefined;
@@ -91,6 +90,7 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
   }
 
   function keepTagLater(name: string, tag: string, digest: Digest | undefined): void {
+    if (!isStored(name) || compared.get(`${name}:${tag}`) === (digest ?? GONE)) return;
     keepTag(name, tag, digest).catch((error: unknown) => {
       compared.delete(`${name}:${tag}`);
       log.error({ repository: name, tag, err: error }, 'a tag was not compared with the local one');

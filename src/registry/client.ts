@@ -67,13 +67,16 @@ function reasonOf(error: unknown): string {
 export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptions } = {}): Client {
   const { registry, origin, dispatcher, authorizer } = deps;
 
+  // Of a URL it is worked out anew each time.
+  const home = origin.origin;
+
   function patience(timeout: number, counts = true): Patience {
-    return createPatience({ registry, timeout, counts, isFull: () => dispatcher.isFull(origin.origin) });
+    return createPatience({ registry, timeout, counts, isFull: () => dispatcher.isFull(home) });
   }
 
   /** The origin and the path of a target; a path of ours needs no reading. */
   function placeOf(target: string | URL): { readonly host: string; readonly path: string } {
-    if (typeof target === 'string' && target.startsWith('/v2/')) return { host: origin.origin, path: target };
+    if (typeof target === 'string' && target.startsWith('/v2/')) return { host: home, path: target };
     const { origin: host, pathname, search } = new URL(target, origin);
     return { host, path: pathname + search };
   }
@@ -97,7 +100,7 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
   async function dispatch(request: RegistryRequest, { signal, onSent }: Patience): Promise<RegistryResponse> {
     const { host, path } = placeOf(request.target);
     // Whatever a registry's answer made of a URL: our token is for that registry alone.
-    if (request.access && host !== origin.origin) throw new RegistryOutage(registry, 'it led to another host');
+    if (request.access && host !== home) throw new RegistryOutage(registry, 'it led to another host');
     const headers = await headersFor(request);
     signal.throwIfAborted();
     const { method, body = null } = request;
@@ -136,7 +139,7 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
 
   function guarded(request: RegistryRequest): Promise<RegistryResponse> {
     const streaming = request.body !== undefined && !Buffer.isBuffer(request.body);
-    const isElsewhere = placeOf(request.target).host !== origin.origin;
+    const isElsewhere = placeOf(request.target).host !== home;
     // A body that streams can fail by its own source, and a storage is not the registry: neither says anything about it.
     return streaming || isElsewhere ? checked(request) : breaker.run(() => checked(request));
   }

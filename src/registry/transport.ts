@@ -78,24 +78,24 @@ function watch(handler: Dispatcher.DispatchHandler, onBegin: () => void, onEnd: 
     if (state === 'running') onEnd();
     state = 'over';
   };
-  handler.onRequestStart = function (this: Dispatcher.DispatchHandler, ...given) {
+  handler.onRequestStart = function (this: Dispatcher.DispatchHandler, controller, context) {
     if (state === 'waiting') {
       state = 'running';
       onBegin();
     }
-    onRequestStart?.apply(this, given);
+    onRequestStart?.call(this, controller, context);
   };
-  handler.onResponseData = function (this: Dispatcher.DispatchHandler, ...given) {
-    countChunk(given[1].length);
-    onResponseData?.apply(this, given);
+  handler.onResponseData = function (this: Dispatcher.DispatchHandler, controller, chunk) {
+    countChunk(chunk.length);
+    onResponseData?.call(this, controller, chunk);
   };
-  handler.onResponseEnd = function (this: Dispatcher.DispatchHandler, ...given) {
+  handler.onResponseEnd = function (this: Dispatcher.DispatchHandler, controller, trailers) {
     end();
-    onResponseEnd?.apply(this, given);
+    onResponseEnd?.call(this, controller, trailers);
   };
-  handler.onResponseError = function (this: Dispatcher.DispatchHandler, ...given) {
+  handler.onResponseError = function (this: Dispatcher.DispatchHandler, controller, error) {
     end();
-    onResponseError?.apply(this, given);
+    onResponseError?.call(this, controller, error);
   };
   return end;
 }

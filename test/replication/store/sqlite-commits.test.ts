@@ -28,6 +28,21 @@ test('calls that wait for a commit share the next', async () => {
   expect((await store.counts(100)).states.pending).toBe(1_000);
 });
 
+test('what comes during a commit is committed next, however long the main thread is busy', async () => {
+  const threads = watchedThreads(100);
+  const store = await openSqlite(temporaryFile(), threads.options);
+  const before = threads.commits;
+  const marked = [store.mark([wish('v1')], 100)];
+  await setImmediate();
+  marked.push(store.mark([wish('v2')], 100), store.mark([wish('v3')], 100));
+  await setImmediate();
+  const until = performance.now() + 5_000;
+  while (threads.commits - before < 2 && performance.now() < until);
+  expect(threads.commits - before).toBe(2);
+  await Promise.all(marked);
+  expect(threads.commits - before).toBe(2);
+});
+
 test('the event loop goes round while a commit takes its time', async () => {
   const store = await openSqlite(temporaryFile(), watchedThreads(500).options);
   const marking = new AbortController();

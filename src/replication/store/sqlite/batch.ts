@@ -2,6 +2,9 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { failureOf, isDatabaseFault, type Failure } from './failure.ts';
 
+/** Calls of one batch at the most: bounds how long it takes, and so how long a call waits for the one before. */
+export const BATCH_MAX = 500;
+
 /** A call of one of the store's operations, as it is sent to the database's thread. */
 export interface Call {
   readonly name: string;

@@ -1,14 +1,15 @@
-// A database's thread as the main thread sees it: calls that wait while it works go over together, as the next batch.
+// A database's thread as the main thread sees it: calls go over while it works, and what waits there is its next batch.
+// So it begins with that at once, however long the main thread takes to hear of the one before.
 /* oxlint-disable unicorn/require-post-message-target-origin -- that is for windows; this is a thread */
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import type { Log } from '../../../lib/log.ts';
 import { StoreUnavailable } from '../../rows.ts';
-import type { Call, Result } from './batch.ts';
+import { BATCH_MAX, type Call, type Result } from './batch.ts';
 import { errorOf } from './failure.ts';
 
-// Bounds how long a batch takes, and so how long a call waits for the one before.
-const BATCH_MAX = 500;
+// Calls that are with the thread: the batch that it works on, and the next.
+const SENT_MAX = 2 * BATCH_MAX;
 // A database that hangs must not fill the memory with calls that wait for it.
 const WAITING_MAX = 50_000;
 // After a thread that died the next one is started no sooner, in milliseconds.
@@ -80,10 +81,11 @@ export class StoreThread {
   }
 
   #send(): void {
-    if (this.#sent.length > 0 || this.#waiting.length === 0) return;
+    const calls = this.#waiting.splice(0, Math.min(BATCH_MAX, SENT_MAX - this.#sent.length));
+    if (calls.length === 0) return;
     this.#worker ??= this.#startWorker();
-    this.#sent = this.#waiting.splice(0, BATCH_MAX);
-    this.#worker.postMessage(this.#sent.map(({ call }) => call));
+    this.#sent.push(...calls);
+    this.#worker.postMessage(calls.map(({ call }) => call));
   }
 
   #startWorker(): Worker {
@@ -97,8 +99,7 @@ export class StoreThread {
   }
 
   #receive(results: readonly Result[]): void {
-    const answered = this.#sent;
-    this.#sent = [];
+    const answered = this.#sent.splice(0, results.length);
     for (const [index, result] of results.entries()) settle(answered[index]!, result);
     this.#sendSoon();
   }

@@ -1,8 +1,8 @@
 // The thread that works one connection. It opens the database with the first batch, so that what stood in the way of
 // opening it is answered to the callers, and tried again with the next.
 import type { DatabaseSync } from 'node:sqlite';
-import { parentPort, workerData } from 'node:worker_threads';
-import { readEach, writeTogether, type Call, type Result, type Run } from './batch.ts';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { BATCH_MAX, readEach, writeTogether, type Call, type Result, type Run } from './batch.ts';
 import { openDatabase } from './database.ts';
 import { failureOf } from './failure.ts';
 import { FACT_READS, FACT_WRITES, PAGED_WRITES, READS, WRITES } from './operations.ts';
@@ -41,8 +41,23 @@ function answer(calls: readonly Call[]): readonly Result[] {
   return isReader ? readEach(run, calls) : writeTogether(database, run, calls);
 }
 
-port.on('message', (message: readonly Call[] | 'close') => {
-  if (message !== 'close') return port.postMessage(answer(message));
+type Message = readonly Call[] | 'close';
+
+/** What came meanwhile is of the same batch, up to twice the bound: one commit serves it all. Reads are answered as they come. */
+function takeMore(first: readonly Call[]): readonly Call[] {
+  const calls = [...first];
+  if (isReader) return calls;
+  while (calls.length < BATCH_MAX) {
+    // It closes only when all its calls are answered, so that these are calls.
+    const more = receiveMessageOnPort(port)?.message as readonly Call[] | undefined;
+    if (!more) break;
+    calls.push(...more);
+  }
+  return calls;
+}
+
+port.on('message', (message: Message) => {
+  if (message !== 'close') return port.postMessage(answer(takeMore(message)));
   database?.close();
   port.close();
 });
