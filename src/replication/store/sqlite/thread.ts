@@ -65,7 +65,7 @@ export class StoreThread {
 
   #refusal(): string | undefined {
     if (this.#isClosed) return 'the store is closed';
-    if (this.#waiting.length >= WAITING_MAX) return 'too many calls wait for the database';
+    if (this.#waiting.length + this.#sent.length >= WAITING_MAX) return 'too many calls wait for the database';
     const isDown = !this.#worker && performance.now() - this.#startedAt < RESTART_PAUSE;
     return isDown ? 'the thread of the database is about to be started again' : undefined;
   }
