@@ -11,38 +11,51 @@ if (parseInt(version, 10) < 24) {
   process.exit(1);
 }
 
-// How the server's heap is kept (npm run bench: manifests, memory, blobs); what V8 hears at its start alone makes it start
-// anew, so that every way of starting has it. A person's own choice stands.
-var HEAP = [
-  // A young generation in which what a request needs dies before it is collected; at V8's own 32 MiB, 40 MiB more in all.
-  '--max-semi-space-size=8',
-  // V8 lets the old one grow to four times what is alive before it looks: 100 MiB under pulls of manifests.
-  '--heap-growing-percent=50',
-  // src/lib/chunk-memory.ts; what it frees is to be there for the next chunk, not when a busy machine comes to it.
-  '--expose-gc',
-  '--no-concurrent-array-buffer-sweeping',
-];
+// How the server's heap is kept (npm run bench: manifests, memory, blobs). A person's own choice stands.
+//
+// V8 hears these at its start alone, so that the server starts Node anew in its own place, whichever way it was started:
+// a young generation in which what a request needs dies before it is collected (V8's own 32 MiB are 40 MiB more in all),
+// and what src/lib/chunk-memory.ts collects with.
+var AT_START = ['--max-semi-space-size=8', '--expose-gc'];
+// And these at any time. V8 lets the old generation grow to four times what is alive before it looks: 100 MiB under pulls
+// of manifests. Freed chunks are to be there for the next ones, not when a busy machine comes to it.
+var LATER = ['--heap-growing-percent=50', '--no-concurrent-array-buffer-sweeping'];
 
-function isChosen(flag) {
+function isUnchosen(flag) {
   var name = flag.split('=')[0].replace('--no-', '--');
-  return process.execArgv.concat((process.env.NODE_OPTIONS || '').split(' ')).some(function (given) {
-    return given.split('=')[0].replace(/_/g, '-').replace('--no-', '--') === name;
+  var given = process.execArgv.concat((process.env.NODE_OPTIONS || '').replace(/"/g, '').split(' '));
+  return !given.some(function (option) {
+    return option.split('=')[0].replace(/_/g, '-').replace('--no-', '--') === name;
   });
 }
 
-function startAnew() {
-  var flags = HEAP.filter(function (flag) {
-    return !isChosen(flag);
-  });
-  // Where that is not allowed (Node's permission model) the server takes more memory, and works.
-  var isAllowed = process.execve && (!process.permission || process.permission.has('child'));
-  if (flags.length === 0 || !isAllowed) return;
+/** Does not come back where it starts anew. */
+function startAnew(flags) {
+  // A parent's channel would not outlive it; and Node's permission model has to allow it.
+  if (process.channel || !process.execve || (process.permission && !process.permission.has('child'))) return;
   var argv = [process.execPath].concat(flags, process.execArgv, '--', __filename, process.argv.slice(2));
-  process.execve(process.execPath, argv, process.env);
+  try {
+    // Node 24 gives up where the program is gone.
+    fs.accessSync(process.execPath, fs.constants.X_OK);
+    process.execve(process.execPath, argv, process.env);
+  } catch (error) {
+    require('util').debuglog('geo-registry-proxy')('cannot start anew: %s', error.message);
+  }
 }
 
-// Commands that ask and end gain nothing by it; a parent's channel would not outlive it.
-if (process.argv.indexOf('serve') >= 2 && !process.channel) startAnew();
+function keepHeap() {
+  var v8 = require('v8');
+  var missing = AT_START.filter(isUnchosen);
+  if (missing.length > 0) startAnew(missing);
+  LATER.filter(isUnchosen).forEach(function (flag) {
+    v8.setFlagsFromString(flag);
+  });
+  // Where it could not start anew: a young generation that stays small costs processor time, and no memory.
+  if (missing.indexOf(AT_START[0]) >= 0) v8.setFlagsFromString('--semi-space-growth-factor=1');
+}
+
+// Commands that ask and end gain nothing by it.
+if (process.argv.indexOf('serve') >= 2) keepHeap();
 
 // A checkout runs its sources, which Node reads as they are: a dist/ of an earlier build beside them would be a trap.
 // What is shipped holds dist/ alone; and below node_modules Node refuses to strip types, whatever lies there.

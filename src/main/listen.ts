@@ -1,7 +1,7 @@
 // The listening socket, several times over. libuv takes one connection from a socket in each turn of its loop, and a turn
 // takes milliseconds while blobs go out: of a burst of 200 clients the last would wait for a second just to be heard.
 import { once } from 'node:events';
-import { createServer, type AddressInfo, type ListenOptions, type Server } from 'node:net';
+import { createServer, isIP, type AddressInfo, type ListenOptions, type Server } from 'node:net';
 import type { ListenAddress } from '../config/variable.ts';
 
 /** Connections that are taken in one turn. */
@@ -26,7 +26,10 @@ function closed(server: Server): Promise<void> {
   return new Promise((resolve) => void server.close(() => resolve()));
 }
 
-/** A port that is shared may be another program's that shares it, too: it has to be free first. */
+/**
+ * A port that is shared may be another program's that shares it, too: it has to be free first. Of two programs of one
+ * user that are told the same port at the same moment both may find it so.
+ */
 async function checkFree(address: ListenAddress): Promise<void> {
   const probe = createServer();
   await listen(probe, address);
@@ -43,7 +46,8 @@ export async function listenWidely(
   listenItself: (options: ListenAddress & { readonly reusePort?: boolean }) => Promise<string>,
   address: ListenAddress,
 ): Promise<Listening> {
-  if (!CAN_SHARE) return { url: await listenItself(address), close: async () => undefined };
+  // A name may be of several addresses, to each of which the server listens by itself.
+  if (!CAN_SHARE || isIP(address.host) === 0) return { url: await listenItself(address), close: async () => undefined };
   await checkFree(address);
   const url = await listenItself({ ...address, reusePort: true });
   const { address: host, port } = http.address() as AddressInfo;

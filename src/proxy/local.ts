@@ -71,7 +71,7 @@ export function createAskLocal(client: Client, via: string, timeout: number): As
     };
     reply.raw.once('close', leave);
     try {
-      return await Promise.race([work(), patience.ended]);
+      return await patience.race(work());
     } finally {
       patience.stop();
       reply.raw.off('close', leave);

@@ -1,5 +1,4 @@
 // What the proxy remembers between requests: manifests by repository, sizes of blobs, and local blobs not to be trusted.
-import { LRUCache } from 'lru-cache';
 import { createLru } from '../lib/lru.ts';
 import type { Digest } from '../oci/digest.ts';
 import { linksOf, type Links, type Manifest } from '../oci/manifest.ts';
@@ -63,11 +62,8 @@ function key(name: string, digest: Digest): string {
 /** A memory of at most `bytes` for manifests. */
 export function createMemory(bytes: number, options: MemoryOptions = {}): Memory {
   const { lookAgain = 30_000, clock = () => performance.now() } = options;
-  const manifests = new LRUCache<string, Remembered>({
-    maxSize: Math.max(1, bytes),
-    sizeCalculation: ({ manifest }) => manifest.bytes.length + OVERHEAD,
-    ttl: BELIEF,
-  });
+  const sizeOf = ({ manifest }: Remembered): number => manifest.bytes.length + OVERHEAD;
+  const manifests = createLru<string, Remembered>(Math.max(1, bytes), { ttl: BELIEF }, sizeOf);
   const claimed = createLru<Digest, number>(SIZES_MAX);
   const proven = createLru<Digest, number>(SIZES_MAX);
   const read = createLru<Digest, true>(SIZES_MAX);

@@ -121,7 +121,7 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
   async function attempt(request: RegistryRequest): Promise<RegistryResponse> {
     const limit = patience(request.timeout, !request.isSlow);
     try {
-      return await Promise.race([dispatch(request, limit), limit.ended]);
+      return await limit.race(dispatch(request, limit));
     } catch (error) {
       if (error instanceof RegistryOutage) throw error;
       throw new RegistryOutage(registry, reasonOf(error), error);

@@ -34,6 +34,9 @@ export interface Manifests {
 /** Manifests larger than this are refused (bytes). */
 export const MANIFEST_MAX = 32 * 1024 * 1024;
 
+// What a condition may be answered with by who does not take any: such a one is asked in full.
+const NOT_UNDERSTOOD = new Set([400, 412, 501]);
+
 function manifestPath(name: string, reference: Reference): string {
   return `/v2/${name}/manifests/${referenceText(reference)}`;
 }
@@ -120,18 +123,20 @@ export function createManifests(client: Client, classify: Classify): Manifests {
       headers: known ? { accept: ACCEPT_ALL, 'if-none-match': `"${known.digest}"` } : { accept: ACCEPT_ALL },
       timeout,
     });
+    const { statusCode } = response;
     const digest = digestHeader(response);
-    if (response.statusCode === 304 && known) {
+    if (known && (statusCode === 304 || NOT_UNDERSTOOD.has(statusCode))) {
       discard(response);
-      // Distribution names no digest here; who names another one did not understand the question.
-      return digest === undefined || digest === known.digest ? found(known) : head(name, reference, timeout);
+      // Distribution names no digest here; who names another one did not understand the question either.
+      const named = headerText(response, 'docker-content-digest') ?? known.digest;
+      return statusCode === 304 && named === known.digest ? found(known) : head(name, reference, timeout);
     }
     // A bodiless 404 may be anybody's, and tags are removed on its word; a 200 may not name what it speaks of.
-    if (response.statusCode === 404 || (response.statusCode === 200 && !digest)) {
+    if (statusCode === 404 || (statusCode === 200 && !digest)) {
       discard(response);
       return settled(name, reference, timeout);
     }
-    if (response.statusCode !== 200 || !digest) return classify(response, 'manifest', 'HEAD');
+    if (statusCode !== 200 || !digest) return classify(response, 'manifest', 'HEAD');
     discard(response);
     const size = Number(headerText(response, 'content-length') ?? NaN);
     return found({ mediaType: mediaTypeOf(response), digest, ...(Number.isSafeInteger(size) ? { size } : {}) });

@@ -5,8 +5,8 @@ import { RegistryOutage } from './answer.ts';
 export interface Patience {
   /** Aborted when the time is over, or by {@link leave}. */
   readonly signal: AbortSignal;
-  /** Rejects when the signal is aborted; undici ends a request that waits for a socket only when it gets one. */
-  readonly ended: Promise<never>;
+  /** Work, or a rejection when the signal is aborted: undici ends a request that waits for a socket only when it gets one. */
+  race<T>(work: Promise<T>): Promise<T>;
   /** Told that the request has a socket. */
   readonly onSent: () => void;
   /** Ends the request for another reason. */
@@ -29,15 +29,14 @@ export interface PatienceOptions {
 /** @see Patience */
 export function createPatience({ registry, timeout, isFull, counts = true }: PatienceOptions): Patience {
   const abort = new AbortController();
-  const ended = Promise.withResolvers<never>();
-  // Whoever races with it handles it; nobody has to.
-  ended.promise.catch(() => undefined);
+  const { signal } = abort;
+  let fail: ((reason: Error) => void) | undefined;
   let sent = false;
 
   function end(reason: Error): void {
     clearTimeout(timer);
     abort.abort(reason);
-    ended.reject(reason);
+    fail?.(reason);
   }
 
   function expire(): void {
@@ -48,8 +47,14 @@ export function createPatience({ registry, timeout, isFull, counts = true }: Pat
 
   const timer = timeout > 0 ? setTimeout(expire, timeout) : undefined;
   return {
-    signal: abort.signal,
-    ended: ended.promise,
+    signal,
+    race(work) {
+      return new Promise((resolve, reject) => {
+        fail = reject;
+        if (signal.aborted) reject(signal.reason as Error);
+        work.then(resolve, reject);
+      });
+    },
     onSent: () => {
       sent = true;
       timer?.refresh();

@@ -30,8 +30,8 @@ export interface SyncDeps {
   readonly clock?: () => number;
 }
 
-// Distribution sends the event of a push before it writes the tag. Until it is so old (ms) a 404 says nothing, and is asked
-// again; what the tag meant before is asked again once, since most pushes of what is there already mean that.
+// Distribution sends the event of a push before it writes the tag. Until the last one is so old (ms) a 404 says nothing,
+// and is asked again, and what the tag meant before may be what an earlier push made of it.
 const YOUNG = 3_000;
 const LOOK_AGAIN = 500;
 const SETTLED = 1_000;
@@ -62,9 +62,9 @@ export function createSync(deps: SyncDeps, { timeout = 30_000 }: { timeout?: num
     return { kind: 'synced', digest: result.digest, bytes: result.bytes };
   }
 
-  /** How old (ms) the event is that the row has not caught up with; a clock may have been put back. */
-  function ageOf({ eventAt }: Row): number {
-    return eventAt === undefined ? Infinity : Math.abs(clock() - eventAt);
+  /** How old (ms) the last mark of a row is that an event marked; a clock may have been put back. */
+  function ageOf({ eventAt, markedAt }: Row): number {
+    return eventAt === undefined ? Infinity : Math.abs(clock() - markedAt);
   }
 
   async function gone(row: Row, reference: Reference): Promise<Outcome> {
@@ -72,12 +72,22 @@ export function createSync(deps: SyncDeps, { timeout = 30_000 }: { timeout?: num
     return removals.remove(row, reference);
   }
 
+  /** Whether the tag means what is here already, as far as the primary says at once. */
+  async function isUnmoved({ repository, localDigest }: Row, tag: string): Promise<boolean> {
+    if (!localDigest) return false;
+    const there = await primary.manifests.head(repository, { tag }, timeout);
+    return there.kind === 'found' && there.value.digest === localDigest;
+  }
+
   async function syncTag(row: Row, tag: string): Promise<Outcome> {
+    const settlesIn = (): number => SETTLED - ageOf(row);
+    const later = (): Outcome => ({ kind: 'released', nextAttempt: clock() + Math.max(0, settlesIn()) });
+    if (settlesIn() > 0 && (await isUnmoved(row, tag))) return later();
     const outcome = await copied(row, { tag });
     if (!outcome) return gone(row, { tag });
-    const isUnmoved = outcome.kind === 'synced' && outcome.digest === row.localDigest;
-    const settlesIn = SETTLED - ageOf(row);
-    return isUnmoved && settlesIn > 0 ? { kind: 'released', nextAttempt: clock() + settlesIn } : outcome;
+    // Of several pushes in a row this may have been the last but one.
+    const isOneOfMany = outcome.kind === 'synced' && row.eventAt !== undefined && row.markedAt > row.eventAt;
+    return isOneOfMany && settlesIn() > 0 ? later() : outcome;
   }
 
   /** The primary is asked first: a manifest that is in memory would be copied without it. */

@@ -47,7 +47,10 @@ test.each([
 });
 
 interface Started {
+  /** The options that Node was started with in the end, but for what the test needs. */
   readonly options: readonly string[];
+  /** What was set then. */
+  readonly set: readonly string[];
 }
 
 /** What the server was started with in the end; `preload` is of ours. */
@@ -60,38 +63,48 @@ async function started(
   mkdirSync(join(root, 'src'));
   cpSync(entry, join(root, 'bin', 'entry.cjs'));
   writeFileSync(join(root, 'package.json'), '{ "type": "module" }');
-  writeFileSync(join(root, 'preload.cjs'), preload);
-  const tell = 'console.log(JSON.stringify({ options: process.execArgv }))';
+  const watch = "globalThis.set = []; require('v8').setFlagsFromString = (flag) => void globalThis.set.push(flag);";
+  writeFileSync(join(root, 'preload.cjs'), `${watch}${preload}`);
+  const tell = 'console.log(JSON.stringify({ options: process.execArgv, set: globalThis.set }))';
   writeFileSync(join(root, 'src', 'cli.ts'), `export const runCli = () => ${tell};`);
   const args = ['--require', join(root, 'preload.cjs'), ...options, join(root, 'bin', 'entry.cjs'), command];
   const { stdout, stderr } = await start(args, { NODE_OPTIONS: nodeOptions }).ended;
   expect(stderr).toBe('');
-  return JSON.parse(stdout) as Started;
+  const found = JSON.parse(stdout) as Started;
+  return { ...found, options: found.options.filter((option) => !/^--require$|preload/.test(option)) };
 }
 
-const HEAP = [
-  '--max-semi-space-size=8',
-  '--heap-growing-percent=50',
-  '--expose-gc',
-  '--no-concurrent-array-buffer-sweeping',
-];
-const heapOf = ({ options }: Started): string[] => options.filter((option) => !/^--require$|preload/.test(option));
+const AT_START = ['--max-semi-space-size=8', '--expose-gc'];
+const LATER = ['--heap-growing-percent=50', '--no-concurrent-array-buffer-sweeping'];
 
 test('the server starts with the heap that it is made for, and what it was given', async () => {
-  expect(heapOf(await started(['--stack-trace-limit=7']))).toEqual([...HEAP, '--stack-trace-limit=7']);
+  const found = await started(['--stack-trace-limit=7']);
+  expect(found).toEqual({ options: [...AT_START, '--stack-trace-limit=7'], set: LATER });
 });
 
 test.each([
   ['as an option', ['--max_semi_space_size=4'], ''],
   ['in the environment', [], '--max-semi-space-size=4'],
-])('a heap that a person chose %s stands', async (_how, options, nodeOptions) => {
-  expect(heapOf(await started(options, { nodeOptions }))).toEqual([...HEAP.slice(1), ...options]);
+  ['in the environment, quoted', [], '"--max-semi-space-size=4"'],
+])('a young generation that a person chose %s stands', async (_how, options, nodeOptions) => {
+  expect(await started(options, { nodeOptions })).toEqual({ options: ['--expose-gc', ...options], set: LATER });
+});
+
+test('an old generation that a person chose stands', async () => {
+  const options = ['--heap-growing-percent=100', '--concurrent-array-buffer-sweeping'];
+  expect(await started(options)).toEqual({ options: [...AT_START, ...options], set: [] });
 });
 
 test.each([
-  ['where Node cannot start anew', { preload: 'delete process.execve;' }],
-  ['where that is not allowed', { preload: 'process.permission = { has: () => false };' }],
-  ['for a command that asks and ends', { command: 'status' }],
-])('%s the heap is Node’s own', async (_where, options) => {
-  expect(heapOf(await started([], options))).toEqual([]);
+  ['where Node cannot start anew', 'delete process.execve;'],
+  ['where that fails', "process.execve = () => { throw new Error('no'); };"],
+  ['where the program is gone', "process.execPath = '/nonexistent/node';"],
+  ['where that is not allowed', 'process.permission = { has: () => false };'],
+  ['below a parent that talks to it', 'process.channel = {};'],
+])('%s the young generation stays small', async (_where, preload) => {
+  expect(await started([], { preload })).toEqual({ options: [], set: [...LATER, '--semi-space-growth-factor=1'] });
+});
+
+test('for a command that asks and ends the heap is Node’s own', async () => {
+  expect(await started([], { command: 'status' })).toEqual({ options: [], set: [] });
 });

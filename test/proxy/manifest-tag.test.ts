@@ -158,13 +158,19 @@ describe('a tag that was looked up before', () => {
     expect(await digestIn('tag/confirmed')).toBeUndefined();
   });
 
-  test('is asked for in full where a 304 speaks of something else', async () => {
-    await pushToBoth(site, 'tag/misread', 'v1', here);
-    expect(await digestIn('tag/misread')).toBe(here.digest);
-    await pushImage(site.primaryTarget('tag/misread'), 'v1', moved);
-    const headers = { 'docker-content-digest': moved.digest };
-    site.relay.rules.push({ match: isHead, times: 1, answer: { status: 304, headers } });
-    expect(await digestIn('tag/misread')).toBe(moved.digest);
+  test.each([
+    ['another digest', { status: 304, headers: { 'docker-content-digest': moved.digest } }],
+    ['what is no digest', { status: 304, headers: { 'docker-content-digest': 'sha256:0' } }],
+    ['a condition that was not met', { status: 412 }],
+    ['a bad request', { status: 400 }],
+    ['what is not implemented', { status: 501 }],
+  ])('is asked for in full where the answer speaks of %s', async (what, answer) => {
+    const name = `tag/misread/${what.replaceAll(' ', '-')}`;
+    await pushToBoth(site, name, 'v1', here);
+    expect(await digestIn(name)).toBe(here.digest);
+    await pushImage(site.primaryTarget(name), 'v1', moved);
+    site.relay.rules.push({ match: ({ headers }) => 'if-none-match' in headers, answer });
+    expect(await digestIn(name)).toBe(moved.digest);
   });
 
   test('is never found by a 304 that nobody asked for', async () => {

@@ -369,3 +369,23 @@ test('an event that comes before its tag is written is not taken for what the ta
   await waitFor(isMoved, { what: 'the new image', timeout: 10_000 });
   expect(await digestAt(sites.secondaryTarget('early/app'), 'v1')).toBe(moved.digest);
 });
+
+test('of two pushes in a row the first is not taken for the second, whose event comes before its tag is written', async () => {
+  const [old, first, second] = [1, 2, 3].map((nth) => image(`in a row ${nth}`, { layers: 1 }));
+  const target = sites.primaryTarget('row/app');
+  await pushImage(target, 'v1', old!);
+  await using it = await startReplicating(sites, { only: 'row/' });
+  await it.until('row/app', 'v1', 'synced');
+  // As events that come early: each finds what was pushed before.
+  const at = it.clock.now();
+  await it.mark('row/app', 'v1');
+  await pushImage(target, 'v1', first!);
+  await waitFor(() => it.clock.now() > at, { what: 'another millisecond' });
+  await it.mark('row/app', 'v1');
+  const isHere = async (digest: string): Promise<boolean> =>
+    (await digestAt(sites.secondaryTarget('row/app'), 'v1')) === digest;
+  await waitFor(() => isHere(first!.digest), { what: 'the first image' });
+  await pushImage(target, 'v1', second!);
+  await waitFor(() => isHere(second!.digest), { what: 'the second image', timeout: 10_000 });
+  expect(await it.until('row/app', 'v1', 'synced')).toMatchObject({ localDigest: second!.digest });
+});
