@@ -7,9 +7,6 @@ import type { ListenAddress } from '../config/variable.ts';
 /** Connections that are taken in one turn. */
 const SOCKETS = 16;
 
-// SO_REUSEPORT shares connections out among sockets here, and not on every system that has it.
-const CAN_SHARE = process.platform === 'linux';
-
 /** What listens. */
 export interface Listening {
   readonly url: string;
@@ -26,14 +23,24 @@ function closed(server: Server): Promise<void> {
   return new Promise((resolve) => void server.close(() => resolve()));
 }
 
+async function probe(options: ListenOptions): Promise<void> {
+  const server = createServer();
+  await listen(server, options);
+  await closed(server);
+}
+
 /**
- * A port that is shared may be another program's that shares it, too: it has to be free first. Of two programs of one
- * user that are told the same port at the same moment both may find it so.
+ * Whether the system shares the port out. One that is shared may be another program's that shares it, too: it has to be
+ * free first. Of two programs of one user that are told the same port at the same moment both may find it so.
  */
-async function checkFree(address: ListenAddress): Promise<void> {
-  const probe = createServer();
-  await listen(probe, address);
-  await closed(probe);
+async function canShare(address: ListenAddress): Promise<boolean> {
+  // A name may be of several addresses, to each of which the server listens by itself.
+  if (process.platform !== 'linux' || isIP(address.host) === 0) return false;
+  await probe(address);
+  return probe({ ...address, reusePort: true }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /**
@@ -46,9 +53,7 @@ export async function listenWidely(
   listenItself: (options: ListenAddress & { readonly reusePort?: boolean }) => Promise<string>,
   address: ListenAddress,
 ): Promise<Listening> {
-  // A name may be of several addresses, to each of which the server listens by itself.
-  if (!CAN_SHARE || isIP(address.host) === 0) return { url: await listenItself(address), close: async () => undefined };
-  await checkFree(address);
+  if (!(await canShare(address))) return { url: await listenItself(address), close: async () => undefined };
   const url = await listenItself({ ...address, reusePort: true });
   const { address: host, port } = http.address() as AddressInfo;
   const servers: Server[] = [];

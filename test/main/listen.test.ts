@@ -1,9 +1,9 @@
 // Listening: bursts of connections, taken ports, and the end.
 import { once } from 'node:events';
 import { Agent, get, type IncomingMessage } from 'node:http';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { connect, Server, type AddressInfo, type Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { listenWidely, type Listening } from '../../src/main/listen.ts';
 
 const ends: (() => unknown)[] = [];
@@ -75,6 +75,21 @@ test('a port that another one listens at is refused, though that one shares it a
   ends.push(() => second.close());
   await expect(listen(second, port)).rejects.toMatchObject({ code: 'EADDRINUSE' });
   await expect(second.listen({ host: HOST, port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+});
+
+test('where the system shares no port out there is one socket', async () => {
+  const { listen: own } = Server.prototype;
+  const asked = vi.spyOn(Server.prototype, 'listen').mockImplementation(function (this: Server, ...given: unknown[]) {
+    if (!(given[0] as { reusePort?: boolean }).reusePort) return own.apply(this, given as never);
+    queueMicrotask(() => this.emit('error', Object.assign(new Error('not here'), { code: 'ENOTSUP' })));
+    return this;
+  });
+  ends.push(() => asked.mockRestore());
+  const app = Fastify({ forceCloseConnections: 'idle' });
+  app.get('/', async () => 'here');
+  const { port } = await listening(app);
+  const [response] = (await once(get({ host: HOST, port, path: '/' }), 'response')) as [IncomingMessage];
+  expect(Buffer.concat(await response.toArray()).toString()).toBe('here');
 });
 
 test('at the end idle connections are closed, and answers under way are waited for', async () => {
