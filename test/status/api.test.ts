@@ -29,8 +29,17 @@ async function list(query: string): Promise<RowPage> {
 
 const names = ({ rows }: RowPage): string[] => rows.map(({ repository, reference }) => `${repository}:${reference}`);
 
+/** Two pauses for an outage, which a busy machine can bring about, fit in. */
 async function synced(count: number): Promise<void> {
-  await waitFor(async () => (await statusOf(site)).replication.tags.synced === count, { what: `${count} synced` });
+  let last: unknown;
+  const reached = async (): Promise<boolean> => {
+    const { replication, reasons } = await statusOf(site);
+    last = { replication, reasons };
+    return replication.tags.synced === count;
+  };
+  await waitFor(reached, { what: `${count} synced`, timeout: 20_000 }).catch(async (error: unknown) => {
+    throw new Error(JSON.stringify({ last, rows: await list('') }), { cause: error });
+  });
 }
 
 test('the status counts rows by state', async () => {
