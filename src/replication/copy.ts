@@ -117,7 +117,12 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
     return whole.kind === 'found';
   }
 
-  async function put(name: string, reference: Reference, manifest: Manifest): Promise<void> {
+  /** One at a time for each manifest: Distribution writes its file anew for each tag, and half of it is not given back. */
+  function put(name: string, reference: Reference, manifest: Manifest): Promise<void> {
+    return inTurn(manifest.digest, () => putNow(name, reference, manifest));
+  }
+
+  async function putNow(name: string, reference: Reference, manifest: Manifest): Promise<void> {
     if (await isHere(name, reference, manifest.digest)) return;
     const what = `manifest ${manifest.digest}`;
     const answer = await secondary.manifests.put(name, reference, manifest, timeout);
