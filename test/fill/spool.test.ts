@@ -149,7 +149,7 @@ test('a source without a length takes room as it comes, and goes on past the spo
   expect(pulled.headers).not.toHaveProperty('content-length');
   expect(await site.metric('spool_bytes')).toBe(small.size);
   const both = Promise.all([pull(large), pull(large)]);
-  // An upload that begins only when the spool has let go of the first bytes is left to the next pull.
+  // So that the upload is under way when the spool ends, however busy the machine is.
   const isUpload: RelayMatch = ({ method, path }) => method === 'PUT' && path.includes(large.digest.slice(7));
   await waitFor(() => site.localRelay.count(isUpload) > 0, { what: 'the upload' });
   holdGate.open();
