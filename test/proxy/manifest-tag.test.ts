@@ -163,7 +163,7 @@ describe('a tag that was looked up before', () => {
     ['what is no digest', { status: 304, headers: { 'docker-content-digest': 'sha256:0' } }],
     ['a condition that was not met', { status: 412 }],
     ['a bad request', { status: 400 }],
-    ['what is not implemented', { status: 501 }],
+    ['a method that nobody knows', { status: 501 }],
   ])('is asked for in full where the answer speaks of %s', async (what, answer) => {
     const name = `tag/misread/${what.replaceAll(' ', '-')}`;
     await pushToBoth(site, name, 'v1', here);
