@@ -13,12 +13,11 @@ if (parseInt(version, 10) < 24) {
 
 // How the server's heap is kept (npm run bench: manifests, memory, blobs). A person's own choice stands.
 //
-// V8 hears these at its start alone, so that the server starts Node anew in its own place, whichever way it was started:
-// a young generation in which what a request needs dies before it is collected (V8's own 32 MiB are 40 MiB more in all),
-// and what src/lib/chunk-memory.ts collects with.
+// V8 hears these at its start alone, so that the server starts Node anew in its own place, where it can: a young generation
+// in which what a request needs dies before it is collected (V8's own grows to more than is of use), and what
+// src/lib/chunk-memory.ts collects with.
 var AT_START = ['--max-semi-space-size=8', '--expose-gc'];
-// And these at any time. V8 lets the old generation grow to four times what is alive before it looks: 100 MiB under pulls
-// of manifests. Freed chunks are to be there for the next ones, not when a busy machine comes to it.
+// And these at any time. V8 lets the old generation grow to four times what is alive before it looks. Freed chunks are to be there for the next ones, not when a busy machine comes to it.
 var LATER = ['--heap-growing-percent=50', '--no-concurrent-array-buffer-sweeping'];
 
 function isUnchosen(flag) {

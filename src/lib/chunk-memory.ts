@@ -1,8 +1,8 @@
 // Chunks that come off a socket lie outside the heap, and only a collection of the young generation frees those that are
-// done with. The heap hardly grows by them, so that V8 waits until they are some 100 MiB; collected every few MiB the same
-// memory is used again while it is still in the processor's cache (npm run bench, blobs: `stream` moves half as much again).
+// done with. The heap hardly grows by them, so that V8 waits until they are very many; collected every few MiB the same
+// memory is used again while it is still in the processor's cache (npm run bench, blobs: `stream`).
 
-// Bytes. A collection takes a third of a millisecond.
+// Bytes.
 const PER_COLLECTION = 8 * 1024 * 1024;
 
 let since = 0;

@@ -1,6 +1,6 @@
 // A map that forgets what was used least recently. The library lays out all of its arrays at once for a `max` of entries:
 // a few MiB for each map of 100,000, filled or not. Told of a size instead, one an entry, it grows with what is there.
-// And to spare itself looks at the clock it sets a timer for each millisecond, which costs more than to look.
+// And to spare itself looks at the clock it would set a timer each millisecond: it looks.
 import { LRUCache } from 'lru-cache';
 
 /** Knobs that the library calls so: `ttl` in milliseconds. */

@@ -1,5 +1,5 @@
 // The listening socket, several times over. libuv takes one connection from a socket in each turn of its loop, and a turn
-// takes milliseconds while blobs go out: of a burst of 200 clients the last would wait for a second just to be heard.
+// takes milliseconds while blobs go out: of a burst of clients the last would wait for all of them just to be heard.
 import { once } from 'node:events';
 import { createServer, isIP, type AddressInfo, type ListenOptions, type Server } from 'node:net';
 import type { ListenAddress } from '../config/variable.ts';
