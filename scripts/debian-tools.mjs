@@ -75,7 +75,8 @@ export function writeWrapper({ file, tools, binary, prologue = [] }) {
   const lines = [
     '#!/bin/sh',
     `here=$(CDPATH= cd "\${0%/*}" && pwd) && tools=$(CDPATH= cd "$here/${tools}" && pwd) || exit 127`,
-    'for lib in "$tools"/usr/lib/*-linux-gnu* "$tools"/lib/*-linux-gnu*; do',
+    // PulseAudio's libraries look for one of theirs where it would be installed.
+    'for lib in "$tools"/usr/lib/*-linux-gnu*/pulseaudio "$tools"/usr/lib/*-linux-gnu* "$tools"/lib/*-linux-gnu*; do',
     '  [ -d "$lib" ] && LD_LIBRARY_PATH="$lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"',
     'done',
     'export LD_LIBRARY_PATH',
@@ -87,17 +88,40 @@ export function writeWrapper({ file, tools, binary, prologue = [] }) {
   renameSync(`${file}.new`, file);
 }
 
-function wrapTool(directory, name) {
-  const candidates = binaryDirectories.map((bin) => join('root', bin, name));
+/** A fontconfig file with the unpacked fonts alone, so that a page looks the same on each machine. */
+function writeFontConfiguration(file, families) {
+  const aliases = Object.entries(families).map(
+    ([generic, family]) =>
+      `  <match><test name="family"><string>${generic}</string></test>` +
+      `<edit name="family" mode="assign" binding="strong"><string>${family}</string></edit></match>`,
+  );
+  const lines = [
+    '<?xml version="1.0"?>',
+    '<!DOCTYPE fontconfig SYSTEM "fonts.dtd">',
+    '<fontconfig>',
+    '  <dir prefix="relative">root/usr/share/fonts</dir>',
+    '  <cachedir prefix="relative">fonts-cache</cachedir>',
+    ...aliases,
+    '</fontconfig>',
+  ];
+  writeFileSync(file, `${lines.join('\n')}\n`);
+}
+
+function wrapTool(directory, { name, binary: own, fonts }) {
+  const candidates = (own ? [own] : binaryDirectories.map((bin) => join(bin, name))).map((file) => join('root', file));
   const binary = candidates.find((file) => existsSync(join(directory, file)));
   if (binary === undefined) throw new Error(`no ${name} in its Debian package`);
   // Some look up helpers of their own in PATH: containerd its shim, dockerd containerd, podman conmon.
   const prologue = ['PATH="$tools/usr/bin:$tools/usr/sbin:$PATH"', 'export PATH'];
+  if (fonts !== undefined) {
+    writeFontConfiguration(join(directory, 'fonts.conf'), fonts);
+    prologue.push('FONTCONFIG_FILE="$tools/../fonts.conf"', 'export FONTCONFIG_FILE');
+  }
   writeWrapper({ file: join(directory, 'bin', name), tools: '../root', binary: join('..', binary), prologue });
 }
 
 /**
- * Unpacks `packages` into `directory`/root and writes `directory`/bin/<tool> for each of `tools`.
+ * Unpacks `packages` into `directory`/root and writes `directory`/bin/<name> for each of `tools`.
  * Throws an Error with one line of reason when a package cannot be had.
  */
 export function unpackTools({ directory, packages, tools }) {

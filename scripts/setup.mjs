@@ -17,22 +17,32 @@ const binaries = join(modules, '.bin');
 const node = join(binaries, 'node');
 const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
-/** The Debian package of each tool; `own` ones come into the clone even where the machine has some version of them. */
+/**
+ * The Debian packages of each tool; `own` ones come into the clone even where the machine has some version of them.
+ * `binary` is what runs where that is not the file in a `bin` directory; `fonts` are its only fonts.
+ */
 const demoTools = [
-  { name: 'docker-registry', package: 'docker-registry', own: true },
-  { name: 'busybox', package: 'busybox-static', own: true },
-  { name: 'skopeo', package: 'skopeo' },
-  { name: 'openssl', package: 'openssl' },
+  { name: 'docker-registry', packages: ['docker-registry'], own: true },
+  { name: 'busybox', packages: ['busybox-static'], own: true },
+  { name: 'skopeo', packages: ['skopeo'] },
+  { name: 'openssl', packages: ['openssl'] },
 ];
 const testTools = [
   ...demoTools,
-  { name: 'nginx', package: 'nginx' },
-  { name: 'dockerd', package: 'docker.io' },
-  { name: 'docker', package: 'docker.io' },
-  { name: 'containerd', package: 'containerd' },
-  { name: 'ctr', package: 'containerd' },
-  { name: 'podman', package: 'podman' },
-  { name: 'buildah', package: 'buildah' },
+  { name: 'nginx', packages: ['nginx'] },
+  { name: 'dockerd', packages: ['docker.io'] },
+  { name: 'docker', packages: ['docker.io'] },
+  { name: 'containerd', packages: ['containerd'] },
+  { name: 'ctr', packages: ['containerd'] },
+  { name: 'podman', packages: ['podman'] },
+  { name: 'buildah', packages: ['buildah'] },
+  {
+    name: 'chromium',
+    packages: ['chromium', 'fonts-inter', 'fonts-dejavu-core'],
+    // Debian's /usr/bin/chromium is a script that reads and starts what is installed.
+    binary: 'usr/lib/chromium/chromium',
+    fonts: { 'system-ui': 'Inter', 'sans-serif': 'Inter', monospace: 'DejaVu Sans Mono' },
+  },
 ];
 const toolSets = { none: [], demo: demoTools, test: testTools };
 
@@ -110,12 +120,11 @@ function bringPackages(packages, tools) {
 }
 
 function bringTools(tools) {
-  const packages = [...new Set(tools.filter((tool) => !isPresent(tool)).map((tool) => tool.package))];
+  const packages = [...new Set(tools.filter((tool) => !isPresent(tool)).flatMap((tool) => tool.packages))];
   if (packages.length === 0) return;
-  const unpacked = tools.filter((tool) => packages.includes(tool.package));
   bringPackages(
     packages,
-    unpacked.map((tool) => tool.name),
+    tools.filter((tool) => packages.includes(tool.packages[0])),
   );
 }
 

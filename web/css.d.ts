@@ -1,0 +1,2 @@
+// Style sheets are bundled by esbuild; a module imports one for its effect alone.
+declare module '*.css';
