@@ -13,9 +13,11 @@ COPY package.json package-lock.json ./
 # No install scripts: the only one brings a Node of its own, for checkouts on machines whose Node is old.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
+COPY scripts/build-web.mjs scripts/
+COPY web web
 COPY src src
 # `npm run build` without its set-up, which is for checkouts too.
-RUN node_modules/.bin/tsc -p tsconfig.build.json
+RUN node_modules/.bin/tsc -p tsconfig.build.json && node scripts/build-web.mjs
 RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM ${NODE_IMAGE}

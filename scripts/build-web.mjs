@@ -59,7 +59,7 @@ function compressed({ name, body }) {
   ];
 }
 
-/** Builds dist/web anew; a reader sees the old page or the new one, but never half of one. */
+/** Builds dist/web anew, and puts it in the place of the old one when it is complete. */
 export async function buildWeb() {
   const files = await bundle();
   const nameOf = (ending) => files.find(({ name }) => name.endsWith(ending)).name;
@@ -78,8 +78,13 @@ export async function buildWeb() {
   mkdirSync(scratch, { recursive: true });
   for (const { name, body } of all) writeFileSync(join(scratch, name), body);
   rmSync(target, { recursive: true, force: true });
-  renameSync(scratch, target);
-  return all;
+  try {
+    renameSync(scratch, target);
+  } catch (error) {
+    // Another process has built it meanwhile.
+    rmSync(scratch, { recursive: true });
+    if (!isWebBuilt()) throw error;
+  }
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -128,6 +128,12 @@ function bringTools(tools) {
   );
 }
 
+/** The sources run as they are; the page that they serve is built, in less than a second, where it is not up to date. */
+function ensurePage() {
+  const { status } = spawnSync(node, [join(root, 'scripts/build-web.mjs'), '--if-stale'], { stdio: 'inherit' });
+  if (status !== 0) fail('the status page could not be built, see above');
+}
+
 /** Runs the command in the foreground, hands signals on to it, and ends as it ends. */
 function runCommand([command, ...args]) {
   const env = { ...process.env, PATH: [binaries, systemPath()].join(delimiter) };
@@ -146,4 +152,5 @@ if (!Object.hasOwn(toolSets, set)) fail(`--tools=${set} is none of ${Object.keys
 
 if (!modulesAreInPlace()) installModules();
 bringTools(toolSets[set]);
+ensurePage();
 if (command.length > 0) runCommand(command);

@@ -1,5 +1,6 @@
 // Questions to the admin listener, on the same origin; the session's cookie goes with them by itself.
 import type { ActionAnswers, ActionName, Session } from '../contract.ts';
+import { visibleText } from './format.ts';
 import { createStore } from './store.ts';
 
 /** Why a question got no answer; the message is for people. */
@@ -18,7 +19,8 @@ export const access = createStore<{ session: Session | undefined; isClosed: bool
 });
 
 async function failureOf(response: Response): Promise<ApiError> {
-  const body = (await response.json().catch(() => undefined)) as { error?: string } | undefined;
+  const text = await response.text().catch(() => '');
+  const body = text.startsWith('{') ? parseAnswer<{ error?: string }>(text) : undefined;
   return new ApiError(body?.error ?? `the proxy answered ${response.status}`, response.status);
 }
 
@@ -29,6 +31,11 @@ async function ask(path: string, init: RequestInit): Promise<Response> {
   if (response.ok) return response;
   if (response.status === 401) access.set({ isClosed: true });
   throw await failureOf(response);
+}
+
+/** What the proxy sent; registries, clients and people have a part in its texts, which are made harmless to read. */
+export function parseAnswer<T>(json: string): T {
+  return JSON.parse(json, (_, value: unknown) => (typeof value === 'string' ? visibleText(value) : value)) as T;
 }
 
 export type Query = Readonly<Record<string, string | number | boolean | null | undefined>>;
@@ -44,7 +51,7 @@ export function withQuery(path: string, query: Query): string {
 /** The JSON at a path. @throws ApiError */
 export async function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
   const response = await ask(withQuery(path, query), signal ? { signal } : {});
-  return (await response.json()) as T;
+  return parseAnswer<T>(await response.text());
 }
 
 function post(path: string, body: object): Promise<Response> {
@@ -65,7 +72,7 @@ export interface Scope {
 /** Runs an action, and gives what it answers. @throws ApiError */
 export async function act<Name extends ActionName>(name: Name, scope: Scope = {}): Promise<ActionAnswers[Name]> {
   const response = await post(`/api/replication/${name}`, scope);
-  return (await response.json()) as ActionAnswers[Name];
+  return parseAnswer<ActionAnswers[Name]>(await response.text());
 }
 
 /** Asks whether a login is needed. @throws ApiError */

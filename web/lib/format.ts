@@ -87,7 +87,7 @@ export function imageText(repository: string, reference: string): string {
   return isDigest(reference) ? `${repository}@${shortDigest(reference)}` : `${repository}:${reference}`;
 }
 
-/** A text in one line, without characters that are invisible or change the direction of what follows. */
+/** A text without characters that are invisible or change the direction of what follows; line ends stay. */
 export function visibleText(text: string): string {
-  return text.replace(/[\t\r\n]+/g, ' ').replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{fffd}');
+  return text.replace(/[^\P{C}\n\t]|[\p{Zl}\p{Zp}]/gu, '\u{fffd}');
 }

@@ -1,6 +1,6 @@
 // What the proxy sends by itself (`GET /api/events`): followed, and taken up again when the connection breaks.
 import type { Pull, Pulls, Snapshot, TrafficPoint, Transfer, Transfers } from '../contract.ts';
-import { access, ApiError, get, openSession } from './api.ts';
+import { access, ApiError, get, openSession, parseAnswer } from './api.ts';
 import { createStore, useStore } from './store.ts';
 
 export interface Live {
@@ -87,7 +87,7 @@ async function catchUp(): Promise<void> {
 
 function on<T>(name: string, take: (value: T) => void): void {
   source!.addEventListener(name, (event) => {
-    take(JSON.parse((event as MessageEvent<string>).data) as T);
+    take(parseAnswer<T>((event as MessageEvent<string>).data));
     heard();
   });
 }

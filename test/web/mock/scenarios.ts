@@ -44,6 +44,19 @@ export function oneFailing(): MockSite {
   return site;
 }
 
+function file(digest: string): string {
+  return `/var/opt/gitlab/gitlab-rails/shared/registry/docker/registry/v2/blobs/sha256/${digest.slice(7, 9)}/${digest.slice(7)}/data`;
+}
+
+function damage(name: string, repository: string) {
+  return {
+    repository,
+    digest: digestOf(name),
+    foundAt: ago(5_000_000),
+    file: file(digestOf(name)),
+  };
+}
+
 /** Both registries in trouble, the webhook refused, rows failed, held, damaged, unsupported; all at once. */
 export function disaster(): MockSite {
   const site = siteOf(syncedRows());
@@ -66,14 +79,6 @@ export function disaster(): MockSite {
       row('data/etl/spark', `q${index}`, { state: 'pending', localDigest: null, syncedAt: null }),
     ),
   );
-  const file = (digest: string): string =>
-    `/var/opt/gitlab/gitlab-rails/shared/registry/docker/registry/v2/blobs/sha256/${digest.slice(7, 9)}/${digest.slice(7)}/data`;
-  const damage = (name: string, repository: string) => ({
-    repository,
-    digest: digestOf(name),
-    foundAt: ago(5_000_000),
-    file: file(digestOf(name)),
-  });
   site.damaged = [
     {
       ...damage('one', 'shop/frontend/web'),

@@ -57,6 +57,22 @@ export interface MockOptions {
 
 const COOKIE = 'geo_admin=good';
 
+function json(response: ServerResponse, value: unknown, status = 200): void {
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+  response.end(JSON.stringify(value));
+}
+
+function emit(response: ServerResponse, name: string, value: unknown): void {
+  response.write(`event: ${name}\ndata: ${JSON.stringify(value)}\n\n`);
+}
+
+function isMeant(row: ListedRow, body: Record<string, string>): boolean {
+  return (
+    (!body['repository'] || row.repository === body['repository']) &&
+    (!body['reference'] || row.reference === body['reference'])
+  );
+}
+
 /** @see MockServer */
 export async function startMockServer(
   site: MockSite,
@@ -67,15 +83,8 @@ export async function startMockServer(
   let server: Server;
   let port = wanted;
 
-  const json = (response: ServerResponse, value: unknown, status = 200): void => {
-    response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-    response.end(JSON.stringify(value));
-  };
   const isAdmitted = ({ headers }: IncomingMessage): boolean =>
     token === undefined || (headers.cookie ?? '').includes(COOKIE);
-  const emit = (response: ServerResponse, name: string, value: unknown): void => {
-    response.write(`event: ${name}\ndata: ${JSON.stringify(value)}\n\n`);
-  };
   const emitAll = (name: string, value: unknown): void => followers.forEach((one) => emit(one, name, value));
 
   function follow(response: ServerResponse): void {
@@ -85,13 +94,6 @@ export async function startMockServer(
     emit(response, 'status', statusOf(mock.site));
     emit(response, 'traffic', mock.site.traffic.hour.points.at(-1));
     emit(response, 'transfers', { transfers: mock.site.transfers });
-  }
-
-  function isMeant(row: ListedRow, body: Record<string, string>): boolean {
-    return (
-      (!body['repository'] || row.repository === body['repository']) &&
-      (!body['reference'] || row.reference === body['reference'])
-    );
   }
 
   function act(name: string, body: Record<string, string>): unknown {

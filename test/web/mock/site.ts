@@ -155,11 +155,14 @@ export function siteOf(rows: ListedTag[]): MockSite {
   };
 }
 
+function images(count: number): string {
+  return `${count.toLocaleString('en-US')} ${count === 1 ? 'image' : 'images'}`;
+}
+
 function ownProblems({ rows, damaged, malformed }: MockSite): Problem[] {
   const count = (state: string): number => rows.filter((row) => row.state === state).length;
   const held = rows.filter((row) => row.held && !row.confirmed).length;
   const failing = rows.filter((row) => row.state === 'failed').length;
-  const images = (number: number): string => `${number.toLocaleString('en-US')} ${number === 1 ? 'image' : 'images'}`;
   const all: (Problem | false)[] = [
     failing > 0 && {
       code: 'failed',

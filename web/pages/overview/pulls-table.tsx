@@ -69,11 +69,11 @@ function PullRow({ pull }: { pull: Pull }): JSX.Element {
       >
         {durationText(ms)}
       </td>
-      <td data-label="Who" class="who">
+      <td data-label="Who" class="who" title={user ?? undefined}>
         {user ?? <span class="none">–</span>}
       </td>
-      <td data-label="Client" class="who">
-        <span title={address ?? undefined}>{client ?? address ?? <span class="none">–</span>}</span>
+      <td data-label="Client" class="who" title={[client, address].filter(Boolean).join(', ')}>
+        {client ?? address ?? <span class="none">–</span>}
       </td>
     </tr>
   );
