@@ -33,8 +33,9 @@ export function useRoute(): Route {
   return useStore(routes, ({ route }) => route);
 }
 
-/** Puts a route in the place of the present one, without a step in the history: for what a person types. */
-export function replaceRoute(path: string, query: Readonly<Record<string, string | undefined>>): void {
-  history.replaceState(null, '', linkTo(path, query));
+/** Changes parameters of the present route, without a step in the history: for what a person types. */
+export function changeQuery(change: Readonly<Record<string, string>>): void {
+  const { path, query } = routes.get().route;
+  history.replaceState(null, '', linkTo(path, { ...Object.fromEntries(query), ...change }));
   routes.set({ route: parseHash(location.hash) });
 }

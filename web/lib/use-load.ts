@@ -1,5 +1,5 @@
 // A component's question to the API: asked when it is drawn, when it changes, and when what it is about has changed.
-import { useCallback, useEffect, useState } from 'preact/hooks';
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError, get, withQuery, type Query } from './api.ts';
 import type { Snapshot } from '../contract.ts';
 import { useLive, type Live } from './live.ts';
@@ -22,20 +22,26 @@ interface State<T> {
 // What changes several times a second is asked for once in this time (ms).
 const CALM = 1_500;
 
-function useCalm(key: string): string {
-  const [calm, setCalm] = useState(key);
+/** How often the key has changed; the first one that is known is no change. */
+function useChanges(key: string): number {
+  const known = useRef(key);
+  const [changes, setChanges] = useState(0);
   useEffect(() => {
-    if (key === calm) return undefined;
-    const timer = setTimeout(() => setCalm(key), CALM);
+    if (known.current === '') known.current = key;
+    if (key === known.current) return undefined;
+    const timer = setTimeout(() => {
+      known.current = key;
+      setChanges((last) => last + 1);
+    }, CALM);
     return () => clearTimeout(timer);
-  }, [key, calm]);
-  return calm;
+  }, [key]);
+  return changes;
 }
 
-/** Asks for the JSON at `path`, and again when `key` changes: at once for another question, else after a moment. */
+/** Asks for the JSON at `path`; another path or query at once, and for the same again a moment after `key` changed. */
 export function useLoad<T>(path: string, query: Query = {}, key: string = ''): Loaded<T> {
   const url = withQuery(path, query);
-  const calm = useCalm(key);
+  const changes = useChanges(key);
   const [turn, setTurn] = useState(0);
   const [state, setState] = useState<State<T>>({ url, isLoading: true });
 
@@ -51,7 +57,7 @@ export function useLoad<T>(path: string, query: Query = {}, key: string = ''): L
       },
     );
     return () => leaving.abort();
-  }, [url, calm, turn]);
+  }, [url, changes, turn]);
 
   const reload = useCallback(() => setTurn((last) => last + 1), []);
   const isOld = state.url !== url;
@@ -68,7 +74,8 @@ function keyOf({ replication, damaged }: Snapshot): string {
   return [...Object.values(tags), removals.held, removals.suspension?.isCompared, malformedEvents, damaged].join(' ');
 }
 
-const liveKey = ({ status, connections }: Live): string => `${connections} ${status ? keyOf(status) : ''}`;
+const liveKey = ({ status, connections }: Live): string =>
+  status && connections > 0 ? `${connections} ${keyOf(status)}` : '';
 
 /** A key that changes with the states of tags and blobs, and with each new connection. */
 export function useReplicationKey(): string {

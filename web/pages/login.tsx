@@ -43,7 +43,7 @@ export function Login({ site }: { site: string }): JSX.Element {
           aria-hidden="true"
           readOnly
         />
-        <label for="token">Admin token</label>
+        <label htmlFor="token">Admin token</label>
         <input
           id="token"
           ref={field}

@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import type { ListedRepository, RepositoryPage, RowState } from '../contract.ts';
 import { countText } from '../lib/format.ts';
-import { linkTo, replaceRoute, type Route } from '../lib/router.ts';
+import { linkTo, changeQuery, type Route } from '../lib/router.ts';
 import { useLoad, useReplicationKey } from '../lib/use-load.ts';
 import { usePages } from '../lib/use-pages.ts';
 import { ActionButton } from '../parts/action.tsx';
@@ -69,8 +69,6 @@ export function Repositories({ route }: { route: Route }): JSX.Element {
   const search = route.query.get('search') ?? '';
   const state = stateIn(route.query);
   const sort = (Object.keys(SORTS) as Sort[]).find((name) => name === route.query.get('sort')) ?? 'name';
-  const go = (change: Partial<Record<'group' | 'search' | 'state' | 'sort', string>>): void =>
-    replaceRoute('/repositories', { group, search, state, sort: sort === 'name' ? '' : sort, ...change });
   const pages = usePages([group, search, state, sort].join('\n'));
   const query = { group, search, state, sort, after: pages.after, limit: LIMIT };
   const { data, error, isLoading, reload } = useLoad<RepositoryPage>(
@@ -97,10 +95,10 @@ export function Repositories({ route }: { route: Route }): JSX.Element {
               label="Search repositories"
               value={search}
               isFirst={route.query.get('focus') === 'search'}
-              onChange={(text) => go({ search: text })}
+              onChange={(text) => changeQuery({ search: text })}
             />
-            <StateSelect value={state} onChange={(value: RowState | '') => go({ state: value })} />
-            <Select label="Sort by" value={sort} options={SORTS} onChange={(value) => go({ sort: value })} />
+            <StateSelect value={state} onChange={(value: RowState | '') => changeQuery({ state: value })} />
+            <Select label="Sort by" value={sort} options={SORTS} onChange={(value) => changeQuery({ sort: value })} />
           </div>
           {!data && <Pending error={error} onRetry={reload} lines={8} />}
           {data && repositories.length === 0 && <Nothing isFiltered={group + search + state !== ''} />}

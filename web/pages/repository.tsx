@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import type { ListedTag, Repository } from '../contract.ts';
 import { bytesText, counted, imageText, shortDigest } from '../lib/format.ts';
-import { imageLink, linkTo, replaceRoute, type Route } from '../lib/router.ts';
+import { imageLink, linkTo, changeQuery, type Route } from '../lib/router.ts';
 import { useLoad, useReplicationKey } from '../lib/use-load.ts';
 import { usePages } from '../lib/use-pages.ts';
 import { ActionButton } from '../parts/action.tsx';
@@ -106,8 +106,6 @@ export function RepositoryView({ route }: { route: Route }): JSX.Element {
   const name = route.query.get('name') ?? '';
   const search = route.query.get('search') ?? '';
   const state = stateIn(route.query);
-  const go = (change: { search?: string; state?: string }): void =>
-    replaceRoute('/repository', { name, search, state, ...change });
   const pages = usePages([name, search, state].join('\n'));
   const { data, error, isLoading, reload } = useLoad<Repository>(
     '/api/repository',
@@ -153,8 +151,8 @@ export function RepositoryView({ route }: { route: Route }): JSX.Element {
           </>
         )}
         <div class="filters" role="search">
-          <Search label="Search tags" value={search} onChange={(text) => go({ search: text })} />
-          <StateSelect value={state} onChange={(value) => go({ state: value })} />
+          <Search label="Search tags" value={search} onChange={(text) => changeQuery({ search: text })} />
+          <StateSelect value={state} onChange={(value) => changeQuery({ state: value })} />
         </div>
         {!data && <Pending error={error} onRetry={reload} lines={6} />}
         {data && rows.length === 0 && (

@@ -31,7 +31,7 @@ export function Search({ label, value, isFirst = false, onChange }: SearchProps)
   }, [text]);
   return (
     <div class="search">
-      <label class="sr-only" for={id}>
+      <label class="sr-only" htmlFor={id}>
         {label}
       </label>
       <Icon name="search" size={14} />

@@ -57,11 +57,15 @@ function quietText(window: TrafficWindow): string {
 export function TrafficCard({ status }: { status: Snapshot }): JSX.Element {
   const [window, setWindow] = useState<TrafficWindow>('hour');
   const [measure, setMeasure] = useState<Measure>('requests');
-  const connections = useLive((value) => value.connections);
+  const connections = useLive((value) => (value.connections > 0 ? String(value.connections) : ''));
   const point = useLive((value) => value.point);
   const quarter = Math.floor(Date.parse(point?.at ?? '') / 900_000) || 0;
-  const hour = useLoad<Traffic>('/api/traffic', { window: 'hour' }, String(connections));
-  const chosen = useLoad<Traffic>('/api/traffic', { window }, `${connections} ${window === 'day' ? quarter : ''}`);
+  const hour = useLoad<Traffic>('/api/traffic', { window: 'hour' }, connections);
+  const chosen = useLoad<Traffic>(
+    '/api/traffic',
+    { window },
+    connections && `${connections} ${window === 'day' ? quarter : ''}`,
+  );
   const traffic = window === 'hour' ? hour.data : chosen.data;
   const points = traffic && (window === 'hour' ? withPoint(traffic.points, point) : traffic.points);
   const isQuiet = points?.every((one) => LAYERS.every(({ name }) => one.requests[name] === 0));
