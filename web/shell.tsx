@@ -84,13 +84,14 @@ function LostNotice(): JSX.Element | null {
 
 function Bar({ path, judgement }: { path: string; judgement: Judgement | undefined }): JSX.Element {
   const site = useStore(access, ({ session }) => session?.site ?? '');
+  const isLost = useLive((value) => value.connection === 'lost');
   const count = judgement?.problems.length ?? 0;
   return (
     <header class="bar">
       <a class="brand" href="#/" aria-label={`${site}: overview`}>
         <img src="/favicon.svg" alt="" width="22" height="22" />
         <span>{site}</span>
-        {judgement && <i class={`dot is-${judgement.tone}`} aria-hidden="true" />}
+        {judgement && <i class={`dot is-${isLost ? 'neutral' : judgement.tone}`} aria-hidden="true" />}
       </a>
       <nav aria-label="Pages">
         {PAGES.map((page) => (

@@ -2,21 +2,9 @@
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { toolPath } from '../support/tool.ts';
+import { CHROMIUM_FLAGS } from './flags.ts';
 import { startMockServer, type MockOptions, type MockServer } from './mock/server.ts';
 import type { MockSite } from './mock/site.ts';
-
-export const CHROMIUM_FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  // Glyphs lie where they belong, and not on whole pixels.
-  '--font-render-hinting=none',
-];
 
 export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true } as const;
 
@@ -35,7 +23,7 @@ export function useBrowser(): void {
   beforeAll(async () => {
     browser = await chromium.launch({
       executablePath: toolPath('chromium'),
-      args: CHROMIUM_FLAGS,
+      args: [...CHROMIUM_FLAGS],
       chromiumSandbox: false,
     });
   });

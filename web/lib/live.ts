@@ -39,6 +39,8 @@ export function useLive<S>(select: (value: Live) => S): S {
 
 let source: EventSource | undefined;
 let failures = 0;
+// Grows with each try: what an earlier one finds out late no longer counts.
+let attempt = 0;
 let retryTimer: ReturnType<typeof setTimeout> | undefined;
 let silenceTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -56,6 +58,7 @@ function heard(): void {
 }
 
 function close(): void {
+  attempt += 1;
   clearTimeout(retryTimer);
   clearTimeout(silenceTimer);
   source?.close();
@@ -69,9 +72,10 @@ function lose(): void {
   failures += 1;
   // An EventSource does not say why it ended: the session's end is one reason.
   retryTimer = setTimeout(() => {
+    const mine = attempt;
     openSession().then(
-      () => !access.get().isClosed && connect(),
-      () => lose(),
+      () => mine === attempt && !access.get().isClosed && connect(),
+      () => mine === attempt && lose(),
     );
   }, pause);
 }

@@ -21,7 +21,7 @@ const CONFIRM = {
 };
 
 function DamageRow({ damage, onDone }: { damage: Damage; onDone: () => void }): JSX.Element {
-  const { repository, digest, foundAt, file } = damage;
+  const { repository, digest, foundAt, file, kind } = damage;
   return (
     <tr>
       <td data-label="Blob">
@@ -42,7 +42,13 @@ function DamageRow({ damage, onDone }: { damage: Damage; onDone: () => void }): 
         <Ago at={foundAt} />
       </td>
       <td class="row-actions">
-        <ActionButton action="verify" target={repository} scope={{ repository }} look="quiet" onDone={onDone} />
+        <ActionButton
+          action={kind === 'damaged-here' ? 'verify' : 'retry'}
+          target={repository}
+          scope={{ repository }}
+          look="quiet"
+          onDone={onDone}
+        />
         <ActionButton
           action="clear-damaged"
           target={`blob ${shortDigest(digest)}`}

@@ -2,12 +2,13 @@
 import type { JSX } from 'preact';
 import type { Attention, CauseGroup, Problem, Snapshot } from '../../contract.ts';
 import { counted, countText, imageText } from '../../lib/format.ts';
-import { judge, type Judgement, type Tone } from '../../lib/judgement.ts';
+import { judge, type Judgement } from '../../lib/judgement.ts';
 import { imageLink } from '../../lib/router.ts';
 import { useLoad, useReplicationKey } from '../../lib/use-load.ts';
 import { ActionButton } from '../../parts/action.tsx';
 import { Icon, type IconName } from '../../parts/icon.tsx';
 import { RowMark, totalOf } from '../../parts/state.tsx';
+import { Wells } from './wells.tsx';
 
 const ICONS: Readonly<Record<string, IconName>> = {
   ok: 'ok',
@@ -98,7 +99,7 @@ function ProblemLine({ problem, isBrief = false }: { problem: Problem; isBrief?:
 }
 
 /** What works, so that a person sees how much of the site is not affected. */
-function wellText({ replication, registries, ready }: Snapshot, tone: Tone): string {
+function wellText({ replication, registries, ready }: Snapshot): string {
   const { synced } = replication.tags;
   const parts = [
     ready && 'pulls are answered',
@@ -106,7 +107,7 @@ function wellText({ replication, registries, ready }: Snapshot, tone: Tone): str
     synced > 0 && `${counted(synced, 'image')} of ${countText(totalOf(replication.tags))} synced`,
   ].filter((part) => part !== false && part !== undefined);
   if (parts.length === 0) return '';
-  return `${tone === 'ok' ? '' : 'What works: '}${parts.join(', ')}.`.replace(/^p/, 'P').replace(/^b/, 'B');
+  return `What works: ${parts.join(', ')}.`;
 }
 
 /** @see judge */
@@ -135,7 +136,7 @@ export function Verdict({ status }: { status: Snapshot }): JSX.Element {
           Show all {countText(problems.length)}
         </a>
       )}
-      <p class="verdict-well">{wellText(status, tone)}</p>
+      {tone === 'ok' ? <Wells status={status} /> : <p class="verdict-well">{wellText(status)}</p>}
     </section>
   );
 }
