@@ -55,6 +55,36 @@ test.each(Object.keys(arrows))('%s imports only the rooms it may', (room) => {
   expect(wrong).toEqual([]);
 });
 
+test('the page knows nothing of the program but the shapes of its answers, and two libraries', () => {
+  const web = resolve(src, '../web');
+  const sources = readdirSync(web, { recursive: true, encoding: 'utf8' }).filter((name) => /\.tsx?$/.test(name));
+  expect(sources.length).toBeGreaterThan(30);
+  const wrong = sources.flatMap((name) => {
+    const text = readFileSync(join(web, name), 'utf8');
+    const imports = [...text.matchAll(/import (type )?(?:[^'();]*? from )?'([^']+)'/g)];
+    return imports
+      .filter(([, isType, target = '']) => {
+        if (!target.startsWith('.')) return !/^(?:preact(?:\/hooks)?|uplot(?:\/dist\/uPlot\.min\.css)?)$/.test(target);
+        const file = resolve(dirname(join(web, name)), target);
+        return !file.startsWith(`${web}/`) && !(isType && relative(src, file) === 'status/api.ts');
+      })
+      .map(([, , target]) => `${name} -> ${target}`);
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('the page puts no text in as markup, and makes no code of it', () => {
+  const web = resolve(src, '../web');
+  const users = readdirSync(web, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.tsx?$/.test(name))
+    .filter((name) =>
+      /innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(|new Function/i.test(
+        readFileSync(join(web, name), 'utf8'),
+      ),
+    );
+  expect(users).toEqual([]);
+});
+
 test('auth/mint and auth/keys are the only files that touch the private key', () => {
   const users = files
     .filter((file) => /createPrivateKey|\.signing\b/.test(readFileSync(file, 'utf8')))
