@@ -1,6 +1,6 @@
 // What is around each page: the bar with its links, the state of the connection, and what is said aloud.
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useErrorBoundary } from 'preact/hooks';
 import { access, logout } from './lib/api.ts';
 import { clockText } from './lib/format.ts';
 import { judge, type Judgement } from './lib/judgement.ts';
@@ -9,6 +9,7 @@ import { useStore } from './lib/store.ts';
 import { showInTab } from './lib/tab.ts';
 import { nextTheme, theme, type Theme } from './lib/theme.ts';
 import { Icon, type IconName } from './parts/icon.tsx';
+import { Empty } from './parts/page.tsx';
 import { Toasts } from './parts/toast.tsx';
 
 const PAGES = [
@@ -68,12 +69,20 @@ function Connection(): JSX.Element {
 function LostNotice(): JSX.Element | null {
   const isLost = useLive((value) => value.connection === 'lost');
   const heardAt = useLive((value) => (value.connection === 'lost' ? value.heardAt : 0));
+  const hasData = useLive((value) => value.status !== undefined);
   if (!isLost) return null;
   return (
     <p class="lost" role="alert">
       <Icon name="warning" />
       <span>
-        Connection lost, showing data of <b>{clockText(heardAt, true)}</b>. Trying to reconnect.
+        {hasData ? (
+          <>
+            Connection lost, showing data of <b>{clockText(heardAt, true)}</b>.
+          </>
+        ) : (
+          'The proxy does not answer.'
+        )}{' '}
+        Trying to reconnect.
       </span>
       <button type="button" class="button is-plain" onClick={connect}>
         Reconnect now
@@ -142,6 +151,22 @@ function useKeys(): void {
   }, []);
 }
 
+/** A page that fails to be drawn takes no other with it. */
+function Guarded({ children }: { children: ComponentChildren }): JSX.Element {
+  const [error, again] = useErrorBoundary();
+  if (error === undefined) return <>{children}</>;
+  return (
+    <section class="card">
+      <Empty icon="warning" title="This page could not be shown">
+        <p>{String(error)}</p>
+        <button type="button" class="button is-plain" onClick={again}>
+          Try again
+        </button>
+      </Empty>
+    </section>
+  );
+}
+
 /** The page within its frame. */
 export function Shell({ path, children }: { path: string; children: ComponentChildren }): JSX.Element {
   const status = useLive((value) => value.status);
@@ -171,7 +196,7 @@ export function Shell({ path, children }: { path: string; children: ComponentChi
       </p>
       <main id="main" tabIndex={-1}>
         <LostNotice />
-        {children}
+        <Guarded key={path}>{children}</Guarded>
       </main>
       <Footer />
       <Toasts />

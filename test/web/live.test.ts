@@ -43,6 +43,14 @@ describe('the page', () => {
     forgive(opened, LOST);
   });
 
+  it('shows the other pages where one cannot be drawn', async () => {
+    // An answer of another version, say: a time that is none.
+    const { page } = await openPage({ ...healthy(), pulls: [{ ...pull(902, 0), at: 7 as never }] });
+    await page.getByText('This page could not be shown').waitFor();
+    await page.getByRole('link', { name: 'Doctor' }).click();
+    await page.getByText('1 warning, 6 fine, 1 skipped').waitFor();
+  });
+
   it('reconnects without a person', async () => {
     const opened = await openPage(healthy());
     const { page, mock } = opened;

@@ -1,5 +1,5 @@
 // A value that components follow: they are drawn anew when what they select of it has changed.
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 
 export interface Store<T> {
   get(): T;
@@ -24,17 +24,16 @@ export function createStore<T extends object>(initial: T): Store<T> {
   };
 }
 
-/** What `select` gives of the store, always of now. */
+/** What `select` gives of the store, always of now; `select` may be another function each time. */
 export function useStore<T, S>(store: Store<T>, select: (value: T) => S): S {
-  const [, redraw] = useState<S>();
+  const [, redraw] = useState(0);
   const selected = select(store.get());
+  const latest = useRef({ select, selected });
+  latest.current = { select, selected };
   useEffect(() => {
-    let last = selected;
     const look = (): void => {
-      const next = select(store.get());
-      if (Object.is(next, last)) return;
-      last = next;
-      redraw(() => next);
+      const { select: choose, selected: last } = latest.current;
+      if (!Object.is(choose(store.get()), last)) redraw((count) => count + 1);
     };
     look();
     return store.subscribe(look);

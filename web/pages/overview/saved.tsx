@@ -20,7 +20,7 @@ function Numbers({ today, sinceStart }: { today: PullTotals; sinceStart: PullTot
       <p class="saved-value" data-testid="saved-today">
         {value} <span class="unit">{unit}</span>
       </p>
-      <p class="saved-text">less WAN traffic to the primary</p>
+      <p class="saved-text">less traffic over the WAN</p>
       {saved + crossed > 0 && <Split saved={saved} crossed={crossed} />}
       <dl class="saved-list">
         <div>
