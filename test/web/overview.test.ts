@@ -16,8 +16,7 @@ describe('the judgement', () => {
   });
 
   it('is degraded over one failed image, whatever the status says', async () => {
-    const site = oneFailing();
-    const { page } = await openPage({ ...site, status: { ...site.status, status: 'ok' } });
+    const { page } = await openPage({ ...oneFailing(), claims: 'ok' });
     await page.getByTestId('badge').filter({ hasText: 'Degraded' }).waitFor();
     expect(await page.title()).toBe('(1) Degraded · berlin');
     await page.getByTestId('announcement').filter({ hasText: 'Degraded: 1 thing needs attention' }).waitFor();

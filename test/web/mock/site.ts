@@ -15,6 +15,8 @@ export interface MockSite {
   rows: ListedTag[];
   /** All but what the rows tell. */
   status: Snapshot;
+  /** The word of the status, whatever the problems are. */
+  claims?: string;
   traffic: { hour: Traffic; day: Traffic };
   pulls: Pull[];
   transfers: Transfer[];
@@ -220,7 +222,7 @@ export function statusOf(site: MockSite): Snapshot {
   const isDegraded = status.status === 'ok' && problems.some(({ severity }) => severity !== 'info');
   return {
     ...status,
-    status: isDegraded ? 'degraded' : status.status,
+    status: site.claims ?? (isDegraded ? 'degraded' : status.status),
     problems,
     reasons: problems.map(({ text }) => text),
     damaged: site.damaged.length,
