@@ -3,9 +3,10 @@ import { Readable } from 'node:stream';
 import { pullAccess } from '../auth/scope.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseContentRange, rangeHeader, type ByteRange } from '../oci/range.ts';
-import { answered, found, RegistryOutage, type Answer } from './answer.ts';
+import { answered, found, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
-import type { Client, RegistryRequest } from './client.ts';
+import type { Client } from './client.ts';
+import { isRedirect, sendFollowing } from './redirect.ts';
 import { discard, headerText, isJson, isPage, type RegistryResponse } from './response.ts';
 
 /** An open body: from byte `start` on. Whoever gets it reads or destroys it. */
@@ -25,9 +26,6 @@ export interface Blobs {
   /** The size, undefined where a registry does not say it. */
   head(name: string, digest: Digest, timeout: number): Promise<Answer<{ readonly size?: number }>>;
 }
-
-const REDIRECTS_MAX = 5;
-const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
 
 function blobPath(name: string, digest: Digest): string {
   return `/v2/${name}/blobs/${digest}`;
@@ -58,30 +56,6 @@ function isEmpty(response: RegistryResponse, range: ByteRange | undefined): bool
 
 /** @see Blobs */
 export function createBlobs(client: Client, classify: Classify): Blobs {
-  function redirected(response: RegistryResponse, from: URL): URL {
-    const location = response.headers['location'];
-    const target = typeof location === 'string' && URL.canParse(location, from) ? new URL(location, from) : undefined;
-    const downgraded = from.protocol === 'https:' && target?.protocol === 'http:';
-    if (!target || !/^https?:$/.test(target.protocol) || downgraded) {
-      throw new RegistryOutage(client.registry, 'redirect that cannot be followed');
-    }
-    return target;
-  }
-
-  /** Follows redirects by hand: storage must not see our token, and its signature must stay as it is. */
-  async function follow(first: RegistryRequest): Promise<{ response: RegistryResponse; isStorage: boolean }> {
-    let url = new URL(first.target, client.origin);
-    let request = first;
-    for (let hop = 0; hop <= REDIRECTS_MAX; hop += 1) {
-      const response = await client.send(request);
-      if (!REDIRECT_STATUS.has(response.statusCode)) return { response, isStorage: hop > 0 };
-      discard(response);
-      url = redirected(response, url);
-      request = { ...first, target: url, access: url.origin === client.origin.origin ? first.access : undefined };
-    }
-    throw new RegistryOutage(client.registry, 'too many redirects');
-  }
-
   /** What a storage says is not in a registry's words: none of it means that the blob is missing, or refused to us. */
   function storageFailure(response: RegistryResponse): Answer<never> {
     discard(response);
@@ -97,7 +71,7 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
   }
 
   async function open(name: string, digest: Digest, timeout: number, range?: ByteRange): Promise<Answer<BlobBody>> {
-    const { response, isStorage } = await follow({
+    const { response, isStorage } = await sendFollowing(client, {
       method: 'GET',
       target: blobPath(name, digest),
       access: [pullAccess(name)],
@@ -128,7 +102,7 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
       return found(size === undefined ? {} : { size });
     }
     // A storage's URL is signed for one method, and a 404 may be anybody's: the first byte settles it.
-    const isOpen = REDIRECT_STATUS.has(response.statusCode) || (response.statusCode === 404 && !isJson(response));
+    const isOpen = isRedirect(response.statusCode) || (response.statusCode === 404 && !isJson(response));
     if (!isOpen) return classify(response, 'blob', 'HEAD');
     discard(response);
     return settled(name, digest, timeout);
