@@ -189,6 +189,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     proxyOptions: {
       pushHost: config.pushHost,
       delivery,
+      redirect: config.secondaryRedirect,
       via: viaOf(config.siteName),
       primaryTimeout: config.primaryTimeout,
       secondaryTimeout: SECONDARY_TIMEOUT,

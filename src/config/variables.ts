@@ -201,6 +201,12 @@ export const variables = {
     help: "the local registry's filesystem storage root (`rootdirectory`): local blobs are read from there and not asked of the registry",
     value: registryRoot,
   },
+  secondaryRedirect: {
+    name: 'GEO_SECONDARY_REDIRECT',
+    default: 'pass',
+    help: 'what clients get of a blob that the local registry redirects to its object storage: `pass` (the redirect) or `stream` (the bytes, for clients that do not reach the storage)',
+    value: choice('pass', 'stream'),
+  },
   store: {
     name: 'GEO_STORE',
     default: 'on',

@@ -5,8 +5,8 @@ import type { Digest } from '../oci/digest.ts';
 import { parseContentRange, rangeHeader, type ByteRange } from '../oci/range.ts';
 import { answered, found, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
-import type { Client } from './client.ts';
-import { isRedirect, sendFollowing } from './redirect.ts';
+import type { Client, RegistryRequest } from './client.ts';
+import { followRedirect, isRedirect, sendFollowing, type Followed } from './redirect.ts';
 import { discard, headerText, isJson, isPage, type RegistryResponse } from './response.ts';
 
 /** An open body: from byte `start` on. Whoever gets it reads or destroys it. */
@@ -23,6 +23,14 @@ export interface BlobBody {
 export interface Blobs {
   /** GET; a registry that ignores the range gives the whole body with `start` 0. */
   open(name: string, digest: Digest, timeout: number, range?: ByteRange): Promise<Answer<BlobBody>>;
+  /** As `open`, where the registry was asked already and answered with a redirect to `location`. */
+  openAt(
+    name: string,
+    digest: Digest,
+    location: string | undefined,
+    timeout: number,
+    range?: ByteRange,
+  ): Promise<Answer<BlobBody>>;
   /** The size, undefined where a registry does not say it. */
   head(name: string, digest: Digest, timeout: number): Promise<Answer<{ readonly size?: number }>>;
 }
@@ -48,6 +56,12 @@ function bodyOf(response: RegistryResponse): BlobBody | undefined {
   return part && { body, ...part };
 }
 
+/** Ends a body of which only the first byte was wanted: one that is no longer is read, which keeps its connection. */
+export function release({ body, end }: BlobBody): void {
+  if (end === 0) body.resume();
+  else body.destroy();
+}
+
 /** Whether a range that begins with the first byte was refused because there is none: all of an empty blob is here then. */
 function isEmpty(response: RegistryResponse, range: ByteRange | undefined): boolean {
   const fromStart = range !== undefined && 'start' in range && range.start === 0;
@@ -61,7 +75,8 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
     discard(response);
     const { statusCode } = response;
     if (statusCode === 416) return { kind: 'unsatisfiable' };
-    return { kind: 'unavailable', reason: `${client.registry}: its storage answered ${statusCode}` };
+    const reason = `${client.registry}: its storage answered ${statusCode}`;
+    return { kind: 'unavailable', reason, ...(statusCode === 404 ? { storage: 'missing' } : {}) };
   }
 
   /** A portal says yes to everything: that is no blob, and no word that one belongs to a repository. */
@@ -70,14 +85,17 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
     return { kind: 'unavailable', reason: `${client.registry}: a page instead of a blob` };
   }
 
-  async function open(name: string, digest: Digest, timeout: number, range?: ByteRange): Promise<Answer<BlobBody>> {
-    const { response, isStorage } = await sendFollowing(client, {
+  function requestOf(name: string, digest: Digest, timeout: number, range?: ByteRange): RegistryRequest {
+    return {
       method: 'GET',
       target: blobPath(name, digest),
       access: [pullAccess(name)],
       headers: { 'accept-encoding': 'identity', ...(range ? { range: rangeHeader(range) } : {}) },
       timeout,
-    });
+    };
+  }
+
+  async function opened({ response, isStorage }: Followed, range: ByteRange | undefined): Promise<Answer<BlobBody>> {
     const isContent = response.statusCode === 200 || response.statusCode === 206;
     if (isContent && isPage(response)) return pageFailure(response);
     if (isEmpty(response, range)) {
@@ -109,16 +127,22 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
   }
 
   async function settled(name: string, digest: Digest, timeout: number): Promise<Answer<{ size?: number }>> {
-    const first = await open(name, digest, timeout, { start: 0, end: 0 });
+    const range = { start: 0, end: 0 };
+    const first = await opened(await sendFollowing(client, requestOf(name, digest, timeout, range)), range);
     // Of an empty blob there is no first byte, and not every storage says so with its size.
     if (first.kind === 'unsatisfiable') return found({ size: 0 });
     if (first.kind !== 'found') return first;
-    first.value.body.destroy();
+    release(first.value);
     return found(first.value.size === undefined ? {} : { size: first.value.size });
   }
 
   return {
-    open: (name, digest, timeout, range) => answered(() => open(name, digest, timeout, range)),
+    open: (name, digest, timeout, range) =>
+      answered(async () => opened(await sendFollowing(client, requestOf(name, digest, timeout, range)), range)),
+    openAt: (name, digest, location, timeout, range) =>
+      answered(async () =>
+        opened(await followRedirect(client, requestOf(name, digest, timeout, range), location), range),
+      ),
     head: (name, digest, timeout) => answered(() => head(name, digest, timeout)),
   };
 }

@@ -1,5 +1,5 @@
 // Following redirects by hand: where they may lead, and without our token on another host.
-import { RegistryOutage } from './answer.ts';
+import { RegistryOutage, StorageOutage } from './answer.ts';
 import type { Client, RegistryRequest } from './client.ts';
 import { discard, headerText, type RegistryResponse } from './response.ts';
 
@@ -32,7 +32,17 @@ function targetOf({ registry }: Client, location: string | undefined, from: URL)
   );
 }
 
-/** Follows a registry's redirect, `location`, of a request without a body. @throws RegistryOutage */
+/** A storage must not see our token, and its own signature must stay as it is. */
+async function sendTo(client: Client, first: RegistryRequest, target: URL): Promise<RegistryResponse> {
+  if (target.origin === client.origin.origin) return client.send({ ...first, target });
+  try {
+    return await client.send({ ...first, target, access: undefined });
+  } catch (error) {
+    throw error instanceof RegistryOutage ? new StorageOutage(client.registry, target, error) : error;
+  }
+}
+
+/** Follows a registry's redirect, `location`, of a request without a body. @throws RegistryOutage, StorageOutage */
 export async function followRedirect(
   client: Client,
   first: RegistryRequest,
@@ -40,9 +50,7 @@ export async function followRedirect(
 ): Promise<Followed> {
   let url = targetOf(client, location, new URL(first.target, client.origin));
   for (let hop = 1; hop <= REDIRECTS_MAX; hop += 1) {
-    // A storage must not see our token, and its own signature must stay as it is.
-    const access = url.origin === client.origin.origin ? first.access : undefined;
-    const response = await client.send({ ...first, target: url, access });
+    const response = await sendTo(client, first, url);
     if (!isRedirect(response.statusCode)) return { response, isStorage: true };
     discard(response);
     url = targetOf(client, headerText(response, 'location'), url);
@@ -50,7 +58,7 @@ export async function followRedirect(
   throw new RegistryOutage(client.registry, 'too many redirects');
 }
 
-/** Sends a request without a body, and follows where it leads. @throws RegistryOutage */
+/** Sends a request without a body, and follows where it leads. @throws RegistryOutage, StorageOutage */
 export async function sendFollowing(client: Client, first: RegistryRequest): Promise<Followed> {
   const response = await client.send(first);
   if (!isRedirect(response.statusCode)) return { response, isStorage: false };
