@@ -108,12 +108,14 @@ export function createSoundness(
     counts.healed += 1;
   }
 
-  /** Registries keep one copy of a blob for all repositories: it is read once. */
-  function read(name: string, digest: Digest): Promise<Finding> {
-    return readings(digest, async () => {
+  /** Registries keep one copy of a blob for all repositories: it is read once. That one lacks it says nothing of others. */
+  async function read(name: string, digest: Digest): Promise<Finding> {
+    const readHere = async (): Promise<Finding> => {
       const finding = await inspector.read(name, digest, reading);
       return finding.kind === 'unknown' ? leaveOpen(`blob ${digest}`, finding.reason) : finding;
-    });
+    };
+    const finding = await readings(digest, readHere);
+    return finding.kind === 'missing' ? readings(keyOf(name, digest), readHere) : finding;
   }
 
   async function judge(name: string, blob: Pick<Descriptor, 'digest' | 'size'>, isDue: boolean): Promise<Finding> {
