@@ -92,7 +92,9 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
   const { meter } = metrics;
   let phase: Phase = 'starting';
 
-  const sites = connectSites(config, log);
+  // Those that the system chooses (port 0) are known when they are there.
+  const ownPorts = new Set([config.listen.port, config.adminListen.port]);
+  const sites = connectSites(config, log, ownPorts);
   const { primary, secondary } = sites;
   const link = createLink(config);
 
@@ -187,6 +189,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     proxyOptions: {
       pushHost: config.pushHost,
       delivery,
+      redirect: config.secondaryRedirect,
       via: viaOf(config.siteName),
       primaryTimeout: config.primaryTimeout,
       secondaryTimeout: SECONDARY_TIMEOUT,
@@ -257,6 +260,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     sockets = await listenWidely(app.server, (options) => app.listen(options), config.listen);
     const { url } = sockets;
     const adminUrl = await admin.listen(config.adminListen);
+    for (const own of [url, adminUrl]) ownPorts.add(Number(new URL(own).port));
     phase = 'serving';
     log.info({ url, adminUrl }, 'listening');
     return { url, adminUrl, close, reload: sites.reload };

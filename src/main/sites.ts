@@ -3,6 +3,7 @@ import { createGate, type Gate } from '../auth/authorize.ts';
 import { createKeyRing } from '../auth/key-ring.ts';
 import { createVerifier } from '../auth/verify.ts';
 import type { Config } from '../config/config.ts';
+import { matchesHost } from '../config/host-pattern.ts';
 import type { Log } from '../lib/log.ts';
 import { watchFile } from '../lib/watch-file.ts';
 import { viaOf } from '../registry/client.ts';
@@ -28,8 +29,8 @@ const SECONDARY_CONNECTIONS = 1_024;
 // How often (ms) the certificate authorities are looked at.
 const CA_LOOK = 5_000;
 
-/** @throws what the key and certificate files say. */
-export function connectSites(config: Config, log: Log): Sites {
+/** Both registries; neither leads us to a port of `ownPorts` on this machine. @throws what the key and certificate files say. */
+export function connectSites(config: Config, log: Log, ownPorts: ReadonlySet<number>): Sites {
   const { tokenRealm: realm = '', tokenService: service, tokenIssuer: issuer, tokenKeyId, caFile } = config;
   const keys = createKeyRing(
     {
@@ -40,7 +41,18 @@ export function connectSites(config: Config, log: Log): Sites {
     { needsCertificate: tokenKeyId === 'x5c' },
   );
   const via = viaOf(config.siteName);
-  const connecting: ConnectDeps = { keys, log, caFile, via, issuer, service, tokenKeyId, realm: config.tokenRealm };
+  const isAllowed = (host: string, port: number): boolean => matchesHost(config.redirectHosts, host, port);
+  const connecting: ConnectDeps = {
+    keys,
+    log,
+    caFile,
+    via,
+    issuer,
+    service,
+    tokenKeyId,
+    realm: config.tokenRealm,
+    redirects: { isAllowed, ownPorts },
+  };
   const there = connectRegistry(connecting, {
     registry: 'primary',
     origin: config.primaryUrl,

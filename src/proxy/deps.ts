@@ -50,6 +50,8 @@ export interface ProxyOptions {
   readonly via: string;
   /** Who moves the bytes of local blobs: we, or nginx from the local registry or from its files. */
   readonly delivery?: 'stream' | 'accel-proxy' | 'accel-file' | undefined;
+  /** What becomes of the local registry's redirects to its storage: passed on to the client, or followed here. */
+  readonly redirect?: 'pass' | 'stream' | undefined;
   /** To the headers of the primary's answer. */
   readonly primaryTimeout: number;
   /** To the headers of the secondary's answer. */

@@ -26,8 +26,11 @@ export type Failure =
   | { readonly kind: 'unsupported' }
   /** 416: nothing of the range is there. */
   | { readonly kind: 'unsatisfiable' }
-  /** Not reachable, too slow, broken, or no registry at all; `reason` is for the log. */
-  | { readonly kind: 'unavailable'; readonly reason: string };
+  /**
+   * Not reachable, too slow, broken, or no registry at all; `reason` is for the log. `storage` is set where the registry
+   * redirected and the failure is of the storage there: `missing` is its 404, `away` that it could not be asked.
+   */
+  | { readonly kind: 'unavailable'; readonly reason: string; readonly storage?: 'missing' | 'away' };
 
 /** What was asked, or why it could not be had. */
 export type Answer<T> = { readonly kind: 'found'; readonly value: T } | Failure;
@@ -41,12 +44,28 @@ export function found<T>(value: T): { readonly kind: 'found'; readonly value: T 
 export class RegistryOutage extends Error {
   /** Whether it says something about the registry's health: what we ourselves were short of does not. */
   readonly counts: boolean;
+  /** The message without the registry's name. */
+  readonly reason: string;
 
   constructor(registry: string, reason: string, cause?: unknown, { counts = true }: { counts?: boolean } = {}) {
     super(`${registry}: ${reason}`, cause === undefined ? undefined : { cause });
     this.name = 'RegistryOutage';
     this.counts = counts;
+    this.reason = reason;
   }
+}
+
+/** The storage that a registry redirected to could not be asked; it says nothing about the registry. */
+export class StorageOutage extends RegistryOutage {
+  constructor(registry: string, storage: URL, { reason, cause }: RegistryOutage) {
+    super(registry, `redirected to ${storage.host}: ${reason}`, cause, { counts: false });
+  }
+}
+
+/** An outage as an answer. */
+export function unavailable(outage: RegistryOutage): Extract<Failure, { kind: 'unavailable' }> {
+  const { message: reason } = outage;
+  return { kind: 'unavailable', reason, ...(outage instanceof StorageOutage ? { storage: 'away' } : {}) };
 }
 
 /** Turns an outage thrown by `work` into an answer; other errors are bugs and go on. */
@@ -54,7 +73,7 @@ export async function answered<T>(work: () => Promise<Answer<T>>): Promise<Answe
   try {
     return await work();
   } catch (error) {
-    if (error instanceof RegistryOutage) return { kind: 'unavailable', reason: error.message };
+    if (error instanceof RegistryOutage) return unavailable(error);
     throw error;
   }
 }

@@ -3,9 +3,10 @@ import { Readable } from 'node:stream';
 import { pullAccess } from '../auth/scope.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseContentRange, rangeHeader, type ByteRange } from '../oci/range.ts';
-import { answered, found, RegistryOutage, type Answer } from './answer.ts';
+import { answered, found, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
 import type { Client, RegistryRequest } from './client.ts';
+import { followRedirect, isRedirect, sendFollowing, type Followed } from './redirect.ts';
 import { discard, headerText, isJson, isPage, type RegistryResponse } from './response.ts';
 
 /** An open body: from byte `start` on. Whoever gets it reads or destroys it. */
@@ -22,12 +23,17 @@ export interface BlobBody {
 export interface Blobs {
   /** GET; a registry that ignores the range gives the whole body with `start` 0. */
   open(name: string, digest: Digest, timeout: number, range?: ByteRange): Promise<Answer<BlobBody>>;
+  /** As `open`, where the registry was asked already and answered with a redirect to `location`. */
+  openAt(
+    name: string,
+    digest: Digest,
+    location: string | undefined,
+    timeout: number,
+    range?: ByteRange,
+  ): Promise<Answer<BlobBody>>;
   /** The size, undefined where a registry does not say it. */
   head(name: string, digest: Digest, timeout: number): Promise<Answer<{ readonly size?: number }>>;
 }
-
-const REDIRECTS_MAX = 5;
-const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
 
 function blobPath(name: string, digest: Digest): string {
   return `/v2/${name}/blobs/${digest}`;
@@ -50,6 +56,12 @@ function bodyOf(response: RegistryResponse): BlobBody | undefined {
   return part && { body, ...part };
 }
 
+/** Ends a body of which only the first byte was wanted: one that is no longer is read, which keeps its connection. */
+export function release({ body, end }: BlobBody): void {
+  if (end === 0) body.resume();
+  else body.destroy();
+}
+
 /** Whether a range that begins with the first byte was refused because there is none: all of an empty blob is here then. */
 function isEmpty(response: RegistryResponse, range: ByteRange | undefined): boolean {
   const fromStart = range !== undefined && 'start' in range && range.start === 0;
@@ -58,36 +70,13 @@ function isEmpty(response: RegistryResponse, range: ByteRange | undefined): bool
 
 /** @see Blobs */
 export function createBlobs(client: Client, classify: Classify): Blobs {
-  function redirected(response: RegistryResponse, from: URL): URL {
-    const location = response.headers['location'];
-    const target = typeof location === 'string' && URL.canParse(location, from) ? new URL(location, from) : undefined;
-    const downgraded = from.protocol === 'https:' && target?.protocol === 'http:';
-    if (!target || !/^https?:$/.test(target.protocol) || downgraded) {
-      throw new RegistryOutage(client.registry, 'redirect that cannot be followed');
-    }
-    return target;
-  }
-
-  /** Follows redirects by hand: storage must not see our token, and its signature must stay as it is. */
-  async function follow(first: RegistryRequest): Promise<{ response: RegistryResponse; isStorage: boolean }> {
-    let url = new URL(first.target, client.origin);
-    let request = first;
-    for (let hop = 0; hop <= REDIRECTS_MAX; hop += 1) {
-      const response = await client.send(request);
-      if (!REDIRECT_STATUS.has(response.statusCode)) return { response, isStorage: hop > 0 };
-      discard(response);
-      url = redirected(response, url);
-      request = { ...first, target: url, access: url.origin === client.origin.origin ? first.access : undefined };
-    }
-    throw new RegistryOutage(client.registry, 'too many redirects');
-  }
-
   /** What a storage says is not in a registry's words: none of it means that the blob is missing, or refused to us. */
   function storageFailure(response: RegistryResponse): Answer<never> {
     discard(response);
     const { statusCode } = response;
     if (statusCode === 416) return { kind: 'unsatisfiable' };
-    return { kind: 'unavailable', reason: `${client.registry}: its storage answered ${statusCode}` };
+    const reason = `${client.registry}: its storage answered ${statusCode}`;
+    return { kind: 'unavailable', reason, ...(statusCode === 404 ? { storage: 'missing' } : {}) };
   }
 
   /** A portal says yes to everything: that is no blob, and no word that one belongs to a repository. */
@@ -96,14 +85,17 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
     return { kind: 'unavailable', reason: `${client.registry}: a page instead of a blob` };
   }
 
-  async function open(name: string, digest: Digest, timeout: number, range?: ByteRange): Promise<Answer<BlobBody>> {
-    const { response, isStorage } = await follow({
+  function requestOf(name: string, digest: Digest, timeout: number, range?: ByteRange): RegistryRequest {
+    return {
       method: 'GET',
       target: blobPath(name, digest),
       access: [pullAccess(name)],
       headers: { 'accept-encoding': 'identity', ...(range ? { range: rangeHeader(range) } : {}) },
       timeout,
-    });
+    };
+  }
+
+  async function opened({ response, isStorage }: Followed, range: ByteRange | undefined): Promise<Answer<BlobBody>> {
     const isContent = response.statusCode === 200 || response.statusCode === 206;
     if (isContent && isPage(response)) return pageFailure(response);
     if (isEmpty(response, range)) {
@@ -128,23 +120,29 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
       return found(size === undefined ? {} : { size });
     }
     // A storage's URL is signed for one method, and a 404 may be anybody's: the first byte settles it.
-    const isOpen = REDIRECT_STATUS.has(response.statusCode) || (response.statusCode === 404 && !isJson(response));
+    const isOpen = isRedirect(response.statusCode) || (response.statusCode === 404 && !isJson(response));
     if (!isOpen) return classify(response, 'blob', 'HEAD');
     discard(response);
     return settled(name, digest, timeout);
   }
 
   async function settled(name: string, digest: Digest, timeout: number): Promise<Answer<{ size?: number }>> {
-    const first = await open(name, digest, timeout, { start: 0, end: 0 });
+    const range = { start: 0, end: 0 };
+    const first = await opened(await sendFollowing(client, requestOf(name, digest, timeout, range)), range);
     // Of an empty blob there is no first byte, and not every storage says so with its size.
     if (first.kind === 'unsatisfiable') return found({ size: 0 });
     if (first.kind !== 'found') return first;
-    first.value.body.destroy();
+    release(first.value);
     return found(first.value.size === undefined ? {} : { size: first.value.size });
   }
 
   return {
-    open: (name, digest, timeout, range) => answered(() => open(name, digest, timeout, range)),
+    open: (name, digest, timeout, range) =>
+      answered(async () => opened(await sendFollowing(client, requestOf(name, digest, timeout, range)), range)),
+    openAt: (name, digest, location, timeout, range) =>
+      answered(async () =>
+        opened(await followRedirect(client, requestOf(name, digest, timeout, range), location), range),
+      ),
     head: (name, digest, timeout) => answered(() => head(name, digest, timeout)),
   };
 }

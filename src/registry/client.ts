@@ -139,9 +139,10 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
 
   function guarded(request: RegistryRequest): Promise<RegistryResponse> {
     const streaming = request.body !== undefined && !Buffer.isBuffer(request.body);
-    const isElsewhere = placeOf(request.target).host !== home;
-    // A body that streams can fail by its own source, and a storage is not the registry: neither says anything about it.
-    return streaming || isElsewhere ? checked(request) : breaker.run(() => checked(request));
+    // A storage is not the registry: nothing that it answers says anything about that.
+    if (placeOf(request.target).host !== home) return attempt(request);
+    // A body that streams can fail by its own source, which says nothing, either.
+    return streaming ? checked(request) : breaker.run(() => checked(request));
   }
 
   function renew(access: readonly Access[], challenge: string | readonly string[] | undefined): Promise<boolean> {

@@ -1,8 +1,12 @@
 // The sockets: one undici agent a registry, TLS verified, replaced as a whole when the certificate authorities change.
+import { lookup as systemLookup } from 'node:dns';
 import { readFileSync } from 'node:fs';
+import type { LookupFunction } from 'node:net';
 import { rootCertificates } from 'node:tls';
 import { Agent, buildConnector, Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { countChunk } from '../lib/chunk-memory.ts';
+import { createLru } from '../lib/lru.ts';
+import { AddressRefused, type AddressRule } from './address-rule.ts';
 import type { RegistryResponse } from './response.ts';
 
 /** What an agent is made of; times in milliseconds. */
@@ -16,6 +20,16 @@ export interface TransportOptions {
   readonly caFile?: string | undefined;
   /** Whether HTTPS_PROXY and NO_PROXY are honoured. */
   readonly useProxy?: boolean;
+  /** Whose sockets these are, and which addresses besides they may go to; all when absent. */
+  readonly bounds?: Bounds;
+  /** How names are resolved; by the system when absent. */
+  readonly lookup?: LookupFunction;
+}
+
+/** A registry's own origin (`URL.origin`), where connections may always go, and the rule for all others. */
+export interface Bounds {
+  readonly home: string;
+  readonly rule: AddressRule;
 }
 
 const PROXY_VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY'];
@@ -37,22 +51,67 @@ function noteReuse(connect: buildConnector.connector): buildConnector.connector 
   };
 }
 
+/** A lookup whose result is judged, so that no connection is made to what a name means now and did not before. */
+function judged(lookup: LookupFunction, { refusal }: AddressRule, host: string, port: number): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, options, (error, found, family) => {
+      const addresses = typeof found === 'string' ? [found] : (found ?? []).map(({ address }) => address);
+      const reason = addresses.map((address) => refusal(host, port, address)).find(Boolean);
+      callback(reason === undefined ? error : new AddressRefused(reason), found, family);
+    });
+  };
+}
+
+// Hosts that a registry led to lately, whose TLS sessions are kept.
+const CONNECTORS_MAX = 64;
+
+/** Connects to the registry itself as it is, and notes where that is; and to all else where the rule has it. */
+function bounded(
+  { home, rule }: Bounds,
+  build: (lookup: LookupFunction) => buildConnector.connector,
+  lookup: LookupFunction,
+): buildConnector.connector {
+  const toHome = build(lookup);
+  const elsewhere = createLru<string, buildConnector.connector>(CONNECTORS_MAX);
+  return (options, callback) => {
+    const { protocol, host, hostname, port } = options;
+    const origin = `${protocol}//${host}`;
+    if (origin === home) {
+      toHome(options, (...result) => {
+        const address = result[1]?.remoteAddress;
+        if (address !== undefined) rule.reachedAt(address);
+        callback(...result);
+      });
+      return;
+    }
+    const connect = elsewhere.get(origin) ?? build(judged(lookup, rule, hostname, portOf({ protocol, port })));
+    elsewhere.set(origin, connect);
+    connect(options, callback);
+  };
+}
+
+/** The port of a URL, also where it is the protocol's own. */
+export function portOf({ protocol, port }: Pick<URL, 'protocol' | 'port'>): number {
+  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
+}
+
 function createAgent(options: TransportOptions): Dispatcher {
+  const { bounds, connectTimeout: timeout, lookup = systemLookup as LookupFunction } = options;
   const ca = certificateAuthorities(options.caFile);
   const tls = ca === undefined ? {} : { ca };
+  const build = (resolve: LookupFunction): buildConnector.connector =>
+    buildConnector({ ...tls, timeout, lookup: resolve });
   const common = {
     connections: options.connections,
     // Time to headers is the caller's (it differs by who waits); see client.ts.
     headersTimeout: 0,
     bodyTimeout: options.bodyTimeout,
     pipelining: 1,
+    connect: noteReuse(bounds ? bounded(bounds, build, lookup) : build(lookup)),
   };
-  if (options.useProxy && PROXY_VARIABLES.some((name) => process.env[name])) {
-    const connect = { ...tls, timeout: options.connectTimeout };
-    return new EnvHttpProxyAgent({ ...common, connect, requestTls: tls });
-  }
-  const connect = noteReuse(buildConnector({ ...tls, timeout: options.connectTimeout }));
-  return new Agent({ ...common, connect });
+  // A proxy resolves names by itself: what it does not connect to for us is connected to as without one.
+  const isProxied = options.useProxy && PROXY_VARIABLES.some((name) => process.env[name]);
+  return isProxied ? new EnvHttpProxyAgent({ ...common, requestTls: tls }) : new Agent(common);
 }
 
 /** What a request may say besides undici's own options. */
@@ -117,6 +176,7 @@ export class Transport extends Dispatcher implements Sockets {
     const { onSent } = options;
     const running = this.#running;
     const origin = String(options.origin);
+    this.#check(origin);
     const add = (by: number): void => void running.set(origin, (running.get(origin) ?? 0) + by);
     const begin = (): void => {
       add(1);
@@ -129,6 +189,15 @@ export class Transport extends Dispatcher implements Sockets {
       end();
       throw error;
     }
+  }
+
+  /** Judges a host as far as it can be by itself, which is all that can be done where a proxy resolves it. */
+  #check(origin: string): void {
+    const { bounds } = this.#options;
+    if (!bounds || origin === bounds.home) return;
+    const url = new URL(origin);
+    const reason = bounds.rule.refusal(url.hostname, portOf(url));
+    if (reason !== undefined) throw new AddressRefused(reason);
   }
 
   isFull(origin: string): boolean {

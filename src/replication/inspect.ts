@@ -4,7 +4,7 @@ import type { Rate } from '../lib/rate.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, digestOf, hasherFor, matches, type Digest } from '../oci/digest.ts';
 import type { ByteRange } from '../oci/range.ts';
-import type { Failure } from '../registry/answer.ts';
+import type { Answer, Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 
 /** What was found, `reason` for people. */
@@ -43,6 +43,8 @@ export interface InspectDeps {
 
 const WHOLE: Finding = { kind: 'whole', reason: '' };
 const NOT_THERE: Finding = { kind: 'missing', reason: 'the secondary does not have it' };
+/** Said by a web server, which may be another than the registry meant: it counts when it is said twice. */
+const NOT_STORED: Finding = { kind: 'missing', reason: 'the storage of the secondary does not have it' };
 
 /** The one byte of a small range: its presence and the size that came with it. */
 type Peek = { readonly kind: 'byte'; readonly size: number | undefined } | { readonly kind: 'none' } | Finding;
@@ -50,6 +52,10 @@ type Peek = { readonly kind: 'byte'; readonly size: number | undefined } | { rea
 function unknown(failure: Failure): Finding {
   const reason = failure.kind === 'unavailable' ? failure.reason : `secondary: ${failure.kind}`;
   return { kind: 'unknown', reason, failure };
+}
+
+function isNotStored(answer: Answer<unknown>): boolean {
+  return answer.kind === 'unavailable' && answer.storage === 'missing';
 }
 
 async function hasByte(body: Readable): Promise<boolean> {
@@ -76,7 +82,7 @@ export function createInspector(deps: InspectDeps, { timeout = 30_000 }: { timeo
 
   async function peek(name: string, digest: Digest, range: ByteRange): Promise<Peek> {
     const answer = await secondary.blobs.open(name, digest, timeout, range);
-    if (answer.kind === 'missing' || answer.kind === 'unsatisfiable') return { kind: 'none' };
+    if (answer.kind === 'missing' || answer.kind === 'unsatisfiable' || isNotStored(answer)) return { kind: 'none' };
     if (answer.kind !== 'found') return unknown(answer);
     return (await hasByte(answer.value.body)) ? { kind: 'byte', size: answer.value.size } : { kind: 'none' };
   }
@@ -84,6 +90,7 @@ export function createInspector(deps: InspectDeps, { timeout = 30_000 }: { timeo
   async function lookOnce(name: string, { digest, size }: Pick<Descriptor, 'digest' | 'size'>): Promise<Finding> {
     const head = await secondary.blobs.head(name, digest, timeout);
     if (head.kind === 'missing') return NOT_THERE;
+    if (isNotStored(head)) return NOT_STORED;
     if (head.kind !== 'found') return unknown(head);
     if (head.value.size === 0) {
       const isEmpty = digestOf(Buffer.alloc(0), algorithmOf(digest)) === digest;
@@ -116,6 +123,7 @@ export function createInspector(deps: InspectDeps, { timeout = 30_000 }: { timeo
     const { signal, onRead = () => undefined } = options;
     const answer = await secondary.blobs.open(name, digest, timeout);
     if (answer.kind === 'missing') return NOT_THERE;
+    if (isNotStored(answer)) return NOT_STORED;
     if (answer.kind !== 'found') return unknown(answer);
     const hash = hasherFor(digest);
     let position = 0;

@@ -89,7 +89,9 @@ export function createSoundness(
   const reading: ReadingOptions = { signal, onRead: (bytes) => (counts.bytes += bytes) };
 
   /** What the secondary leaves open: of one thing where it answers otherwise, of everything where it does not. */
-  async function leaveOpen(what: string, reason: string): Promise<never> {
+  async function leaveOpen(what: string, reason: string, failure?: Failure): Promise<never> {
+    // All its blobs are in the one storage.
+    if (failure?.kind === 'unavailable' && failure.storage === 'away') throw new SecondaryAway(reason);
     throw (await inspector.isAnswering()) ? new Unknown(`${what}: ${reason}`) : new SecondaryAway(reason);
   }
 
@@ -112,7 +114,7 @@ export function createSoundness(
   async function read(name: string, digest: Digest): Promise<Finding> {
     const readHere = async (): Promise<Finding> => {
       const finding = await inspector.read(name, digest, reading);
-      return finding.kind === 'unknown' ? leaveOpen(`blob ${digest}`, finding.reason) : finding;
+      return finding.kind === 'unknown' ? leaveOpen(`blob ${digest}`, finding.reason, finding.failure) : finding;
     };
     const finding = await readings(digest, readHere);
     return finding.kind === 'missing' ? readings(keyOf(name, digest), readHere) : finding;
@@ -120,7 +122,7 @@ export function createSoundness(
 
   async function judge(name: string, blob: Pick<Descriptor, 'digest' | 'size'>, isDue: boolean): Promise<Finding> {
     const seen = await inspector.look(name, blob);
-    if (seen.kind === 'unknown') return leaveOpen(`blob ${blob.digest}`, seen.reason);
+    if (seen.kind === 'unknown') return leaveOpen(`blob ${blob.digest}`, seen.reason, seen.failure);
     const needsReading = seen.kind === 'doubtful' || (seen.kind === 'whole' && isDue);
     return needsReading ? read(name, blob.digest) : seen;
   }

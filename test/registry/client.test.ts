@@ -135,6 +135,8 @@ test('a storage that a registry redirects to says nothing about the registry', a
   const storage = await serve((_request, response) => void response.writeHead(503).end());
   const server = await serve(ok);
   const client = server.client({ threshold: 1 });
+  expect((await client.send({ ...get, target: new URL('/bytes', storage.url) })).statusCode).toBe(503);
+  await storage.close();
   await outageOf(client.send({ ...get, target: new URL('/bytes', storage.url) }));
   expect(client.breaker.isOpen).toBe(false);
 });
