@@ -26,6 +26,8 @@ export type Failure =
   | { readonly kind: 'unsupported' }
   /** 416: nothing of the range is there. */
   | { readonly kind: 'unsatisfiable' }
+  /** Larger than what is taken of any blob (`GEO_BLOB_MAX`). */
+  | { readonly kind: 'too-large' }
   /** Not reachable, too slow, broken, or no registry at all; `reason` is for the log. */
   | { readonly kind: 'unavailable'; readonly reason: string };
 
