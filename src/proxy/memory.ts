@@ -77,7 +77,9 @@ export function createMemory(bytes: number, options: MemoryOptions = {}): Memory
     manifest: (name, digest) => manifests.get(key(name, digest)),
     remember(name, manifest, isCold) {
       const links = linksOf(manifest);
-      for (const { digest, size } of links.blobs) if (size !== undefined) claimed.set(digest, size);
+      // The largest: a manifest that says too little must not end a blob for those of another.
+      for (const { digest, size = -1 } of links.blobs)
+        if (size > (claimed.get(digest) ?? -1)) claimed.set(digest, size);
       const headers = {
         ...contentHeaders(manifest.digest, manifest.mediaType),
         'content-length': String(manifest.bytes.length),

@@ -26,6 +26,8 @@ export type Failure =
   | { readonly kind: 'unsupported' }
   /** 416: nothing of the range is there. */
   | { readonly kind: 'unsatisfiable' }
+  /** Larger than what is taken of any blob (`GEO_BLOB_MAX`). */
+  | { readonly kind: 'too-large' }
   /**
    * Not reachable, too slow, broken, or no registry at all; `reason` is for the log. `storage` is set where the registry
    * redirected and the failure is of the storage there: `missing` is its 404, `away` that it could not be asked.

@@ -19,6 +19,8 @@ export interface RegistryRequest {
   readonly body?: Readable | Buffer;
   /** Milliseconds to the answer's headers; 0 for no limit. */
   readonly timeout: number;
+  /** Ends a request that has no answer yet. */
+  readonly signal?: AbortSignal | undefined;
   /** A large registry takes long for its lists: such a request's time-out is no outage. */
   readonly isSlow?: boolean;
 }
@@ -120,12 +122,17 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
 
   async function attempt(request: RegistryRequest): Promise<RegistryResponse> {
     const limit = patience(request.timeout, !request.isSlow);
+    const { signal } = request;
+    const leave = (): void => limit.leave(signal!.reason as Error);
+    signal?.addEventListener('abort', leave);
     try {
+      signal?.throwIfAborted();
       return await limit.race(dispatch(request, limit));
     } catch (error) {
       if (error instanceof RegistryOutage) throw error;
       throw new RegistryOutage(registry, reasonOf(error), error);
     } finally {
+      signal?.removeEventListener('abort', leave);
       limit.stop();
     }
   }

@@ -4,7 +4,7 @@ import type { Digest } from '../oci/digest.ts';
 import { answered, found, type Answer } from './answer.ts';
 import { type Classify } from './classify.ts';
 import type { Client } from './client.ts';
-import { headerText, type RegistryResponse } from './response.ts';
+import { headerText, readBody, type RegistryResponse } from './response.ts';
 
 /** Which list is asked for. */
 export type ListPath =
@@ -70,18 +70,8 @@ export function createLists(client: Client, classify: Classify): Lists {
     const access = list.kind === 'catalog' ? [catalogAccess()] : [pullAccess(list.name)];
     const response = await client.send({ method: 'GET', target, access, timeout, isSlow: true });
     if (response.statusCode !== 200) return classify(response, 'list');
-    const chunks: Buffer[] = [];
-    let size = 0;
-    try {
-      for await (const chunk of response.body as AsyncIterable<Buffer>) {
-        size += chunk.length;
-        if (size > PAGE_MAX) return { kind: 'unavailable', reason: `${client.registry}: list over 32 MiB` };
-        chunks.push(chunk);
-      }
-    } catch (error) {
-      return { kind: 'unavailable', reason: `${client.registry}: list broke off: ${(error as Error).message}` };
-    }
-    const bytes = Buffer.concat(chunks, size);
+    const { bytes, failure } = await readBody(response, timeout, PAGE_MAX);
+    if (failure) return { kind: 'unavailable', reason: `${client.registry}: list broke off: ${failure.message}` };
     if (!isObject(bytes)) return { kind: 'unavailable', reason: `${client.registry}: a list that is no JSON` };
     const next = nextOf(response, new URL(target, client.origin));
     const filters = headerText(response, 'oci-filters-applied');

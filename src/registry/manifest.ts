@@ -7,7 +7,7 @@ import { referenceText, type Reference } from '../oci/reference.ts';
 import { answered, found, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
 import type { Client } from './client.ts';
-import { discard, headerText, type RegistryResponse } from './response.ts';
+import { contentLength, discard, headerText, readBody, type RegistryResponse } from './response.ts';
 
 /** What HEAD tells of a manifest. */
 export interface ManifestHead {
@@ -39,17 +39,6 @@ const NOT_UNDERSTOOD = new Set([400, 412, 501]);
 
 function manifestPath(name: string, reference: Reference): string {
   return `/v2/${name}/manifests/${referenceText(reference)}`;
-}
-
-async function readUpTo(response: RegistryResponse, max: number): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of response.body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > max) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, size);
 }
 
 const TYPE = /^[\w.+-]+\/[\w.+-]+$/;
@@ -101,13 +90,8 @@ export function createManifests(client: Client, classify: Classify): Manifests {
       timeout,
     });
     if (response.statusCode !== 200) return classify(response, 'manifest');
-    let bytes: Buffer | undefined;
-    try {
-      bytes = await readUpTo(response, MANIFEST_MAX);
-    } catch (error) {
-      return unavailable(`manifest broke off: ${(error as Error).message}`);
-    }
-    return bytes ? checked(bytes, response, reference) : unavailable('manifest over 32 MiB');
+    const { bytes, failure } = await readBody(response, timeout, MANIFEST_MAX);
+    return failure ? unavailable(`manifest broke off: ${failure.message}`) : checked(bytes, response, reference);
   }
 
   async function head(
@@ -138,8 +122,8 @@ export function createManifests(client: Client, classify: Classify): Manifests {
     }
     if (statusCode !== 200 || !digest) return classify(response, 'manifest', 'HEAD');
     discard(response);
-    const size = Number(headerText(response, 'content-length') ?? NaN);
-    return found({ mediaType: mediaTypeOf(response), digest, ...(Number.isSafeInteger(size) ? { size } : {}) });
+    const size = contentLength(response);
+    return found({ mediaType: mediaTypeOf(response), digest, ...(size === undefined ? {} : { size }) });
   }
 
   async function settled(name: string, reference: Reference, timeout: number): Promise<Answer<ManifestHead>> {

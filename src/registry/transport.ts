@@ -240,6 +240,7 @@ function diedOnReusedSocket(error: unknown): boolean {
 
 /** The body of an answer to a HEAD. */
 const NO_BODY = {
+  closed: true,
   on: () => NO_BODY,
   dump: () => Promise.resolve(),
   destroy: () => NO_BODY,

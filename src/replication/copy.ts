@@ -98,6 +98,7 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
       const answer = await filler.fill(name, digest, 'background');
       // 405 is what a registry in maintenance says to writes; a repository that is not stored is not copied.
       if (answer.kind === 'unsupported') throw new SecondaryReadOnly(`blob ${digest}`, 'the secondary takes no writes');
+      if (answer.kind === 'too-large') throw new Unsupported(`blob ${digest} is larger than GEO_BLOB_MAX`);
       if (answer.kind !== 'found') throw copyFailure(`blob ${digest}`, answer, 'primary');
       walk.bytes += size;
     }

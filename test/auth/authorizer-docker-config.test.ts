@@ -238,7 +238,7 @@ describe('a token service', () => {
     ['answers null', 200, 'null', 'its answer holds no token'],
     ['gives no token', 200, '{"token":""}', 'its answer holds no token'],
     ['gives a token with a line break', 200, '{"token":"a\\nb: c"}', 'its answer holds no token'],
-    ['answers without end', 200, ' '.repeat(300_000), 'its answer is too long'],
+    ['answers without end', 200, ' '.repeat(300_000), 'over 262144 bytes'],
   ])('that %s is an outage', async (_what, status, body, message) => {
     const authorizer = setUp({ [endpoint.url.host]: alice });
     endpoint.answer = () => ({ status, body, headers: { location: 'http://127.0.0.1:1/' } });
