@@ -41,11 +41,19 @@ export function found<T>(value: T): { readonly kind: 'found'; readonly value: T 
 export class RegistryOutage extends Error {
   /** Whether it says something about the registry's health: what we ourselves were short of does not. */
   readonly counts: boolean;
+  /** Whether there was no answer in time: a probe decides what that says. */
+  readonly isTimeout: boolean;
 
-  constructor(registry: string, reason: string, cause?: unknown, { counts = true }: { counts?: boolean } = {}) {
+  constructor(
+    registry: string,
+    reason: string,
+    cause?: unknown,
+    { counts = true, isTimeout = false }: { counts?: boolean; isTimeout?: boolean } = {},
+  ) {
     super(`${registry}: ${reason}`, cause === undefined ? undefined : { cause });
     this.name = 'RegistryOutage';
     this.counts = counts;
+    this.isTimeout = isTimeout;
   }
 }
 

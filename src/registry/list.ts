@@ -68,7 +68,7 @@ export function createLists(client: Client, classify: Classify): Lists {
     const search = query.toString();
     const target = listPath(list) + (search === '' ? '' : `?${search}`);
     const access = list.kind === 'catalog' ? [catalogAccess()] : [pullAccess(list.name)];
-    const response = await client.send({ method: 'GET', target, access, timeout, isSlow: true });
+    const response = await client.send({ method: 'GET', target, access, timeout });
     if (response.statusCode !== 200) return classify(response, 'list');
     const chunks: Buffer[] = [];
     let size = 0;
