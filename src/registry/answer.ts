@@ -48,12 +48,20 @@ export class RegistryOutage extends Error {
   readonly counts: boolean;
   /** The message without the registry's name. */
   readonly reason: string;
+  /** Whether there was no answer in time: a probe decides what that says. */
+  readonly isTimeout: boolean;
 
-  constructor(registry: string, reason: string, cause?: unknown, { counts = true }: { counts?: boolean } = {}) {
+  constructor(
+    registry: string,
+    reason: string,
+    cause?: unknown,
+    { counts = true, isTimeout = false }: { counts?: boolean; isTimeout?: boolean } = {},
+  ) {
     super(`${registry}: ${reason}`, cause === undefined ? undefined : { cause });
     this.name = 'RegistryOutage';
     this.counts = counts;
     this.reason = reason;
+    this.isTimeout = isTimeout;
   }
 }
 

@@ -65,7 +65,7 @@ export function createLists(client: Client, classify: Classify): Lists {
   async function page(list: ListPath, query: string, timeout: number): Promise<Answer<Page>> {
     const target = listPath(list) + (query === '' ? '' : `?${query}`);
     const access = list.kind === 'catalog' ? [catalogAccess()] : [pullAccess(list.name)];
-    const response = await client.send({ method: 'GET', target, access, timeout, isSlow: true });
+    const response = await client.send({ method: 'GET', target, access, timeout });
     if (response.statusCode !== 200) return classify(response, 'list');
     const { bytes, failure } = await readBody(response, timeout, PAGE_MAX);
     if (failure) return unavailable(`list broke off: ${failure.message}`);

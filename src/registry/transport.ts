@@ -95,9 +95,8 @@ export function portOf({ protocol, port }: Pick<URL, 'protocol' | 'port'>): numb
   return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
 }
 
-function createAgent(options: TransportOptions): Dispatcher {
+function createAgent(options: TransportOptions, ca: string[] | undefined): Dispatcher {
   const { bounds, connectTimeout: timeout, lookup = systemLookup as LookupFunction } = options;
-  const ca = certificateAuthorities(options.caFile);
   const tls = ca === undefined ? {} : { ca };
   const build = (resolve: LookupFunction): buildConnector.connector =>
     buildConnector({ ...tls, timeout, lookup: resolve });
@@ -124,6 +123,8 @@ export interface SocketOptions {
 export interface Sockets extends Dispatcher {
   /** Whether every connection that there may be to an origin is in use. */
   isFull(origin: string): boolean;
+  /** A dispatcher with connections of its own, which wait for none of the others. Destroy it. */
+  apart(): Dispatcher;
 }
 
 /** Requests that have a connection, by origin; counted by ourselves, since an agent with an HTTP proxy keeps no figures. */
@@ -162,6 +163,7 @@ function watch(handler: Dispatcher.DispatchHandler, onBegin: () => void, onEnd: 
 /** A dispatcher whose agent can be replaced: requests under way end on the old one. */
 export class Transport extends Dispatcher implements Sockets {
   readonly #options: TransportOptions;
+  #ca: string[] | undefined;
   #agent: Dispatcher;
   /** Of this agent alone: another one has connections of its own. */
   #running: Running = new Map();
@@ -169,7 +171,8 @@ export class Transport extends Dispatcher implements Sockets {
   constructor(options: TransportOptions) {
     super();
     this.#options = options;
-    this.#agent = createAgent(options);
+    this.#ca = certificateAuthorities(options.caFile);
+    this.#agent = createAgent(options, this.#ca);
   }
 
   override dispatch(options: Dispatcher.DispatchOptions & SocketOptions, handler: Dispatcher.DispatchHandler): boolean {
@@ -204,10 +207,15 @@ export class Transport extends Dispatcher implements Sockets {
     return (this.#running.get(origin) ?? 0) >= this.#options.connections;
   }
 
+  apart(): Dispatcher {
+    return createAgent({ ...this.#options, connections: 1 }, this.#ca);
+  }
+
   /** Reads the certificate authorities again. @throws when the file cannot be read: the old agent stays. */
   reload(): void {
     const old = this.#agent;
-    this.#agent = createAgent(this.#options);
+    this.#ca = certificateAuthorities(this.#options.caFile);
+    this.#agent = createAgent(this.#options, this.#ca);
     this.#running = new Map();
     void old.close();
   }
