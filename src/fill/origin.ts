@@ -56,7 +56,6 @@ export interface Origin {
 }
 
 const WRONG_MAX = 2;
-const WRONG_KEPT = 10_000;
 
 /** Calls `act` when a body is closed, or at once when it is already. */
 export function whenClosed(body: Readable, act: () => void): void {
@@ -106,7 +105,7 @@ export function createOrigin(
     patience,
     parts = PARTS,
   } = options;
-  const wrong = createLru<Digest, number>(WRONG_KEPT, { ttl: corruptFor });
+  const wrong = createLru<Digest, number>('wrongBlobs', { ttl: corruptFor });
 
   /** As {@link inSlot}, but the wait for the slot has an end. */
   async function inSlotSoon(ticket: Ticket, open: () => Promise<Answer<BlobBody>>): Promise<Answer<BlobBody>> {

@@ -117,7 +117,12 @@ export class Transport extends Dispatcher implements Sockets {
     const { onSent } = options;
     const running = this.#running;
     const origin = String(options.origin);
-    const add = (by: number): void => void running.set(origin, (running.get(origin) ?? 0) + by);
+    // An origin that is asked nothing is forgotten: the primary's redirects may name any number of them.
+    const add = (by: number): void => {
+      const count = (running.get(origin) ?? 0) + by;
+      if (count > 0) running.set(origin, count);
+      else running.delete(origin);
+    };
     const begin = (): void => {
       add(1);
       onSent?.();

@@ -22,6 +22,8 @@ export class WalkFailed extends Error {
 const PAGE = '1000';
 // A list that never ends is no list.
 const PAGES_MAX = 100_000;
+// Bytes of all pages and cursors of one list: whoever walks it remembers what it has seen of it.
+const LIST_MAX = 128 * 1024 * 1024;
 const TIMEOUT = 30_000;
 
 const KEYS = { catalog: 'repositories', tags: 'tags', referrers: 'manifests' } as const;
@@ -69,10 +71,13 @@ async function* pages(
   { from, timeout = TIMEOUT }: { from?: string | undefined; timeout?: number | undefined },
 ): AsyncGenerator<Entries> {
   const asked = new Set<string>();
+  let size = 0;
   let answer = await firstPage(registry, list, from, timeout);
   for (;;) {
     if (answer.kind !== 'found') throw new WalkFailed(nameOf(list), answer);
-    const { next } = answer.value;
+    const { next, bytes } = answer.value;
+    size += bytes.length + (next?.length ?? 0);
+    if (size > LIST_MAX) throw unavailable(list, 'it is larger than 128 MiB');
     yield { entries: entriesOf(list, answer.value), next };
     if (next === undefined) return;
     if (asked.has(next) || asked.size === PAGES_MAX) throw unavailable(list, 'its pages have no end');
