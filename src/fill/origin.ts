@@ -61,7 +61,6 @@ export interface Origin {
 }
 
 const WRONG_MAX = 2;
-const WRONG_KEPT = 10_000;
 
 /** Calls `act` when a body is closed, or at once when it is already. */
 export function whenClosed(body: Readable, act: () => void): void {
@@ -113,7 +112,7 @@ export function createOrigin(
     blobMax = Infinity,
     parts = PARTS,
   } = options;
-  const wrong = createLru<Digest, number>(WRONG_KEPT, { ttl: corruptFor });
+  const wrong = createLru<Digest, number>('wrongBlobs', { ttl: corruptFor });
 
   /** As {@link inSlot}, but the wait for the slot has an end. */
   async function inSlotSoon(ticket: Ticket, open: () => Promise<Answer<BlobBody>>): Promise<Answer<BlobBody>> {

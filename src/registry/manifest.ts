@@ -1,6 +1,7 @@
 // Manifests of one registry: asked with the full Accept, never believed without their digest.
 import { deleteAccess, pullAccess, pushAccess } from '../auth/scope.ts';
 import { parseDigest, type Digest } from '../oci/digest.ts';
+import { parseJson } from '../oci/json.ts';
 import { isManifestOf, manifestDigest, type Manifest } from '../oci/manifest.ts';
 import { ACCEPT_ALL, essence } from '../oci/media-types.ts';
 import { referenceText, type Reference } from '../oci/reference.ts';
@@ -41,11 +42,13 @@ function manifestPath(name: string, reference: Reference): string {
   return `/v2/${name}/manifests/${referenceText(reference)}`;
 }
 
-const TYPE = /^[\w.+-]+\/[\w.+-]+$/;
+// RFC 6838 section 4.2; a longer name would be remembered with each tag.
+const TYPE = /^[\w.+-]{1,127}\/[\w.+-]{1,127}$/;
+const TYPE_HEADER_MAX = 1_024;
 
 function parsed(bytes: Buffer): { readonly mediaType?: unknown } | undefined {
   try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    const value = parseJson(bytes);
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
   } catch {
     return undefined;
@@ -53,7 +56,8 @@ function parsed(bytes: Buffer): { readonly mediaType?: unknown } | undefined {
 }
 
 function mediaTypeOf(response: RegistryResponse, bytes?: Buffer): string {
-  const declared = essence(headerText(response, 'content-type') ?? '');
+  const header = headerText(response, 'content-type') ?? '';
+  const declared = header.length > TYPE_HEADER_MAX ? '' : essence(header);
   if (TYPE.test(declared)) return declared;
   const { mediaType } = (bytes && parsed(bytes)) ?? {};
   return typeof mediaType === 'string' && TYPE.test(mediaType) ? mediaType : 'application/octet-stream';

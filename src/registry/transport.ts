@@ -62,8 +62,8 @@ function judged(lookup: LookupFunction, { refusal }: AddressRule, host: string, 
   };
 }
 
-// Hosts that a registry led to lately, whose TLS sessions are kept.
-const CONNECTORS_MAX = 64;
+// What one host's TLS session takes, about.
+const CONNECTOR_BYTES = 16 * 1024;
 
 /** Connects to the registry itself as it is, and notes where that is; and to all else where the rule has it. */
 function bounded(
@@ -72,7 +72,7 @@ function bounded(
   lookup: LookupFunction,
 ): buildConnector.connector {
   const toHome = build(lookup);
-  const elsewhere = createLru<string, buildConnector.connector>(CONNECTORS_MAX);
+  const elsewhere = createLru<string, buildConnector.connector>('connectors', { sizeOf: () => CONNECTOR_BYTES });
   return (options, callback) => {
     const { protocol, host, hostname, port } = options;
     const origin = `${protocol}//${host}`;
@@ -180,7 +180,12 @@ export class Transport extends Dispatcher implements Sockets {
     const running = this.#running;
     const origin = String(options.origin);
     this.#check(origin);
-    const add = (by: number): void => void running.set(origin, (running.get(origin) ?? 0) + by);
+    // An origin that is asked nothing is forgotten: the primary's redirects may name any number of them.
+    const add = (by: number): void => {
+      const count = (running.get(origin) ?? 0) + by;
+      if (count > 0) running.set(origin, count);
+      else running.delete(origin);
+    };
     const begin = (): void => {
       add(1);
       onSent?.();

@@ -157,6 +157,7 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
     if (!manifest) return undefined;
     if (manifest.bytes.length > MANIFEST_MAX) throw new Unsupported('a manifest over 4 MiB');
     const links = linksOf(manifest);
+    if (links.isTooComplex) throw new Unsupported('a manifest that is nested too deep or has too many values');
     for (const child of links.subject ? [links.subject, ...links.manifests] : links.manifests) {
       if (!seen.has(child.digest)) await copyChild(name, child.digest, walk, depth + 1);
     }

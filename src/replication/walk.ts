@@ -25,6 +25,8 @@ const FIRST = 'n=1000';
 const PAGES_MAX = 100_000;
 // Characters of an entry that is remembered; longer ones are no names.
 const KEY_MAX = 512;
+// Bytes of all pages and cursors of one list: whoever walks it remembers what it has seen of it.
+const LIST_MAX = 128 * 1024 * 1024;
 const TIMEOUT = 30_000;
 
 const KEYS = { catalog: 'repositories', tags: 'tags', referrers: 'manifests' } as const;
@@ -102,11 +104,14 @@ async function* pages(
   const ask: Ask = async (query) => ({ query, answer: await registry.lists.page(list, query, timeout) });
   const asked = new Set<string>();
   const begun = new Set<string>();
+  let size = 0;
   let { query, answer } = await (from === undefined ? firstPage(list, ask) : pageFrom(list, ask, from));
   for (;;) {
     if (answer.kind !== 'found') throw asked.size > 0 ? brokenOff(list, answer) : new WalkFailed(nameOf(list), answer);
     asked.add(query);
     const { bytes, next } = answer.value;
+    size += bytes.length + (next?.length ?? 0);
+    if (size > LIST_MAX) throw unavailable(list, 'it is larger than 128 MiB');
     const isEndless = next !== undefined && (asked.has(next) || asked.size === PAGES_MAX);
     let isFirst = true;
     for await (const slice of slices(list, bytes, query, isEndless ? query : next)) {
