@@ -38,7 +38,7 @@ export const MEMORIES = {
   readBlobs: { holds: 'local blobs that were read whole', maxBytes: 24 * MiB },
   unservedBlobs: { holds: 'damaged local blobs, for pulls', maxBytes: 24 * MiB },
   storedBlobs: { holds: "blobs that the local registry's storage was seen to have, for a minute", maxBytes: 4 * MiB },
-  storages: { holds: 'storages that the local registry redirects to, and those that are away, each', maxBytes: MiB / 16 },
+  storages: { holds: 'storages that the local registry redirects to, and those that are away, each', maxBytes: MiB },
   connectors: { holds: 'TLS sessions of hosts that a registry redirected to, each registry', maxBytes: MiB },
   dummies: { holds: 'digests of dummy manifests, never served', maxBytes: 4 * MiB },
   wrongBlobs: { holds: 'digests for which the primary gave wrong bytes, for 10 minutes', maxBytes: 2 * MiB },

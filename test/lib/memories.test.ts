@@ -82,6 +82,8 @@ const GROWING: Readonly<Record<string, string>> = {
   'lib/places.ts': 'requests that wait for a place: 4,096',
   'lib/single-flight.ts': 'questions under way',
   'proxy/tag-lookup.ts': 'look-ups under way',
+  'registry/address-rule.ts': 'a default without entries',
+  'registry/client.ts': 'requests under way',
   'registry/transport.ts': 'origins with requests under way',
   'replication/copy.ts': 'manifests of one image: 10,000',
   'replication/events.ts': 'events of one body: 5,000',

@@ -71,7 +71,7 @@ test('a GET that fails on a fresh socket is not made again', async () => {
 
 test('a registry that hangs is given up in time, and after one time-out a probe opens the breaker', async () => {
   const server = await serve(hang);
-  const client = server.client({ threshold: 5, suspectFor: 20 });
+  const client = server.client({ threshold: 5, suspectFor: 1_000 });
   const { message, isTimeout } = await outageOf(client.send({ ...get, target: '/v2/a', timeout: 20 }));
   expect({ message, isTimeout }).toEqual({ message: 'primary: no answer in 20 ms', isTimeout: true });
   await waitFor(() => client.breaker.isOpen, { what: 'the breaker to open' });
