@@ -7,11 +7,12 @@ import type { Config } from './config/config.ts';
 import { matchesRepository } from './config/glob.ts';
 import { parseRepositoryFilter } from './config/repository-filter.ts';
 import { createFiller } from './fill/filler.ts';
-import type { LeastRate } from './fill/least-rate.ts';
+import type { SourceRates } from './fill/source.ts';
 import { Spool } from './fill/spool.ts';
 import { createStore } from './fill/store.ts';
 import type { PartsOptions } from './fill/transfer.ts';
 import { lockDirectory } from './lib/directory-lock.ts';
+import type { LeastRate } from './lib/least-rate.ts';
 import { createLogSink } from './lib/logger.ts';
 import { createLink } from './main/link.ts';
 import { listenWidely, type Listening } from './main/listen.ts';
@@ -51,6 +52,7 @@ export interface ProxyKnobs {
   readonly storeAgainAfter?: number;
   readonly parts?: PartsOptions;
   readonly leastRate?: LeastRate;
+  readonly rates?: SourceRates;
   readonly logger?: Logger;
 }
 
@@ -127,7 +129,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
       meter,
       isStored,
     },
-    { ...knobs, timeout: config.primaryTimeout },
+    { ...knobs, timeout: config.primaryTimeout, blobMax: config.blobMax },
   );
   const isOn = config.replication && config.store;
   const replication = await startReplication(

@@ -1,7 +1,7 @@
 // Clients' tokens: checked against the configured keys and nothing that the token itself brings along.
 import { hash, type KeyObject } from 'node:crypto';
 import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose';
-import { LRUCache } from 'lru-cache';
+import { createLru } from '../lib/lru.ts';
 import type { KeyRing, KeySet } from './key-ring.ts';
 import { algorithmsOf } from './keys.ts';
 import type { Access } from './scope.ts';
@@ -100,21 +100,21 @@ function candidates(token: string, keys: KeySet): { alg: string; trusted: KeyObj
   return { alg, trusted };
 }
 
-/** How much of what was found good is remembered: so many tokens, and so many bytes of what they say, as JSON. */
+/** Knobs: bytes of what is remembered, instead of those that are declared. */
 export interface VerifierOptions {
-  readonly cacheSize?: number;
   readonly cacheBytes?: number;
 }
+
+// Objects and short texts take about four times the memory of their JSON.
+const HEAP_PER_JSON = 4;
 
 /** A verifier of the ring's trusted keys. What it found good it remembers, until the keys change. */
 export function createVerifier(deps: VerifierDeps, options: VerifierOptions = {}): Verifier {
   const { keys, issuer, audience, clock = Date.now } = deps;
-  const { cacheSize = 20_000, cacheBytes = 32 * 2 ** 20 } = options;
   // Kept apart from those under way, so that a flood of bad tokens cannot drive good ones out.
-  const good = new LRUCache<string, Checked>({
-    max: cacheSize,
-    maxSize: cacheBytes,
-    sizeCalculation: (checked) => Buffer.byteLength(JSON.stringify(checked)),
+  const good = createLru<string, Checked>('clientTokens', {
+    ...(options.cacheBytes === undefined ? {} : { maxBytes: options.cacheBytes }),
+    sizeOf: (checked) => HEAP_PER_JSON * Buffer.byteLength(JSON.stringify(checked)),
   });
   const underWay = new Map<string, Promise<Checked>>();
   let current = keys.current();

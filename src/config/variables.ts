@@ -164,6 +164,13 @@ export const variables = {
     help: 'most that fills may hold on disk',
     value: size,
   },
+  blobMax: {
+    name: 'GEO_BLOB_MAX',
+    // The largest layer that a public registry takes (Azure's).
+    default: '200GiB',
+    help: 'most that is taken of one blob of the primary: a larger one is refused, and one whose size nothing tells ends there',
+    value: size,
+  },
   memoryCache: {
     name: 'GEO_MEMORY_CACHE',
     default: '64MiB',

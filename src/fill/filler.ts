@@ -3,21 +3,22 @@ import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { unlessAborted } from '../lib/abort.ts';
 import type { Budget } from '../lib/budget.ts';
+import { LEAST_RATE, takenAtLeast, type LeastRate } from '../lib/least-rate.ts';
 import type { Priority, Slots, Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
 import { found, type Answer, type Failure } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { Flight, type FlightDeps } from './flight.ts';
 import { createBeginnings, SHUTTING_DOWN } from './beginning.ts';
-import { atLeastRate, LEAST_RATE, type LeastRate } from './least-rate.ts';
 import { createLeftovers, isWhole } from './leftovers.ts';
 import { createOrigin, whenClosed, type OriginOptions, type OriginParts } from './origin.ts';
 import { passing, PassThroughReader, uploadBeside } from './pass-through.ts';
 import { FlightReader, type ReaderOptions } from './reader.ts';
-import { SourceFailed, type OpenAt } from './source.ts';
+import { SourceFailed, type OpenAt, type SourceOptions } from './source.ts';
 import type { Leftover, Spool } from './spool.ts';
 import { Trip, type TripDeps } from './trip.ts';
 import { createTrips } from './trips.ts';
+import { FlightSlot, type Turn } from './turn.ts';
 
 /** The primary gave wrong bytes twice in a row: it is not asked for them again for a while. */
 export interface Corrupt {
@@ -46,7 +47,8 @@ export interface FillerOptions extends OriginOptions {
 /** @see Filler.beside */
 export interface Beside {
   readonly open: OpenAt;
-  readonly onBytes: (count: number) => void;
+  /** How what it opens is to be read. */
+  readonly how: Pick<SourceOptions, 'onBytes' | 'bound' | 'turn' | 'rates'>;
   /** What `source` gives to the stream `reader`, which is dropped where it takes too little. */
   readonly atLeastRate: (source: AsyncIterable<Buffer>, reader: () => Readable) => AsyncGenerator<Buffer>;
 }
@@ -97,37 +99,37 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
 
   const tripDeps: TripDeps = { ...deps, isOpen, onSettled: trips.dropLater, storeAgainAfter };
 
-  const partsOf = (name: string, digest: Digest, ticket: Ticket): FlightDeps & OriginParts => ({
+  const partsOf = (name: string, digest: Digest, ticket: Ticket, turn?: Turn): FlightDeps & OriginParts => ({
     digest,
     spool,
     reserve: trips.reserve,
-    ...origin.partsOf(name, digest, ticket),
+    ...origin.partsOf(name, digest, ticket, turn),
   });
 
   async function start(name: string, digest: Digest, ticket: Ticket, onAsked: () => void): Promise<Answer<Trip>> {
     const { signal } = closing;
-    const giveBack = await unlessAborted(slots.take(ticket), signal, (late) => late());
+    const slot = new FlightSlot(slots, ticket, await unlessAborted(slots.take(ticket), signal, (late) => late()));
     onAsked();
     try {
-      const parts = partsOf(name, digest, ticket);
+      const parts = partsOf(name, digest, ticket, slot);
       const answer = await unlessAborted(parts.begin(), signal, discard);
       if (answer.kind !== 'found') {
-        giveBack();
+        slot.leave();
         return answer;
       }
       const flight = await Flight.start(parts, answer.value);
       const trip = new Trip(tripDeps, flight, ticket, [name]);
       trips.add(trip);
       // What goes past the spool keeps the connection for longer than its flight.
-      if (flight.state === 'spilled') whenClosed(answer.value.body, giveBack);
+      if (flight.state === 'spilled') whenClosed(answer.value.body, slot.leave);
       else {
         void trip.storeIn(name);
-        void flight.ended.then(giveBack);
+        void flight.ended.then(slot.leave);
       }
       void flight.ended.then(() => landed(name, trip));
       return found(trip);
     } catch (error) {
-      giveBack();
+      slot.leave();
       throw error;
     }
   }
@@ -197,8 +199,7 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     reader.destroy(new SourceFailed('the reader took too little'));
   }
 
-  const paced: Beside['atLeastRate'] = (source, reader) =>
-    atLeastRate(source, { leastRate, onTooSlow: () => dropReader(reader()) });
+  const paced: Beside['atLeastRate'] = (source, reader) => takenAtLeast(source, leastRate, () => dropReader(reader()));
 
   function read(name: string, flight: Flight, range: ReaderOptions = {}): Readable {
     if (flight.state !== 'spilled' || flight.edge > 0 || range.start !== undefined)
@@ -219,8 +220,9 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
   }
 
   function beside(name: string, digest: Digest): Beside {
-    const { openPart: open, onBytes } = origin.partsOf(name, digest, { priority: 'on-demand' });
-    return { open, onBytes: (count) => onBytes?.(count), atLeastRate: paced };
+    const parts = origin.partsOf(name, digest, { priority: 'on-demand' });
+    const { openPart: open, turnBeside: turn, onBytes, bound, rates } = parts;
+    return { open, how: { onBytes, bound, turn, rates }, atLeastRate: paced };
   }
 
   async function fill(name: string, digest: Digest, priority: Priority): Promise<Answer<undefined> | Corrupt> {

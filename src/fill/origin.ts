@@ -10,9 +10,11 @@ import type { Digest } from '../oci/digest.ts';
 import type { Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import type { Registry } from '../registry/registry.ts';
+import { createBound, withinMax } from './bound.ts';
 import type { FlightDeps } from './flight.ts';
-import type { OpenAt } from './source.ts';
+import type { OpenAt, SourceRates } from './source.ts';
 import { PARTS, type PartsOptions } from './transfer.ts';
+import { turnOfEach, type Turn } from './turn.ts';
 
 /** What an origin is made of. */
 export interface OriginDeps {
@@ -32,8 +34,11 @@ export interface OriginOptions {
   readonly backgroundTimeout?: number;
   /** How long a client without an answer waits for a slot; what it waits for stays in the queue. */
   readonly slotPatience?: number;
-  /** How long a transfer that broke off is tried again without a byte in between. */
+  /** How long a transfer that broke off is tried again without progress in between. */
   readonly patience?: number | undefined;
+  readonly rates?: SourceRates | undefined;
+  /** The most bytes that are taken of a blob. */
+  readonly blobMax?: number;
   /** How long a blob whose digest was wrong twice is not asked for again. */
   readonly corruptFor?: number;
   readonly parts?: PartsOptions | undefined;
@@ -49,14 +54,13 @@ export interface OriginParts extends Omit<FlightDeps, 'digest' | 'spool' | 'rese
 
 /** @see createOrigin */
 export interface Origin {
-  /** What a flight of a blob asks and tells; whoever starts it has a slot for its own connection. */
-  partsOf(name: string, digest: Digest, ticket: Ticket): OriginParts;
+  /** What a flight of a blob asks and tells; whoever starts it has a slot for its own connection, `turn`. */
+  partsOf(name: string, digest: Digest, ticket: Ticket, turn?: Turn): OriginParts;
   /** Whether the primary gave wrong bytes twice in a row: it is not asked again for a while. */
   isCorrupt(digest: Digest): boolean;
 }
 
 const WRONG_MAX = 2;
-const WRONG_KEPT = 10_000;
 
 /** Calls `act` when a body is closed, or at once when it is already. */
 export function whenClosed(body: Readable, act: () => void): void {
@@ -104,9 +108,11 @@ export function createOrigin(
     slotPatience = 30_000,
     corruptFor = 600_000,
     patience,
+    rates,
+    blobMax = Infinity,
     parts = PARTS,
   } = options;
-  const wrong = createLru<Digest, number>(WRONG_KEPT, { ttl: corruptFor });
+  const wrong = createLru<Digest, number>('wrongBlobs', { ttl: corruptFor });
 
   /** As {@link inSlot}, but the wait for the slot has an end. */
   async function inSlotSoon(ticket: Ticket, open: () => Promise<Answer<BlobBody>>): Promise<Answer<BlobBody>> {
@@ -122,14 +128,24 @@ export function createOrigin(
 
   return {
     isCorrupt: (digest) => (wrong.get(digest) ?? 0) >= WRONG_MAX,
-    partsOf(name, digest, ticket) {
+    partsOf(name, digest, ticket, turn) {
       const facts = { repository: name, digest };
-      const open: OpenAt = (position, until) => {
-        const limit = ticket.priority === 'background' ? backgroundTimeout : timeout;
+      const limit = (): number => (ticket.priority === 'background' ? backgroundTimeout : timeout);
+      const open: OpenAt = async (position, until) => {
         const end = until === undefined ? {} : { end: until - 1 };
         const range = position > 0 || until !== undefined ? { start: position, ...end } : undefined;
-        return primary.blobs.open(name, digest, limit, range);
+        return withinMax(await primary.blobs.open(name, digest, limit(), range), blobMax);
       };
+      const wrongBytes = (what: string): void => {
+        wrong.set(digest, (wrong.get(digest) ?? 0) + 1);
+        log.error(facts, what);
+      };
+      const bound = createBound({
+        claimed: sizeOf(digest),
+        max: blobMax,
+        head: () => primary.blobs.head(name, digest, limit()),
+        onOverlong: () => wrongBytes('the primary gave more bytes for this blob than it can have'),
+      });
       return {
         begin: () => begin(open, sizeOf(digest), parts),
         open,
@@ -139,6 +155,10 @@ export function createOrigin(
         early: () => slots.takeFree(ticket),
         parts,
         patience,
+        rates,
+        bound,
+        turn,
+        turnBeside: turnOfEach(slots, ticket),
         pace: (count, signal) => budget.spend(ticket, count, signal),
         onBytes: (count) => meter('primary_body_bytes_total', {}, count),
         onResume: (position, cause) => {
@@ -148,8 +168,7 @@ export function createOrigin(
         onVerdict: (isRight) => {
           if (isRight) return void wrong.delete(digest);
           meter('digest_mismatches_total', { registry: 'primary' });
-          wrong.set(digest, (wrong.get(digest) ?? 0) + 1);
-          log.error(facts, 'the primary gave wrong bytes for this blob');
+          wrongBytes('the primary gave wrong bytes for this blob');
         },
       };
     },

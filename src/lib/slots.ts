@@ -16,6 +16,8 @@ export interface Slots {
   takeMore(ticket: Ticket): (() => void) | undefined;
   /** A slot if one is free that nobody waits for, whoever has how many: for a moment only. */
   takeFree(ticket: Ticket): (() => void) | undefined;
+  /** Whether somebody waits for the slot that this ticket holds. */
+  isWanted(ticket: Ticket): boolean;
   /** Looks at the queue again after a ticket's priority was raised. */
   poke(): void;
 }
@@ -78,6 +80,10 @@ export function createSlots(total: number): Slots {
     // Whoever waits and fits was admitted when the slot became free: what is free nobody waits for.
     takeMore: (ticket) => (more < half && fits(ticket) ? hold(ticket, true) : undefined),
     takeFree: (ticket) => (fits(ticket) ? hold(ticket) : undefined),
+    isWanted: ({ priority }) =>
+      waiting.some(
+        ({ ticket }) => ticket.priority !== 'background' || priority === 'background' || background < backgroundMax,
+      ),
     poke,
   };
 }

@@ -37,6 +37,8 @@ export function failureError(failure: Failure | Corrupt): OciError {
       return new OciError('RANGE_INVALID', 'the range is not in the blob');
     case 'corrupt':
       return new OciError('UNKNOWN', 'the primary registry gave wrong bytes for this blob', { status: 502 });
+    case 'too-large':
+      return new OciError('UNKNOWN', 'the blob is larger than this site takes (GEO_BLOB_MAX)', { status: 502 });
     case 'locked-out':
       return new OciError('UNAVAILABLE', 'the primary registry does not accept this site’s key', later);
     case 'unsupported':

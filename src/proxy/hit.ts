@@ -56,8 +56,8 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
   const onward: Onward =
     ({ name, digest }, until) =>
     (position, signal) => {
-      const { open, onBytes } = filler.beside(name, digest);
-      return readSource(undefined, open, { from: position, until, onBytes, signal });
+      const { open, how } = filler.beside(name, digest);
+      return readSource(undefined, open, { ...how, from: position, until, signal });
     };
   const passOn = createPassOn(deps, options, proof);
   const sendFile = storage && createFileHit(deps, options, { proof, onward, storage });

@@ -112,7 +112,7 @@ export function createAskLocal(client: Client, via: string, timeout: number): As
     const answer = await ask(reply, place, range);
     if (answer.statusCode !== 401) return answer;
     answer.stream.destroy();
-    const renewed = await client.renew([pullAccess(place.name)], answer.headers['www-authenticate']);
+    const renewed = await client.renew([pullAccess(place.name)], answer.headers['www-authenticate'], timeout);
     return renewed ? ask(reply, place, range) : answer;
   };
 }

@@ -5,9 +5,9 @@ import type { Log } from '../lib/log.ts';
 import type { Digest } from '../oci/digest.ts';
 import { OciError } from '../oci/error.ts';
 import { defaultPlatformChild, type Manifest } from '../oci/manifest.ts';
-import { accepts, essence, isIndex, MANIFEST } from '../oci/media-types.ts';
+import { essence, isIndex, MANIFEST } from '../oci/media-types.ts';
 import type { Reference } from '../oci/reference.ts';
-import { isForeign } from '../oci/descriptor.ts';
+import { accepts } from './accept.ts';
 import { sendBytes } from './body.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import { failureError } from './failure.ts';
@@ -27,9 +27,6 @@ export type ServeManifest = (
   path: ManifestPath,
   grant: Grant,
 ) => Promise<FastifyReply>;
-
-/** Blobs that are started ahead of a client when its manifest was a miss. */
-const AHEAD_MAX = 8;
 
 const OCI_TYPES = new Set<string>([MANIFEST.ociManifest, MANIFEST.ociIndex, MANIFEST.ociArtifact]);
 
@@ -51,12 +48,10 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
    * pulls asks with GET next, and for one that only looks whether a tag has moved the background is fast enough.
    */
   function startAhead(name: string, remembered: Remembered): void {
-    if (!remembered.isCold || !isStored(name)) return;
-    remembered.isCold = false;
-    const own = remembered.links.blobs.filter((blob) => !isForeign(blob));
-    // The configuration is small, and what clients ask for at once by themselves: a layer gains more by its place.
-    const blobs = own.toSorted((one, other) => (other.size ?? 0) - (one.size ?? 0)).slice(0, AHEAD_MAX);
-    for (const { digest } of blobs) {
+    if (remembered.ahead.length === 0 || !isStored(name)) return;
+    const { ahead } = remembered;
+    remembered.ahead = [];
+    for (const digest of ahead) {
       startBlob(name, digest).catch((error: unknown) => {
         log.error({ repository: name, digest, err: error }, 'a blob was not started ahead');
       });

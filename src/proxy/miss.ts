@@ -51,12 +51,12 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
   /** A part far beyond what is there, straight from the primary; undefined where the primary ignores ranges. */
   async function farPart({ name, digest }: Place, { start, end }: Span): Promise<Readable | undefined> {
     const until = end + 1;
-    const { open, onBytes, atLeastRate } = filler.beside(name, digest);
+    const { open, how, atLeastRate } = filler.beside(name, digest);
     const answer = await open(start, until);
     if (answer.kind !== 'found') throw failureError(answer);
     if (answer.value.start === start) {
       const body: Readable = leavable((signal) =>
-        atLeastRate(readSource(answer.value, open, { from: start, until, onBytes, signal }), () => body),
+        atLeastRate(readSource(answer.value, open, { ...how, from: start, until, signal }), () => body),
       );
       return body;
     }

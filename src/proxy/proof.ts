@@ -1,5 +1,6 @@
 // Proof of local blobs: registries give sizes of files that are cut off, and only the bytes tell.
 import type { FastifyBaseLogger } from 'fastify';
+import { givenAtLeast, LEAST_RATE } from '../lib/least-rate.ts';
 import { createSingleFlight } from '../lib/single-flight.ts';
 import { hasherFor, matches } from '../oci/digest.ts';
 import { found, type Answer } from '../registry/answer.ts';
@@ -48,7 +49,9 @@ export function createProof(
     const opened = await storage?.open(place);
     if (opened) return found(opened.file.createReadStream({ highWaterMark: SMALL }) as AsyncIterable<Buffer>);
     const answer = await secondary.blobs.open(place.name, place.digest, timeout.secondary);
-    return answer.kind === 'found' ? found(answer.value.body as AsyncIterable<Buffer>) : answer;
+    if (answer.kind !== 'found') return answer;
+    const { body } = answer.value;
+    return found(givenAtLeast(body as AsyncIterable<Buffer>, LEAST_RATE, () => body.destroy(new Error('too slow'))));
   }
 
   /** Reads a local blob to its end: its size, or what is wrong. */

@@ -20,13 +20,12 @@ export type PassOn = (
   location: string | undefined,
 ) => Promise<Answer<true>>;
 
-// How long (ms) a look at a blob in the storage is believed, and of how many; as manifests in memory are.
+// How long (ms) a look at a blob in the storage is believed; as manifests in memory are.
 const BELIEF = 60_000;
-const BELIEVED_MAX = 10_000;
 // How long (ms) a storage that could not be asked is not asked again.
 const AWAY = 5_000;
-// Storages: a registry has one, by one or a few names.
-const STORAGES_MAX = 16;
+// What a failure with its reason takes.
+const FAILURE_BYTES = 1_024;
 
 const GOOD = found(true as const);
 
@@ -34,11 +33,11 @@ const GOOD = found(true as const);
 export function createPassOn(deps: ProxyDeps, options: ProxyOptions, proof: Proof): PassOn {
   const { primary, secondary, suspicion, meter } = deps;
   const { secondaryTimeout = 2_000 } = options;
-  const believed = createLru<Digest, true>(BELIEVED_MAX, { ttl: BELIEF });
+  const believed = createLru<Digest, true>('storedBlobs', { ttl: BELIEF });
   const looks = createSingleFlight<Answer<true>>();
   /** Storages, by their origin: whether they ever answered us, and those that did not just now, with what was wrong. */
-  const reached = createLru<string, boolean>(STORAGES_MAX);
-  const away = createLru<string, Failure>(STORAGES_MAX, { ttl: AWAY });
+  const reached = createLru<string, boolean>('storages');
+  const away = createLru<string, Failure>('storages', { ttl: AWAY, sizeOf: () => FAILURE_BYTES });
 
   /** A storage that never answered us may be one that only clients reach; while the primary is away, too, any may. */
   function unseen({ log }: FastifyRequest, origin: string, failure: Failure): Answer<true> {

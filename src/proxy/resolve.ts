@@ -13,8 +13,8 @@ import type { Remembered } from './memory.ts';
 // somebody else who writes to the local registry can change: walks find that, too.
 const QUEUED_FOR = 10_000;
 const EQUAL_FOR = 600_000;
-// Tags.
-const COMPARED_MAX = 100_000;
+// Bytes of a digest.
+const DIGEST = 160;
 const GONE = 'gone';
 const NOT_HERE = { kind: 'missing', code: 'MANIFEST_UNKNOWN' } as const;
 
@@ -33,7 +33,7 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
   const { primaryTimeout, secondaryTimeout = 2_000 } = options;
   const resolving = createSingleFlight<Resolved>();
   // Tags that were compared with the local ones just now: a busy tag must not cost the local registry a request a pull.
-  const compared = createLru<string, string>(COMPARED_MAX, { ttl: QUEUED_FOR });
+  const compared = createLru<string, string>('comparedTags', { ttl: QUEUED_FOR, sizeOf: () => DIGEST });
 
   async function local(name: string, digest: Digest): Promise<Answer<Found<Remembered>>> {
     // What only stands in for a tag that is being removed is no manifest of anybody's.

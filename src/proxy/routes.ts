@@ -10,10 +10,14 @@ import { createServeList } from './lists.ts';
 import { createServeManifest } from './manifests.ts';
 import type { RefusePushes } from './push.ts';
 
-function checkLoop(request: FastifyRequest, via: string): void {
+/** Finds our own name among the hops, without taking a long header apart. */
+function hopOf(via: string): RegExp {
+  return new RegExp(`(?:^|,)[ \\t]*${via.replace(/[^\w ]/g, '\\$&')}[ \\t]*(?:,|$)`, 'i');
+}
+
+function checkLoop(request: FastifyRequest, via: RegExp): void {
   const received = request.headers.via;
-  if (received === undefined || !received.split(',').some((hop) => hop.trim().toLowerCase() === via.toLowerCase()))
-    return;
+  if (received === undefined || !via.test(received)) return;
   throw new OciError('UNSUPPORTED', 'this request came from this proxy: primary or secondary URL leads back to it', {
     status: 508,
   });
@@ -28,9 +32,10 @@ export function addPullRoutes(
   const serveManifest = createServeManifest(deps, options, app.log);
   const serveBlob = createServeBlob(deps, options);
   const serveList = createServeList(deps, options);
+  const ownHop = hopOf(options.via);
 
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    checkLoop(request, options.via);
+    checkLoop(request, ownHop);
     const path = parsePath(request.raw.url ?? '');
     const grant = await deps.gate.authorize(request.headers.authorization, path);
     switch (path.kind) {

@@ -34,7 +34,8 @@ export type HeadTag = (name: string, tag: string, known: ManifestHead | undefine
 // How long (ms) what the primary said in full is only asked to be confirmed, which costs it far less: it looks at the
 // tag then, but not at the manifest. What is gone from under a tag is so found out within this time.
 const CONFIRMED_FOR = 60_000;
-const KNOWN_MAX = 50_000;
+// Bytes of what is known of a tag beside its media type.
+const KNOWN = 512;
 
 type Found = Extract<Answer<ManifestHead>, { kind: 'found' }>;
 
@@ -71,13 +72,15 @@ export function createTagLookup(
   head: HeadTag,
   { ttl, patience = 250, parallel = 4, clock = () => performance.now() }: TagLookupOptions,
 ): TagLookup {
-  const known = createLru<string, Known>(KNOWN_MAX);
+  const known = createLru<string, Known>('tags', {
+    sizeOf: ({ answer }) => KNOWN + answer.value.mediaType.length,
+  });
   const under = new Map<string, Lookup[]>();
   // An arrival's number, not the clock: two things in one millisecond still have an order.
   let arrivals = 0;
   // Look-ups up to this number are not believed: of any repository, and of those that were forgotten as a whole.
   let allForgotten = 0;
-  const forgotten = createLru<string, number>(10_000, {
+  const forgotten = createLru<string, number>('forgottenTags', {
     dispose(number, _name, reason) {
       if (reason === 'evict') allForgotten = Math.max(allForgotten, number);
     },

@@ -26,6 +26,8 @@ export type Failure =
   | { readonly kind: 'unsupported' }
   /** 416: nothing of the range is there. */
   | { readonly kind: 'unsatisfiable' }
+  /** Larger than what is taken of any blob (`GEO_BLOB_MAX`). */
+  | { readonly kind: 'too-large' }
   /**
    * Not reachable, too slow, broken, or no registry at all; `reason` is for the log. `storage` is set where the registry
    * redirected and the failure is of the storage there: `missing` is its 404 in an object storage's words, `away` that it could not be asked.
@@ -46,12 +48,20 @@ export class RegistryOutage extends Error {
   readonly counts: boolean;
   /** The message without the registry's name. */
   readonly reason: string;
+  /** Whether there was no answer in time: a probe decides what that says. */
+  readonly isTimeout: boolean;
 
-  constructor(registry: string, reason: string, cause?: unknown, { counts = true }: { counts?: boolean } = {}) {
+  constructor(
+    registry: string,
+    reason: string,
+    cause?: unknown,
+    { counts = true, isTimeout = false }: { counts?: boolean; isTimeout?: boolean } = {},
+  ) {
     super(`${registry}: ${reason}`, cause === undefined ? undefined : { cause });
     this.name = 'RegistryOutage';
     this.counts = counts;
     this.reason = reason;
+    this.isTimeout = isTimeout;
   }
 }
 

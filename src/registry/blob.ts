@@ -7,7 +7,7 @@ import { answered, found, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
 import type { Client, RegistryRequest } from './client.ts';
 import { followRedirect, isRedirect, sendFollowing, type Followed } from './redirect.ts';
-import { discard, headerText, isJson, isPage, readText, type RegistryResponse } from './response.ts';
+import { contentLength, discard, headerText, isJson, isPage, readText, type RegistryResponse } from './response.ts';
 
 /** An open body: from byte `start` on. Whoever gets it reads or destroys it. */
 export interface BlobBody {
@@ -42,17 +42,12 @@ function blobPath(name: string, digest: Digest): string {
   return `/v2/${name}/blobs/${digest}`;
 }
 
-function lengthOf(response: RegistryResponse): number | undefined {
-  const length = Number(response.headers['content-length'] ?? NaN);
-  return Number.isSafeInteger(length) && length >= 0 ? length : undefined;
-}
-
 function bodyOf(response: RegistryResponse): BlobBody | undefined {
   const { body, statusCode } = response;
   // Whoever destroys a body that nobody reads yet must not bring the process down by its error event.
   body.on('error', () => undefined);
   if (statusCode === 200) {
-    const size = lengthOf(response);
+    const size = contentLength(response);
     return { body, start: 0, ...(size === undefined ? {} : { size, end: size - 1 }) };
   }
   const part = parseContentRange(String(response.headers['content-range'] ?? ''));
@@ -123,7 +118,7 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
     if (response.statusCode === 200 && isPage(response)) return pageFailure(response);
     if (response.statusCode === 200) {
       discard(response);
-      const size = lengthOf(response);
+      const size = contentLength(response);
       return found(size === undefined ? {} : { size });
     }
     // A storage's URL is signed for one method, and a 404 may be anybody's: the first byte settles it.

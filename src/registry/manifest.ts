@@ -1,13 +1,14 @@
 // Manifests of one registry: asked with the full Accept, never believed without their digest.
 import { deleteAccess, pullAccess, pushAccess } from '../auth/scope.ts';
 import { parseDigest, type Digest } from '../oci/digest.ts';
+import { parseJson } from '../oci/json.ts';
 import { isManifestOf, manifestDigest, type Manifest } from '../oci/manifest.ts';
 import { ACCEPT_ALL, essence } from '../oci/media-types.ts';
 import { referenceText, type Reference } from '../oci/reference.ts';
 import { answered, found, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
 import type { Client } from './client.ts';
-import { discard, headerText, type RegistryResponse } from './response.ts';
+import { contentLength, discard, headerText, readBody, type RegistryResponse } from './response.ts';
 
 /** What HEAD tells of a manifest. */
 export interface ManifestHead {
@@ -41,22 +42,13 @@ function manifestPath(name: string, reference: Reference): string {
   return `/v2/${name}/manifests/${referenceText(reference)}`;
 }
 
-async function readUpTo(response: RegistryResponse, max: number): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of response.body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > max) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, size);
-}
-
-const TYPE = /^[\w.+-]+\/[\w.+-]+$/;
+// RFC 6838 section 4.2; a longer name would be remembered with each tag.
+const TYPE = /^[\w.+-]{1,127}\/[\w.+-]{1,127}$/;
+const TYPE_HEADER_MAX = 1_024;
 
 function parsed(bytes: Buffer): { readonly mediaType?: unknown } | undefined {
   try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    const value = parseJson(bytes);
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
   } catch {
     return undefined;
@@ -64,7 +56,8 @@ function parsed(bytes: Buffer): { readonly mediaType?: unknown } | undefined {
 }
 
 function mediaTypeOf(response: RegistryResponse, bytes?: Buffer): string {
-  const declared = essence(headerText(response, 'content-type') ?? '');
+  const header = headerText(response, 'content-type') ?? '';
+  const declared = header.length > TYPE_HEADER_MAX ? '' : essence(header);
   if (TYPE.test(declared)) return declared;
   const { mediaType } = (bytes && parsed(bytes)) ?? {};
   return typeof mediaType === 'string' && TYPE.test(mediaType) ? mediaType : 'application/octet-stream';
@@ -101,13 +94,8 @@ export function createManifests(client: Client, classify: Classify): Manifests {
       timeout,
     });
     if (response.statusCode !== 200) return classify(response, 'manifest');
-    let bytes: Buffer | undefined;
-    try {
-      bytes = await readUpTo(response, MANIFEST_MAX);
-    } catch (error) {
-      return unavailable(`manifest broke off: ${(error as Error).message}`);
-    }
-    return bytes ? checked(bytes, response, reference) : unavailable('manifest over 32 MiB');
+    const { bytes, failure } = await readBody(response, timeout, MANIFEST_MAX);
+    return failure ? unavailable(`manifest broke off: ${failure.message}`) : checked(bytes, response, reference);
   }
 
   async function head(
@@ -138,8 +126,8 @@ export function createManifests(client: Client, classify: Classify): Manifests {
     }
     if (statusCode !== 200 || !digest) return classify(response, 'manifest', 'HEAD');
     discard(response);
-    const size = Number(headerText(response, 'content-length') ?? NaN);
-    return found({ mediaType: mediaTypeOf(response), digest, ...(Number.isSafeInteger(size) ? { size } : {}) });
+    const size = contentLength(response);
+    return found({ mediaType: mediaTypeOf(response), digest, ...(size === undefined ? {} : { size }) });
   }
 
   async function settled(name: string, reference: Reference, timeout: number): Promise<Answer<ManifestHead>> {

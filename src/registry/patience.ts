@@ -22,19 +22,24 @@ export interface PatienceOptions {
   readonly timeout: number;
   /** Whether all connections to the registry are taken: a wait for one is then our own doing. */
   readonly isFull: () => boolean;
-  /** Whether an answer that does not come speaks against the registry. */
-  readonly counts?: boolean;
+  /** The requests without headers that may be ended together; this one is among them until it has its headers or ends. */
+  readonly waiting?: Set<Patience>;
 }
 
 /** @see Patience */
-export function createPatience({ registry, timeout, isFull, counts = true }: PatienceOptions): Patience {
+export function createPatience({ registry, timeout, isFull, waiting }: PatienceOptions): Patience {
   const abort = new AbortController();
   const { signal } = abort;
   let fail: ((reason: Error) => void) | undefined;
   let sent = false;
 
-  function end(reason: Error): void {
+  function stop(): void {
     clearTimeout(timer);
+    waiting?.delete(patience);
+  }
+
+  function end(reason: Error): void {
+    stop();
     abort.abort(reason);
     fail?.(reason);
   }
@@ -42,11 +47,11 @@ export function createPatience({ registry, timeout, isFull, counts = true }: Pat
   function expire(): void {
     const isOurs = !sent && isFull();
     const reason = isOurs ? `no free connection in ${timeout} ms` : `no answer in ${timeout} ms`;
-    end(new RegistryOutage(registry, reason, undefined, { counts: counts && !isOurs }));
+    end(new RegistryOutage(registry, reason, undefined, { counts: !isOurs, isTimeout: true }));
   }
 
   const timer = timeout > 0 ? setTimeout(expire, timeout) : undefined;
-  return {
+  const patience: Patience = {
     signal,
     race(work) {
       return new Promise((resolve, reject) => {
@@ -60,6 +65,8 @@ export function createPatience({ registry, timeout, isFull, counts = true }: Pat
       timer?.refresh();
     },
     leave: end,
-    stop: () => clearTimeout(timer),
+    stop,
   };
+  waiting?.add(patience);
+  return patience;
 }

@@ -62,8 +62,8 @@ function judged(lookup: LookupFunction, { refusal }: AddressRule, host: string, 
   };
 }
 
-// Hosts that a registry led to lately, whose TLS sessions are kept.
-const CONNECTORS_MAX = 64;
+// What one host's TLS session takes, about.
+const CONNECTOR_BYTES = 16 * 1024;
 
 /** Connects to the registry itself as it is, and notes where that is; and to all else where the rule has it. */
 function bounded(
@@ -72,7 +72,7 @@ function bounded(
   lookup: LookupFunction,
 ): buildConnector.connector {
   const toHome = build(lookup);
-  const elsewhere = createLru<string, buildConnector.connector>(CONNECTORS_MAX);
+  const elsewhere = createLru<string, buildConnector.connector>('connectors', { sizeOf: () => CONNECTOR_BYTES });
   return (options, callback) => {
     const { protocol, host, hostname, port } = options;
     const origin = `${protocol}//${host}`;
@@ -95,9 +95,8 @@ export function portOf({ protocol, port }: Pick<URL, 'protocol' | 'port'>): numb
   return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
 }
 
-function createAgent(options: TransportOptions): Dispatcher {
+function createAgent(options: TransportOptions, ca: string[] | undefined): Dispatcher {
   const { bounds, connectTimeout: timeout, lookup = systemLookup as LookupFunction } = options;
-  const ca = certificateAuthorities(options.caFile);
   const tls = ca === undefined ? {} : { ca };
   const build = (resolve: LookupFunction): buildConnector.connector =>
     buildConnector({ ...tls, timeout, lookup: resolve });
@@ -124,6 +123,8 @@ export interface SocketOptions {
 export interface Sockets extends Dispatcher {
   /** Whether every connection that there may be to an origin is in use. */
   isFull(origin: string): boolean;
+  /** A dispatcher with connections of its own, which wait for none of the others. Destroy it. */
+  apart(): Dispatcher;
 }
 
 /** Requests that have a connection, by origin; counted by ourselves, since an agent with an HTTP proxy keeps no figures. */
@@ -162,6 +163,7 @@ function watch(handler: Dispatcher.DispatchHandler, onBegin: () => void, onEnd: 
 /** A dispatcher whose agent can be replaced: requests under way end on the old one. */
 export class Transport extends Dispatcher implements Sockets {
   readonly #options: TransportOptions;
+  #ca: string[] | undefined;
   #agent: Dispatcher;
   /** Of this agent alone: another one has connections of its own. */
   #running: Running = new Map();
@@ -169,7 +171,8 @@ export class Transport extends Dispatcher implements Sockets {
   constructor(options: TransportOptions) {
     super();
     this.#options = options;
-    this.#agent = createAgent(options);
+    this.#ca = certificateAuthorities(options.caFile);
+    this.#agent = createAgent(options, this.#ca);
   }
 
   override dispatch(options: Dispatcher.DispatchOptions & SocketOptions, handler: Dispatcher.DispatchHandler): boolean {
@@ -177,7 +180,12 @@ export class Transport extends Dispatcher implements Sockets {
     const running = this.#running;
     const origin = String(options.origin);
     this.#check(origin);
-    const add = (by: number): void => void running.set(origin, (running.get(origin) ?? 0) + by);
+    // An origin that is asked nothing is forgotten: the primary's redirects may name any number of them.
+    const add = (by: number): void => {
+      const count = (running.get(origin) ?? 0) + by;
+      if (count > 0) running.set(origin, count);
+      else running.delete(origin);
+    };
     const begin = (): void => {
       add(1);
       onSent?.();
@@ -204,10 +212,15 @@ export class Transport extends Dispatcher implements Sockets {
     return (this.#running.get(origin) ?? 0) >= this.#options.connections;
   }
 
+  apart(): Dispatcher {
+    return createAgent({ ...this.#options, connections: 1 }, this.#ca);
+  }
+
   /** Reads the certificate authorities again. @throws when the file cannot be read: the old agent stays. */
   reload(): void {
     const old = this.#agent;
-    this.#agent = createAgent(this.#options);
+    this.#ca = certificateAuthorities(this.#options.caFile);
+    this.#agent = createAgent(this.#options, this.#ca);
     this.#running = new Map();
     void old.close();
   }
@@ -240,6 +253,7 @@ function diedOnReusedSocket(error: unknown): boolean {
 
 /** The body of an answer to a HEAD. */
 const NO_BODY = {
+  closed: true,
   on: () => NO_BODY,
   dump: () => Promise.resolve(),
   destroy: () => NO_BODY,

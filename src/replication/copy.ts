@@ -98,6 +98,7 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
       const answer = await filler.fill(name, digest, 'background');
       // 405 is what a registry in maintenance says to writes; a repository that is not stored is not copied.
       if (answer.kind === 'unsupported') throw new SecondaryReadOnly(`blob ${digest}`, 'the secondary takes no writes');
+      if (answer.kind === 'too-large') throw new Unsupported(`blob ${digest} is larger than GEO_BLOB_MAX`);
       if (answer.kind !== 'found') throw copyFailure(`blob ${digest}`, answer, 'primary');
       walk.bytes += size;
     }
@@ -156,6 +157,7 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
     if (!manifest) return undefined;
     if (manifest.bytes.length > MANIFEST_MAX) throw new Unsupported('a manifest over 4 MiB');
     const links = linksOf(manifest);
+    if (links.isTooComplex) throw new Unsupported('a manifest that is nested too deep or has too many values');
     for (const child of links.subject ? [links.subject, ...links.manifests] : links.manifests) {
       if (!seen.has(child.digest)) await copyChild(name, child.digest, walk, depth + 1);
     }

@@ -1,6 +1,7 @@
 // What the primary's notifications say: from a body of any form to the references that have to be looked at again.
 // Events are hints: the primary is asked what is true, and nothing of an event's digest is believed.
 import { parseDigest } from '../oci/digest.ts';
+import { parseJson, TooComplex } from '../oci/json.ts';
 import { isManifestType } from '../oci/media-types.ts';
 import { isName, isTag } from '../oci/reference.ts';
 import { WHOLE_REPOSITORY, type MalformedEvent, type Mark } from './rows.ts';
@@ -41,6 +42,12 @@ type Reading =
 // More of one body tell people nothing new.
 const MALFORMED_MAX = 100;
 const BODY_MAX = 64 * 1024;
+/** Events of one body that are read. Registries send one, Azure's Event Grid 5,000 at the most. */
+export const EVENTS_MAX = 5_000;
+/** Renames of one body that are read: each marks all that is known below a name. */
+export const RENAMES_MAX = 100;
+// Events that are read before other work of the event loop comes.
+const STEP = 250;
 // `mount` is of blobs; the others are Azure's: a trial by its button, and Helm charts of the old form, which no
 // registry API gives out.
 const IGNORED = new Set(['pull', 'mount', 'ping', 'chart_push', 'chart_delete']);
@@ -146,7 +153,10 @@ class Collector implements ParsedEvents {
   }
 
   add(event: unknown): void {
-    const reading = readEvent(event);
+    let reading = readEvent(event);
+    if (reading.kind === 'marked' && reading.rename && this.renames.length === RENAMES_MAX) {
+      reading = malformed(`more than ${RENAMES_MAX} renames in one body`);
+    }
     if (reading.kind === 'malformed') return this.addMalformed(reading.reason, () => textOf(event));
     if (reading.kind === 'ignored') return void (this.counts.ignored += 1);
     const { marks, rename } = reading;
@@ -157,27 +167,39 @@ class Collector implements ParsedEvents {
     this.counts[isMarked ? 'marked' : 'not-replicated'] += 1;
   }
 
-  addMalformed(reason: string, body: () => string): void {
-    this.counts.malformed += 1;
+  addMalformed(reason: string, body: () => string, count = 1): void {
+    this.counts.malformed += count;
     if (this.malformed.length < MALFORMED_MAX) this.malformed.push({ reason, body: body() });
   }
 }
 
 /**
  * Reads a body: the envelope of `application/vnd.docker.distribution.events.v1+json` and `v2+json`, a bare event, or an
- * array of events. Never throws; what does not fit is kept with its reason and spoils nothing of the others.
+ * array of events. Never throws; what does not fit is kept with its reason and spoils nothing of the others. Yields where
+ * other work may come between.
  */
-export function parseEvents(body: Uint8Array, isReplicated: (repository: string) => boolean): ParsedEvents {
+export function* readEvents(
+  body: Uint8Array,
+  isReplicated: (repository: string) => boolean,
+): Generator<undefined, ParsedEvents> {
   const collector = new Collector(isReplicated);
-  const text = new TextDecoder().decode(body);
   let document: unknown;
   try {
-    document = JSON.parse(text);
-  } catch {
-    collector.addMalformed('the body is no JSON', () => text.slice(0, BODY_MAX));
+    document = parseJson(body);
+  } catch (error) {
+    const reason = error instanceof TooComplex ? `the body is ${error.message}` : 'the body is no JSON';
+    collector.addMalformed(reason, () => new TextDecoder().decode(body.subarray(0, BODY_MAX)));
     return collector;
   }
-  for (const event of eventsIn(document)) collector.add(event);
+  const events = eventsIn(document);
+  for (let start = 0; start < Math.min(events.length, EVENTS_MAX); start += STEP) {
+    if (start > 0) yield;
+    for (const event of events.slice(start, Math.min(start + STEP, EVENTS_MAX))) collector.add(event);
+  }
+  if (events.length > EVENTS_MAX) {
+    const reason = `the body holds ${events.length} events, of which the first ${EVENTS_MAX} are read`;
+    collector.addMalformed(reason, () => textOf(events[EVENTS_MAX]), events.length - EVENTS_MAX);
+  }
   return collector;
 }
 

@@ -1,5 +1,6 @@
 // Inspecting: whether a blob's bytes in the secondary are what its digest names, by a look at its end or by reading it.
 import type { Readable } from 'node:stream';
+import { givenAtLeast, LEAST_RATE, type LeastRate } from '../lib/least-rate.ts';
 import type { Rate } from '../lib/rate.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, digestOf, hasherFor, matches, type Digest } from '../oci/digest.ts';
@@ -64,7 +65,10 @@ async function hasByte(body: Readable): Promise<boolean> {
 }
 
 /** @see Inspector; `timeout` in milliseconds to the headers of an answer. */
-export function createInspector(deps: InspectDeps, { timeout = 30_000 }: { timeout?: number } = {}): Inspector {
+export function createInspector(
+  deps: InspectDeps,
+  { timeout = 30_000, leastRate = LEAST_RATE }: { timeout?: number; leastRate?: LeastRate } = {},
+): Inspector {
   const { secondary, rate } = deps;
 
   async function isAnswering(): Promise<boolean> {
@@ -124,7 +128,9 @@ export function createInspector(deps: InspectDeps, { timeout = 30_000 }: { timeo
     const hash = hasherFor(digest);
     let position = 0;
     try {
-      for await (const chunk of answer.value.body as AsyncIterable<Buffer>) {
+      const { body } = answer.value;
+      const tooSlow = (): void => void body.destroy(new Error('too slow'));
+      for await (const chunk of givenAtLeast(body as AsyncIterable<Buffer>, leastRate, tooSlow)) {
         hash.update(chunk);
         position += chunk.length;
         onRead(chunk.length);

@@ -67,7 +67,8 @@ export function createRemovals(deps: RemovalDeps, { share, timeout = 30_000 }: R
   const { primary, secondary, rows, remover, onRemoved, clock = Date.now } = deps;
   // The limit is read before each removal, and has to count the one before.
   const oneByOne = createSlots(1);
-  const releases = new Map<number, () => void>();
+  /** By the row as it was claimed: the same reference may be removed once more. */
+  const releases = new Map<Row, () => void>();
   let begun: unknown;
 
   async function begin(row: Row): Promise<void> {
@@ -177,16 +178,16 @@ export function createRemovals(deps: RemovalDeps, { share, timeout = 30_000 }: R
       outcome = await inTurn(row, reference, here);
       return outcome;
     } finally {
-      if (outcome?.kind === 'gone') releases.set(row.id, release);
+      if (outcome?.kind === 'gone') releases.set(row, release);
       else release();
     }
   }
 
   return {
     remove,
-    finished({ id }) {
-      releases.get(id)?.();
-      releases.delete(id);
+    finished(row) {
+      releases.get(row)?.();
+      releases.delete(row);
     },
   };
 }

@@ -33,6 +33,8 @@ export interface Row {
   readonly priority: RowPriority;
   /** Grows with each mark: work that began at an older one is done again. */
   readonly generation: number;
+  /** Grows with each claim: the end of an earlier one changes nothing. */
+  readonly claim: number;
   readonly attempts: number;
   readonly nextAttempt: number;
   /** At most 255 characters, for people. */
@@ -186,11 +188,11 @@ export interface RowStore {
    * pushed again must not wait for a person.
    */
   claim(owner: string, limit: number, now: number, leaseUntil: number): Promise<readonly Row[]>;
-  /** Prolongs leases; answers the ids that are still the owner's. */
+  /** Prolongs leases, whichever claim of the owner's they belong to; answers the ids that are still the owner's. */
   renew(owner: string, ids: readonly number[], leaseUntil: number): Promise<readonly number[]>;
   /**
-   * Ends a claim. A row that was marked again meanwhile becomes `pending`, whatever the outcome. Nothing happens when
-   * the lease went to somebody else.
+   * Ends the claim that `row` was got by. A row that was marked again meanwhile becomes `pending`, whatever the outcome.
+   * Nothing happens when the row was claimed again since, by this owner or another.
    */
   finish(owner: string, row: Row, outcome: Outcome, now: number): Promise<void>;
   /** When the next row is due or its lease runs out, undefined for none. */

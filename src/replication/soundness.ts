@@ -1,5 +1,6 @@
 // Soundness: whether what a manifest names is in the secondary, whole, down to the last byte of each blob.
 import { createLru } from '../lib/lru.ts';
+import type { MemoryName } from '../lib/memories.ts';
 import { isForeign, type Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { linksOf, type Manifest } from '../oci/manifest.ts';
@@ -50,8 +51,6 @@ export interface SoundnessDeps {
 // As copying has them: what goes beyond is `unsupported` there.
 const DEPTH_MAX = 8;
 const NODES_MAX = 10_000;
-// What is remembered, so that shared content is asked for once (entries).
-const MEMORY_MAX = 100_000;
 
 /** A manifest's own part in whether an image is right. */
 interface Node {
@@ -62,18 +61,37 @@ interface Node {
 
 const BROKEN: Node = { isWhole: false, below: [] };
 
+const lengthOf = ({ reason }: Finding): number => reason.length;
+
 const keyOf = (name: string, digest: Digest): string => `${name}@${digest}`;
 
-/** Remembers promises by key, but not those that were rejected. */
-function remembering<T extends {}>(): (key: string, work: () => Promise<T>) => Promise<T> {
-  const memory = createLru<string, Promise<T>>(MEMORY_MAX);
+// Bytes of a promise and of an object, and of a digest in a list.
+const VALUE = 256;
+const DIGEST = 112;
+
+/**
+ * Remembers promises by key, so that shared content is asked for once, but not those that were rejected. `sizeOf` gives
+ * the bytes of a value.
+ */
+function remembering<T extends {}>(
+  name: MemoryName,
+  sizeOf: (value: T) => number,
+): (key: string, work: () => Promise<T>) => Promise<T> {
+  interface Entry {
+    readonly promise: Promise<T>;
+    readonly bytes: number;
+  }
+  const memory = createLru<string, Entry>(name, { sizeOf: ({ bytes }) => VALUE + bytes });
   return (key, work) => {
     const before = memory.get(key);
-    if (before) return before;
-    const now = work();
-    memory.set(key, now);
-    now.catch(() => memory.delete(key));
-    return now;
+    if (before) return before.promise;
+    const promise = work();
+    memory.set(key, { promise, bytes: 0 });
+    promise.then(
+      (value) => memory.set(key, { promise, bytes: sizeOf(value) }),
+      () => memory.delete(key),
+    );
+    return promise;
   };
 }
 
@@ -84,8 +102,10 @@ export function createSoundness(
 ): Soundness {
   const { secondary, rows, inspector, damage, clock, signal } = deps;
   const counts: SoundnessCounts = { blobs: 0, bytes: 0, damaged: 0, healed: 0 };
-  const counted = new Set<string>();
-  const [nodes, blobs, readings] = [remembering<Node>(), remembering<Finding>(), remembering<Finding>()];
+  const counted = createLru<string, true>('countedDamage');
+  const nodes = remembering<Node>('checkedManifests', ({ below }) => DIGEST * below.length);
+  const blobs = remembering('checkedBlobs', lengthOf);
+  const readings = remembering('hashedBlobs', lengthOf);
   const reading: ReadingOptions = { signal, onRead: (bytes) => (counts.bytes += bytes) };
 
   /** What the secondary leaves open: of one thing where it answers otherwise, of everything where it does not. */
@@ -101,8 +121,9 @@ export function createSoundness(
 
   async function noteDamage(name: string, digest: Digest, reason: string): Promise<void> {
     await damage.note(name, digest, reason);
-    counted.add(keyOf(name, digest));
-    counts.damaged = counted.size;
+    const key = keyOf(name, digest);
+    if (!counted.has(key)) counts.damaged += 1;
+    counted.set(key, true);
   }
 
   async function heal(name: string, digest: Digest): Promise<void> {
@@ -110,12 +131,14 @@ export function createSoundness(
     counts.healed += 1;
   }
 
-  /** Registries keep one copy of a blob for all repositories: it is read once. */
-  function read(name: string, digest: Digest): Promise<Finding> {
-    return readings(digest, async () => {
+  /** Registries keep one copy of a blob for all repositories: it is read once. That one lacks it says nothing of others. */
+  async function read(name: string, digest: Digest): Promise<Finding> {
+    const readHere = async (): Promise<Finding> => {
       const finding = await inspector.read(name, digest, reading);
       return finding.kind === 'unknown' ? leaveOpen(`blob ${digest}`, finding.reason, finding.failure) : finding;
-    });
+    };
+    const finding = await readings(digest, readHere);
+    return finding.kind === 'missing' ? readings(keyOf(name, digest), readHere) : finding;
   }
 
   async function judge(name: string, blob: Pick<Descriptor, 'digest' | 'size'>, isDue: boolean): Promise<Finding> {

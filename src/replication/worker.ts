@@ -11,7 +11,7 @@ export type Sync = (row: Row) => Promise<Outcome>;
 export interface WorkerDeps {
   readonly rows: Pick<RowStore, 'claim' | 'renew' | 'finish' | 'nextDue'>;
   readonly sync: Sync;
-  /** Told when a row's outcome is on disk, or never will be. */
+  /** Told when a row's outcome is on disk, or never will be; the row is the one that {@link Sync} got. */
   readonly onFinished?: (row: Row) => void;
   readonly log: Log;
   readonly meter: Meter;
@@ -56,6 +56,14 @@ export function retryAt(attempts: number, now: number, random = Math.random): nu
   return now + Math.round(pause * (0.75 + random() / 4));
 }
 
+/** Work on a row. `next` is the row as it was claimed again meanwhile. */
+interface Job {
+  /** As it was claimed when its work began; `claim` is the latest one that the work stands for. */
+  row: Row;
+  next: Row | undefined;
+  readonly done: Promise<void>;
+}
+
 /** A bell whose ringing is never lost: one that rang before the sleep ends the sleep at once. */
 interface Bell {
   ring(): void;
@@ -93,7 +101,8 @@ function createBell(): Bell {
 export function createWorker(deps: WorkerDeps, options: WorkerOptions = {}): Worker {
   const { rows, sync, onFinished, log, meter, owner, clock = Date.now } = deps;
   const { concurrency = 4, lease = 30_000, nap = 5_000 } = options;
-  const running = new Map<number, { readonly row: Row; readonly work: Promise<void> }>();
+  /** By row id: no row is worked on twice at once. */
+  const running = new Map<number, Job>();
   const bell = createBell();
   const closing = new AbortController();
   let paused: { readonly until: number; readonly time: number; readonly reason: string } | undefined;
@@ -121,15 +130,22 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions = {}): Wor
   }
 
   async function take(row: Row): Promise<void> {
-    // Its lease ran out while the store could not be asked: the work goes on, and the lease is ours again.
-    if (running.has(row.id)) return;
     if (closing.signal.aborted) return release(row);
-    const work = run(row).finally(() => {
+    const job = running.get(row.id);
+    // Its lease ran out, or its outcome was written just before this claim.
+    if (job) job.next = row;
+    else start(row);
+  }
+
+  function start(row: Row): void {
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    const job: Job = { row, next: undefined, done };
+    running.set(row.id, job);
+    void run(job).finally(() => {
       running.delete(row.id);
-      onFinished?.(row);
+      resolve();
       bell.ring();
     });
-    running.set(row.id, { row, work });
   }
 
   /** Gives a row back untouched; where that fails its lease runs out. */
@@ -137,30 +153,58 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions = {}): Wor
     await rows.finish(owner, row, { kind: 'released', nextAttempt: clock() }, clock()).catch(() => undefined);
   }
 
-  async function run(row: Row): Promise<void> {
-    const outcome = await sync(row).catch((error: unknown): Outcome => {
-      const { message } = error as Error;
-      return { kind: 'failed', error: message, nextAttempt: retryAt(row.attempts + 1, clock()) };
-    });
+  async function run(job: Job): Promise<void> {
+    for (;;) {
+      const { row } = job;
+      await finish(job, await outcomeOf(row));
+      onFinished?.(row);
+      const { next } = job;
+      if (!next) return;
+      if (closing.signal.aborted) return release(next);
+      job.row = next;
+      job.next = undefined;
+    }
+  }
+
+  async function outcomeOf(row: Row): Promise<Outcome> {
+    const outcome = await sync(row).catch((error: unknown) => failed(row, (error as Error).message));
     meter('copies_total', { result: outcome.kind });
     const facts = { repository: row.repository, reference: row.reference, attempts: row.attempts };
     if (outcome.kind === 'failed') log.warn({ ...facts, reason: outcome.error }, 'not replicated yet');
     else log.debug({ ...facts, outcome: outcome.kind }, 'row worked on');
-    await finish(row, outcome);
+    return outcome;
+  }
+
+  function failed(row: Row, error: string): Outcome {
+    return { kind: 'failed', error, nextAttempt: retryAt(row.attempts + 1, clock()) };
+  }
+
+  /**
+   * A row that is claimed again before its outcome was sent had lost its lease: the claim is for the work that there is.
+   * One that comes later is for new work, since the outcome may have been written before it.
+   */
+  function takeClaim(job: Job): void {
+    if (job.next) job.row = { ...job.row, claim: job.next.claim };
+    job.next = undefined;
   }
 
   /** Writes the outcome, and again while the store cannot: what was done is not to be done twice. */
-  async function finish(row: Row, outcome: Outcome): Promise<void> {
-    for (;;) {
+  async function finish(job: Job, outcome: Outcome): Promise<void> {
+    for (let ending = outcome; ;) {
+      takeClaim(job);
       try {
-        return await rows.finish(owner, row, outcome, clock());
+        return await rows.finish(owner, job.row, ending, clock());
       } catch (error) {
-        if (closing.signal.aborted) return;
-        const facts = { repository: row.repository, reference: row.reference, reason: (error as Error).message };
-        log.error(facts, 'the outcome could not be written');
-        if (!(error instanceof StoreUnavailable)) return;
+        const { repository, reference } = job.row;
+        const { message: reason } = error as Error;
+        log.error({ repository, reference, reason }, 'the outcome could not be written');
+        if (closing.signal.aborted) return release(job.row);
+        if (error instanceof StoreUnavailable) {
+          await delay(STORE_PAUSE, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
+        } else if (ending === outcome) ending = failed(job.row, reason);
+        // Only the end of the lease is left.
+        else return;
       }
-      await delay(STORE_PAUSE, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
     }
   }
 
@@ -189,11 +233,11 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions = {}): Wor
     closing.abort();
     bell.ring();
     await working;
-    const ended = Promise.all([...running.values()].map((one) => one.work));
+    const ended = Promise.all([...running.values()].map((job) => job.done));
     const limit = new AbortController();
     await Promise.race([ended, delay(grace, undefined, { signal: limit.signal }).catch(() => undefined)]);
     limit.abort();
-    await Promise.all([...running.values()].map(({ row }) => release(row)));
+    await Promise.all([...running.values()].flatMap(({ row, next }) => [row, next ?? []].flat()).map(release));
     clearInterval(renewing);
   }
 

@@ -193,7 +193,7 @@ test('a part beside flights waits for a slot as a client’s, is counted, and gi
   await using rig = await createRig(sites, { slots });
   const content = await pushed('beside', 'p/beside');
   const giveBack = await slots.take({ priority: 'background' });
-  const { open, onBytes } = rig.filler.beside('p/beside', digestOf(content));
+  const { open, how } = rig.filler.beside('p/beside', digestOf(content));
   const opening = open(10, 20);
   const order: string[] = [];
   const replicated = slots.take({ priority: 'background' }).then((free) => {
@@ -206,7 +206,7 @@ test('a part beside flights waits for a slot as a client’s, is counted, and gi
   const answer = await opening;
   if (answer.kind !== 'found') throw new Error(answer.kind);
   expect(order).toEqual([]);
-  for await (const chunk of answer.value.body as AsyncIterable<Buffer>) onBytes(chunk.length);
+  for await (const chunk of answer.value.body as AsyncIterable<Buffer>) how.onBytes?.(chunk.length);
   await replicated;
   expect(rig.count('primary_body_bytes_total')).toBe(10);
 });

@@ -86,7 +86,7 @@ test('a local registry that hangs is soon no longer waited for: the primary serv
   site.localRelay.rules.push({ hang: true });
   const answers = await Promise.all(layers.map(({ digest }) => site.ask(`${name}/blobs/${digest}`)));
   for (const [nth, { body }] of answers.entries()) expect(body.equals(layers[nth]!.bytes)).toBe(true);
-  expect(await open('secondary')).toBe(1);
+  await waitFor(async () => (await open('secondary')) === 1, { what: 'the breaker to open' });
   const asked = site.localRelay.count(({ method, path }) => method === 'GET' && path.includes(config!.digest));
   expect((await site.ask(`${name}/blobs/${config!.digest}`)).status).toBe(200);
   expect(site.localRelay.count(({ method, path }) => method === 'GET' && path.includes(config!.digest))).toBe(asked);

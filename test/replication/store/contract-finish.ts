@@ -75,7 +75,17 @@ export function finishContract(create: CreateStore): void {
     const failed = await finished(store, 'v1', outcomes.failed, { eventAt: 90 });
     const again = await claimOne(store, { now: 5_000 });
     await store.finish('us', again, { kind: 'released', nextAttempt: 6_000 }, 5_010);
-    expect(await rowOf(store, 'v1')).toEqual({ ...failed, state: 'pending', nextAttempt: 6_000 });
+    expect(await rowOf(store, 'v1')).toEqual({ ...failed, state: 'pending', claim: 2, nextAttempt: 6_000 });
+  });
+
+  test.each(allOutcomes)('$kind, of an earlier claim: nothing happens', async (outcome) => {
+    const store = await create();
+    await store.mark([wish('v1')], 100);
+    const earlier = await claimOne(store, { now: 1_000, lease: 100 });
+    const current = await claimOne(store, { now: 1_100, lease: 100 });
+    await store.finish('us', earlier, outcome, 1_110);
+    expect(await rowOf(store, 'v1')).toEqual(current);
+    expect(await store.counts(1_110)).toMatchObject({ removalsLastDay: 0 });
   });
 
   test('gone: so is the row, and its id is never another’s', async () => {

@@ -85,6 +85,10 @@ const MIGRATIONS: readonly string[] = [
   -- Holds all that is summed up by repository.
   CREATE INDEX rows_repository ON rows (repository, state, verified_at, synced_at);
   `,
+  `
+  -- Grows with each claim, so that the end of an earlier claim is told from that of the current one.
+  ALTER TABLE rows ADD COLUMN claim INTEGER NOT NULL DEFAULT 0;
+  `,
 ];
 
 function versionOf(database: DatabaseSync): number {

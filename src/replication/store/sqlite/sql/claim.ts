@@ -7,7 +7,8 @@ import { rowOf } from './row.ts';
 const DUE = `
   SELECT * FROM rows WHERE priority IN (0, 1, 2, 3) AND due <= :now ORDER BY priority, due, id LIMIT :limit`;
 
-const LEASE = `UPDATE rows SET state = 'syncing', owner = :owner, lease_until = :leaseUntil WHERE id = :id`;
+const LEASE = `
+  UPDATE rows SET state = 'syncing', owner = :owner, lease_until = :leaseUntil, claim = claim + 1 WHERE id = :id`;
 
 /** @see RowStore.claim */
 export function claim(prepare: Prepare, owner: string, limit: number, now: number, leaseUntil: number): readonly Row[] {
@@ -15,6 +16,6 @@ export function claim(prepare: Prepare, owner: string, limit: number, now: numbe
   return due.map((columns) => {
     const row = rowOf(columns);
     prepare(LEASE).run({ owner, leaseUntil, id: row.id });
-    return { ...row, state: 'syncing' };
+    return { ...row, state: 'syncing', claim: row.claim + 1 };
   });
 }

@@ -1,11 +1,11 @@
-// Ending claims. Each statement touches the row only while the lease is the owner's, and leaves a row that was marked
+// Ending claims. Each statement touches the row only while it is under that very claim, and leaves a row that was marked
 // again meanwhile `pending` and due.
 import type { Outcome, Row } from '../../../rows.ts';
 import { clipError, REMOVAL_WINDOW } from '../../limits.ts';
 import type { Prepare } from '../statements.ts';
 
 const IS_CURRENT = 'generation = :generation';
-const IS_OURS = 'id = :id AND owner = :owner';
+const IS_OURS = 'id = :id AND owner = :owner AND claim = :claim';
 
 /** `SET` of a state and of when the row is due, for the generation that was worked on; and the end of the lease. */
 function ended(state: string, nextAttempt = ':now'): string {
@@ -54,12 +54,13 @@ interface Ending {
   readonly id: number;
   readonly owner: string;
   readonly generation: number;
+  readonly claim: number;
   readonly now: number;
 }
 
 function finishGone(prepare: Prepare, ending: Ending, isRemoval: boolean): void {
-  const { id, owner, generation, now } = ending;
-  const { changes } = prepare(GONE).run({ id, owner, generation });
+  const { now, ...which } = ending;
+  const { changes } = prepare(GONE).run({ ...which });
   if (changes === 0 && prepare(GONE_AND_MARKED).run({ ...ending }).changes === 0) return;
   if (!isRemoval) return;
   prepare(FORGET_REMOVALS).run({ before: now - REMOVAL_WINDOW });
@@ -68,7 +69,7 @@ function finishGone(prepare: Prepare, ending: Ending, isRemoval: boolean): void 
 
 /** A jittered time need not be whole; the column is. @see RowStore.finish */
 export function finish(prepare: Prepare, owner: string, row: Row, outcome: Outcome, now: number): void {
-  const ending: Ending = { id: row.id, owner, generation: row.generation, now };
+  const ending: Ending = { id: row.id, owner, generation: row.generation, claim: row.claim, now };
   switch (outcome.kind) {
     case 'synced':
       prepare(SYNCED).run({ ...ending, digest: outcome.digest, bytes: outcome.bytes });

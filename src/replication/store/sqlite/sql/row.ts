@@ -23,6 +23,7 @@ export function rowOf(columns: Columns): Row {
     state: columns['state'],
     priority: columns['priority'],
     generation: columns['generation'],
+    claim: columns['claim'],
     attempts: columns['attempts'],
     nextAttempt: columns['next_attempt'],
     markedAt: columns['marked_at'],
