@@ -1,11 +1,15 @@
 // Redirects, hop by hop: whether one is followed, and whom our token is shown to.
+import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import type { Client, RegistryRequest } from '../../src/registry/client.ts';
 import { sendFollowing } from '../../src/registry/redirect.ts';
 import type { RegistryResponse } from '../../src/registry/response.ts';
 import { pullAccess } from '../../src/auth/scope.ts';
 
-const body = { on: () => body, dump: () => Promise.resolve() } as unknown as RegistryResponse['body'];
+/** No bytes, as undici gives them. */
+function emptyBody(): RegistryResponse['body'] {
+  return Object.assign(Readable.from([]), { dump: () => Promise.resolve() }) as unknown as RegistryResponse['body'];
+}
 
 /** A registry at https://registry.example.com that leads on by these, one after the other, and what it was asked. */
 function leading(...locations: string[]): { client: Client; asked: string[] } {
@@ -13,7 +17,7 @@ function leading(...locations: string[]): { client: Client; asked: string[] } {
   const send = async ({ target, access }: RegistryRequest): Promise<RegistryResponse> => {
     const { href } = new URL(target, 'https://registry.example.com');
     asked.push(access ? `${href} with a token` : href);
-    const location = locations.shift();
+    const [location, body] = [locations.shift(), emptyBody()];
     return location === undefined
       ? { statusCode: 200, headers: {}, body }
       : { statusCode: 307, headers: { location }, body };
