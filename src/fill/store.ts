@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Readable } from 'node:stream';
 import type { Digest } from '../oci/digest.ts';
 import { LEAST_RATE, watchRate, type LeastRate } from '../lib/least-rate.ts';
-import { found, type Answer, type Failure } from '../registry/answer.ts';
+import { found, isNotStored, type Answer, type Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 
 /** Stores blobs in the secondary. Nothing here throws for what a registry does. */
@@ -132,7 +132,7 @@ export function createStore(secondary: Registry, options: StoreOptions = {}): St
   async function has(name: string, digest: Digest, size?: number): Promise<Answer<boolean>> {
     const isRight = (given: number | undefined): boolean => size === undefined || given === undefined || given === size;
     const head = await secondary.blobs.head(name, digest, timeout);
-    if (head.kind === 'missing') return found(false);
+    if (head.kind === 'missing' || isNotStored(head)) return found(false);
     if (head.kind !== 'found') return head;
     if (!isRight(head.value.size)) return found(false);
     if (head.value.size === 0) return found(true);

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { readSource } from '../fill/source.ts';
 import { parseContentRange, rangeHeader, resolveRange, type ByteRange } from '../oci/range.ts';
-import { found, RegistryOutage, unavailable, type Answer } from '../registry/answer.ts';
+import { found, isNotStored, RegistryOutage, unavailable, type Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { isRedirect } from '../registry/redirect.ts';
 import { sendBody, unsatisfiable } from './body.ts';
@@ -105,8 +105,7 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
     const opened = await secondary.blobs.openAt(place.name, place.digest, location, secondaryTimeout, range);
     if (opened.kind === 'unsatisfiable') return sendOutOfRange(request, place);
     if (opened.kind !== 'found') {
-      if (opened.kind === 'unavailable' && opened.storage === 'missing')
-        deps.suspicion.suspect(place.name, place.digest);
+      if (isNotStored(opened)) deps.suspicion.suspect(place.name, place.digest);
       return opened;
     }
     const { body: stream } = opened.value;

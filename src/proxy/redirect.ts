@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createLru } from '../lib/lru.ts';
 import { createSingleFlight } from '../lib/single-flight.ts';
 import type { Digest } from '../oci/digest.ts';
-import { found, type Answer, type Failure } from '../registry/answer.ts';
+import { found, isNotStored, type Answer, type Failure } from '../registry/answer.ts';
 import { release } from '../registry/blob.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import { API_VERSION, PRIVATE } from './headers.ts';
@@ -45,7 +45,8 @@ export function createPassOn(deps: ProxyDeps, options: ProxyOptions, proof: Proo
     if (hasAnswered && !primary.client.breaker.isOpen) return failure;
     if (hasAnswered === undefined) {
       reached.set(origin, false);
-      log.warn({ storage: origin, failure }, 'the local registry’s storage is not reached from here: passed on unseen');
+      const reason = failure.kind === 'unavailable' ? failure.reason : failure.kind;
+      log.warn({ storage: origin, reason }, 'the local registry’s storage is not reached from here: passed on unseen');
     }
     return GOOD;
   }
@@ -54,7 +55,7 @@ export function createPassOn(deps: ProxyDeps, options: ProxyOptions, proof: Proo
   async function look(request: FastifyRequest, place: Place, location: string, origin: string): Promise<Answer<true>> {
     const { name, digest } = place;
     const first = await secondary.blobs.openAt(name, digest, location, secondaryTimeout, { start: 0, end: 0 });
-    if (first.kind === 'unavailable' && first.storage === 'missing') {
+    if (isNotStored(first)) {
       reached.set(origin, true);
       suspicion.suspect(name, digest);
       request.log.warn({ repository: name, digest, storage: origin }, 'a blob is not in the local registry’s storage');

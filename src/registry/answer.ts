@@ -30,7 +30,7 @@ export type Failure =
   | { readonly kind: 'too-large' }
   /**
    * Not reachable, too slow, broken, or no registry at all; `reason` is for the log. `storage` is set where the registry
-   * redirected and the failure is of the storage there: `missing` is its 404, `away` that it could not be asked.
+   * redirected and the failure is of the storage there: `missing` is its 404 in an object storage's words, `away` that it could not be asked.
    */
   | { readonly kind: 'unavailable'; readonly reason: string; readonly storage?: 'missing' | 'away' };
 
@@ -66,10 +66,11 @@ export class RegistryOutage extends Error {
 }
 
 /** The storage that a registry redirected to could not be asked; it says nothing about the registry. */
-export class StorageOutage extends RegistryOutage {
-  constructor(registry: string, storage: URL, { reason, cause }: RegistryOutage) {
-    super(registry, `redirected to ${storage.host}: ${reason}`, cause, { counts: false });
-  }
+export class StorageOutage extends RegistryOutage {}
+
+/** Whether a registry redirected for content that its storage does not have: a web server's word, but not a registry's. */
+export function isNotStored(answer: Answer<unknown>): boolean {
+  return answer.kind === 'unavailable' && answer.storage === 'missing';
 }
 
 /** An outage as an answer. */

@@ -7,7 +7,7 @@ import { answered, found, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
 import type { Client, RegistryRequest } from './client.ts';
 import { followRedirect, isRedirect, sendFollowing, type Followed } from './redirect.ts';
-import { contentLength, discard, headerText, isJson, isPage, type RegistryResponse } from './response.ts';
+import { contentLength, discard, headerText, isJson, isPage, readText, type RegistryResponse } from './response.ts';
 
 /** An open body: from byte `start` on. Whoever gets it reads or destroys it. */
 export interface BlobBody {
@@ -34,6 +34,9 @@ export interface Blobs {
   /** The size, undefined where a registry does not say it. */
   head(name: string, digest: Digest, timeout: number): Promise<Answer<{ readonly size?: number }>>;
 }
+
+// How S3 and those that speak it, GCS among them, and Azure say that an object is not there. Any web server says 404.
+const NO_OBJECT = /<Code>(?:NoSuchKey|BlobNotFound)<\/Code>/;
 
 function blobPath(name: string, digest: Digest): string {
   return `/v2/${name}/blobs/${digest}`;
@@ -63,31 +66,35 @@ function isEmpty(response: RegistryResponse, range: ByteRange | undefined): bool
   return fromStart && response.statusCode === 416 && headerText(response, 'content-range') === 'bytes */0';
 }
 
+function requestOf(name: string, digest: Digest, timeout: number, range?: ByteRange): RegistryRequest {
+  return {
+    method: 'GET',
+    target: blobPath(name, digest),
+    access: [pullAccess(name)],
+    headers: { 'accept-encoding': 'identity', ...(range ? { range: rangeHeader(range) } : {}) },
+    timeout,
+  };
+}
+
 /** @see Blobs */
 export function createBlobs(client: Client, classify: Classify): Blobs {
   /** What a storage says is not in a registry's words: none of it means that the blob is missing, or refused to us. */
-  function storageFailure(response: RegistryResponse): Answer<never> {
-    discard(response);
+  async function storageFailure(response: RegistryResponse): Promise<Answer<never>> {
     const { statusCode } = response;
+    const body = await readText(response);
     if (statusCode === 416) return { kind: 'unsatisfiable' };
     const reason = `${client.registry}: its storage answered ${statusCode}`;
-    return { kind: 'unavailable', reason, ...(statusCode === 404 ? { storage: 'missing' } : {}) };
+    return {
+      kind: 'unavailable',
+      reason,
+      ...(statusCode === 404 && NO_OBJECT.test(body) ? { storage: 'missing' } : {}),
+    };
   }
 
   /** A portal says yes to everything: that is no blob, and no word that one belongs to a repository. */
   function pageFailure(response: RegistryResponse): Answer<never> {
     discard(response);
     return { kind: 'unavailable', reason: `${client.registry}: a page instead of a blob` };
-  }
-
-  function requestOf(name: string, digest: Digest, timeout: number, range?: ByteRange): RegistryRequest {
-    return {
-      method: 'GET',
-      target: blobPath(name, digest),
-      access: [pullAccess(name)],
-      headers: { 'accept-encoding': 'identity', ...(range ? { range: rangeHeader(range) } : {}) },
-      timeout,
-    };
   }
 
   async function opened({ response, isStorage }: Followed, range: ByteRange | undefined): Promise<Answer<BlobBody>> {

@@ -1,4 +1,5 @@
 // Following redirects by hand: where they may lead, and without our token on another host.
+import { AddressRefused } from './address-rule.ts';
 import { RegistryOutage, StorageOutage } from './answer.ts';
 import type { Client, RegistryRequest } from './client.ts';
 import { discard, headerText, type RegistryResponse } from './response.ts';
@@ -38,7 +39,11 @@ async function sendTo(client: Client, first: RegistryRequest, target: URL): Prom
   try {
     return await client.send({ ...first, target, access: undefined });
   } catch (error) {
-    throw error instanceof RegistryOutage ? new StorageOutage(client.registry, target, error) : error;
+    if (!(error instanceof RegistryOutage)) throw error;
+    const { reason, cause } = error;
+    // Where we must not go there may be a storage or not.
+    const Failed = cause instanceof AddressRefused ? RegistryOutage : StorageOutage;
+    throw new Failed(client.registry, `redirected to ${target.host}: ${reason}`, cause, { counts: false });
   }
 }
 

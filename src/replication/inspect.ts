@@ -5,7 +5,7 @@ import type { Rate } from '../lib/rate.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, digestOf, hasherFor, matches, type Digest } from '../oci/digest.ts';
 import type { ByteRange } from '../oci/range.ts';
-import type { Answer, Failure } from '../registry/answer.ts';
+import { isNotStored, type Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 
 /** What was found, `reason` for people. */
@@ -44,7 +44,7 @@ export interface InspectDeps {
 
 const WHOLE: Finding = { kind: 'whole', reason: '' };
 const NOT_THERE: Finding = { kind: 'missing', reason: 'the secondary does not have it' };
-/** Said by a web server, which may be another than the registry meant: it counts when it is said twice. */
+/** Not in a registry's words: it counts when it is said twice. */
 const NOT_STORED: Finding = { kind: 'missing', reason: 'the storage of the secondary does not have it' };
 
 /** The one byte of a small range: its presence and the size that came with it. */
@@ -53,10 +53,6 @@ type Peek = { readonly kind: 'byte'; readonly size: number | undefined } | { rea
 function unknown(failure: Failure): Finding {
   const reason = failure.kind === 'unavailable' ? failure.reason : `secondary: ${failure.kind}`;
   return { kind: 'unknown', reason, failure };
-}
-
-function isNotStored(answer: Answer<unknown>): boolean {
-  return answer.kind === 'unavailable' && answer.storage === 'missing';
 }
 
 async function hasByte(body: Readable): Promise<boolean> {

@@ -71,7 +71,9 @@ export async function startObjectStorage(): Promise<ObjectStorage> {
       () => undefined,
     );
     if (size === undefined)
-      return void response.writeHead(404, { 'content-type': 'application/xml' }).end('<NoSuchKey/>');
+      return void response
+        .writeHead(404, { 'content-type': 'application/xml' })
+        .end('<Error><Code>NoSuchKey</Code></Error>');
     const part = ignoreRange ? undefined : rangeOf(headers.range, size);
     if (part === 'none') return void response.writeHead(416, { 'content-range': `bytes */${size}` }).end();
     const { start, end } = part ?? { start: 0, end: size - 1 };
