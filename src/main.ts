@@ -15,6 +15,7 @@ import { lockDirectory } from './lib/directory-lock.ts';
 import { createLogSink } from './lib/logger.ts';
 import { createLink } from './main/link.ts';
 import { listenWidely, type Listening } from './main/listen.ts';
+import { requireOpenFiles } from './main/open-files.ts';
 import { connectSites, SECONDARY_TIMEOUT } from './main/sites.ts';
 import { checkDelivery, createGoesByFiles } from './proxy/delivery-check.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
@@ -75,6 +76,7 @@ function holdDataDirectory(dataDir: string): () => void {
  * @throws what listening, the spool, the key files or the lock of the data directory say; nothing is left running then.
  */
 export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promise<Proxy> {
+  requireOpenFiles(config);
   const letGo = holdDataDirectory(config.dataDir);
   try {
     return await assemble(config, knobs, letGo);
