@@ -11,11 +11,14 @@ import type { SourceRates } from './fill/source.ts';
 import { Spool } from './fill/spool.ts';
 import { createStore } from './fill/store.ts';
 import type { PartsOptions } from './fill/transfer.ts';
-import { lockDirectory } from './lib/directory-lock.ts';
+import type { DirectoryLock } from './lib/directory-lock.ts';
 import type { LeastRate } from './lib/least-rate.ts';
 import { createLogSink } from './lib/logger.ts';
+import { holdDataDirectory, watchDataDirectory } from './main/data-directory.ts';
+import { createHealthParts } from './main/health-parts.ts';
 import { createLink } from './main/link.ts';
 import { listenWidely, type Listening } from './main/listen.ts';
+import { requireOpenFiles } from './main/open-files.ts';
 import { connectSites, SECONDARY_TIMEOUT } from './main/sites.ts';
 import { checkDelivery, createGoesByFiles } from './proxy/delivery-check.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
@@ -64,29 +67,23 @@ async function listedRepositories(file: string | undefined): Promise<readonly st
   return file === undefined ? undefined : parseRepositories(await readFile(file, 'utf8'));
 }
 
-/** Spool and database are one process's: another would take them for what a dead one left. */
-function holdDataDirectory(dataDir: string): () => void {
-  const letGo = lockDirectory(dataDir);
-  if (letGo) return letGo;
-  const advice = 'stop that one first, or give each a directory of its own';
-  throw new Error(`GEO_DATA_DIR: another process uses ${dataDir}: ${advice}`);
-}
-
 /**
  * Starts everything and resolves when both listeners take connections.
- * @throws what listening, the spool, the key files or the lock of the data directory say; nothing is left running then.
+ * @throws what listening, the spool, the key files, the limit of open files or the lock of the data directory say; nothing is
+ * left running then.
  */
 export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promise<Proxy> {
-  const letGo = holdDataDirectory(config.dataDir);
+  requireOpenFiles(config);
+  const directory = await holdDataDirectory(config.dataDir);
   try {
-    return await assemble(config, knobs, letGo);
+    return await assemble(config, knobs, directory);
   } catch (error) {
-    letGo();
+    directory.release();
     throw error;
   }
 }
 
-async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void): Promise<Proxy> {
+async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryLock): Promise<Proxy> {
   const sink = knobs.logger ? undefined : createLogSink(config.logLevel, config.siteName);
   const log = knobs.logger ?? sink!.logger;
   for (const warning of config.warnings) log.warn(warning);
@@ -212,7 +209,13 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
           }
         : undefined,
   });
-  const checkReadiness = createCheckReadiness({ registries: [primary, secondary], phase: () => phase });
+  const unwatch = watchDataDirectory(directory, log);
+  const { worker } = replication;
+  const checkReadiness = createCheckReadiness({
+    registries: [primary, secondary],
+    parts: createHealthParts({ directory, rows, spool, worker, sites }),
+    phase: () => phase,
+  });
   const live: Live = {
     startedAt: Date.now(),
     checkReadiness: createQuickReadiness(checkReadiness),
@@ -252,7 +255,8 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     await rows.close();
     await admin.close();
     await sites.stop();
-    onStopped();
+    unwatch();
+    directory.release();
     log.info({}, 'stopped');
     await sink?.close();
   }
@@ -267,6 +271,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     log.info({ url, adminUrl }, 'listening');
     return { url, adminUrl, close, reload: sites.reload };
   } catch (error) {
+    unwatch();
     await Promise.allSettled([
       app.close(),
       sockets?.close(),

@@ -20,6 +20,8 @@ export interface Sites {
   readonly gate: Gate;
   /** Reads keys, certificates and certificate authorities again; the old ones stay where that fails. */
   reload(): void;
+  /** What of the files could not be read again, a reason each; what was read before stays in use. */
+  troubles(): readonly string[];
   stop(): Promise<void>;
 }
 
@@ -71,13 +73,18 @@ export function connectSites(config: Config, log: Log, ownPorts: ReadonlySet<num
   });
   const verifier = config.clientAuth === 'token' ? createVerifier({ keys, issuer, audience: service }) : undefined;
 
+  let authorities: string | undefined;
+
   function reload(): void {
     if (keys.reload()) log.info({}, 'other keys are in use');
     try {
       there.transport.reload();
       here.transport.reload();
+      authorities = undefined;
     } catch (error) {
-      log.error({ reason: (error as Error).message }, 'keeping the old certificate authorities');
+      const { message } = error as Error;
+      authorities = `GEO_CA_FILE: ${message}; the certificate authorities that were read before stay in use`;
+      log.error({ reason: message }, 'keeping the old certificate authorities');
     }
   }
 
@@ -88,6 +95,7 @@ export function connectSites(config: Config, log: Log, ownPorts: ReadonlySet<num
     localSockets: here.transport,
     gate: createGate({ verifier, realm, service }),
     reload,
+    troubles: () => [keys.trouble(), authorities].filter((trouble) => trouble !== undefined),
     async stop() {
       unwatch();
       there.registry.client.breaker.stop();

@@ -46,3 +46,22 @@ test('a thread that dies again and again is started once a second at the most', 
     vi.advanceTimersByTime(1_000);
   }
 });
+
+test('threads that do not work are told of by what they are for, until they do', async () => {
+  let dying: 'reader' | 'writer' | undefined = 'reader';
+  const threads = watchedThreads();
+  const startWorker = (url: URL, options: WorkerOptions): Worker => {
+    const { isReader } = options.workerData as { isReader: boolean };
+    return dying === (isReader ? 'reader' : 'writer') ? dyingWorker() : threads.options.startWorker!(url, options);
+  };
+  const store = await openSqlite(temporaryFile(), { startWorker });
+  const untilWell = (): Promise<void> =>
+    vi.waitFor(async () => expect(await store.troubles()).toEqual([]), { timeout: 10_000, interval: 50 });
+  expect(await store.troubles()).toEqual(['what is stored cannot be read: the thread of the database ended']);
+  dying = 'writer';
+  await untilWell();
+  await threads.workers[0]!.terminate();
+  expect(await store.troubles()).toEqual(['events cannot be stored: the thread of the database ended']);
+  dying = undefined;
+  await untilWell();
+});
