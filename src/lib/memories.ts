@@ -38,6 +38,7 @@ export const MEMORIES = {
   readBlobs: { holds: 'local blobs that were read whole', maxBytes: 24 * MiB },
   unservedBlobs: { holds: 'damaged local blobs, for pulls', maxBytes: 24 * MiB },
   storedBlobs: { holds: "blobs that the local registry's storage was seen to have, for a minute", maxBytes: 4 * MiB },
+  taggedOnly: { holds: 'digests that the primary gave by tag alone, with the tag', maxBytes: 8 * MiB },
   storages: { holds: 'storages that the local registry redirects to, and those that are away, each', maxBytes: MiB },
   connectors: { holds: 'TLS sessions of hosts that a registry redirected to, each registry', maxBytes: MiB },
   dummies: { holds: 'digests of dummy manifests, never served', maxBytes: 4 * MiB },

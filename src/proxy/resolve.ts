@@ -34,6 +34,8 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
   const resolving = createSingleFlight<Resolved>();
   // Tags that were compared with the local ones just now: a busy tag must not cost the local registry a request a pull.
   const compared = createLru<string, string>('comparedTags', { ttl: QUEUED_FOR, sizeOf: () => DIGEST });
+  // Tags by the manifests that the primary gave by them and not by digest: clients ask by digest after a HEAD of the tag.
+  const taggedOnly = createLru<string, string>('taggedOnly', { sizeOf: (tag) => tag.length });
 
   async function local(name: string, digest: Digest): Promise<Answer<Found<Remembered>>> {
     // What only stands in for a tag that is being removed is no manifest of anybody's.
@@ -46,9 +48,27 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
   async function remote(name: string, digest: Digest): Promise<Resolved> {
     const ask = (): Promise<Answer<Manifest>> => primary.manifests.get(name, { digest }, primaryTimeout);
     const answer = await places.manifests.run(ask, BUSY_HERE);
+    if (answer.kind === 'missing') return (await byKnownTag(name, digest)) ?? answer;
     if (answer.kind !== 'found') return answer;
     if (isStored(name)) enqueue({ name, reference: { digest } });
     return found({ value: memory.remember(name, answer.value, true), origin: 'primary' as const });
+  }
+
+  /** What the primary gives for the tag itself, whatever its digest is. */
+  async function remoteTag(name: string, tag: string): Promise<Resolved> {
+    const ask = (): Promise<Answer<Manifest>> => primary.manifests.get(name, { tag }, primaryTimeout);
+    const answer = await places.manifests.run(ask, BUSY_HERE);
+    if (answer.kind !== 'found') return answer;
+    taggedOnly.set(`${name}@${answer.value.digest}`, tag);
+    return found({ value: memory.remember(name, answer.value, true), origin: 'primary' as const });
+  }
+
+  /** A manifest that the primary gave by its tag alone, once more; undefined where it was not, or is gone from there. */
+  async function byKnownTag(name: string, digest: Digest): Promise<Resolved | undefined> {
+    const tag = taggedOnly.get(`${name}@${digest}`);
+    const answer = tag === undefined ? undefined : await remoteTag(name, tag);
+    if (answer?.kind === 'found') return answer.value.value.manifest.digest === digest ? answer : undefined;
+    return answer?.kind === 'missing' ? undefined : answer;
   }
 
   async function byDigest(name: string, digest: Digest): Promise<Resolved> {
@@ -97,7 +117,7 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
     });
   }
 
-  async function byTag(name: string, tag: string, again = true): Promise<Resolved> {
+  async function byTag(name: string, tag: string): Promise<Resolved> {
     const looked = await tags.find(name, tag);
     if (looked.kind === 'missing') {
       // What is gone there is to go here, too: whoever takes the wish reads the primary again.
@@ -105,19 +125,17 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
       return looked;
     }
     if (looked.kind !== 'found') return stale(name, tag, looked);
-    const answer = await byDigest(name, looked.value.digest);
-    if (answer.kind === 'found') {
-      keepTagLater(name, tag, looked.value.digest);
-      return answer;
-    }
-    // The tag moved between the look-up and now, and what it meant is gone.
-    if (answer.kind === 'missing' && again) {
+    let answer = await byDigest(name, looked.value.digest);
+    if (answer.kind === 'missing') {
+      // The tag moved between the look-up and now, and what it meant is gone; or the primary gives it by tag alone.
       tags.forget(name, tag);
-      return byTag(name, tag, false);
+      answer = await remoteTag(name, tag);
     }
+    if (answer.kind === 'found') keepTagLater(name, tag, answer.value.value.manifest.digest);
+    else if (answer.kind === 'missing') keepTagLater(name, tag, undefined);
     // What the tag meant before is no answer where it is known to mean something else now.
     return answer;
   }
 
-  return { byDigest, byTag: (name, tag) => byTag(name, tag) };
+  return { byDigest, byTag };
 }

@@ -139,21 +139,31 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
     throw new CopyFailed(what, 'the secondary does not give it back');
   }
 
-  async function manifestOf(name: string, digest: Digest): Promise<Manifest | undefined> {
+  /** A manifest by its digest; by the tag that stands on it where the primary gives it by that alone. */
+  async function manifestOf(name: string, digest: Digest, tag?: string): Promise<Manifest | undefined> {
     const here = known(name, digest);
     if (here) return here;
-    const answer = await primary.manifests.get(name, { digest }, timeout);
+    let answer = await primary.manifests.get(name, { digest }, timeout);
+    if (answer.kind === 'missing' && tag !== undefined) answer = await primary.manifests.get(name, { tag }, timeout);
     if (answer.kind === 'missing') return undefined;
     if (answer.kind !== 'found') throw copyFailure(`manifest ${digest}`, answer, 'primary');
-    return answer.value;
+    return answer.value.digest === digest ? answer.value : undefined;
   }
 
-  /** The subject, the children and the blobs of a manifest, which is given back; undefined where it is gone. */
-  async function copyTree(name: string, digest: Digest, walk: Walk, depth = 0): Promise<Manifest | undefined> {
+  /**
+   * The subject, the children and the blobs of a manifest, which is given back; undefined where it is gone. `tag`: one
+   * that stands on it.
+   */
+  async function copyTree(
+    name: string,
+    digest: Digest,
+    walk: Walk,
+    { depth = 0, tag }: { depth?: number; tag?: string } = {},
+  ): Promise<Manifest | undefined> {
     const { seen } = walk;
     if (depth > DEPTH_MAX || seen.size >= NODES_MAX) throw new Unsupported('nested too deep or too wide');
     seen.add(digest);
-    const manifest = await manifestOf(name, digest);
+    const manifest = await manifestOf(name, digest, tag);
     if (!manifest) return undefined;
     if (manifest.bytes.length > MANIFEST_MAX) throw new Unsupported('a manifest over 4 MiB');
     const links = linksOf(manifest);
@@ -169,7 +179,7 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
   }
 
   async function copyChild(name: string, digest: Digest, walk: Walk, depth: number): Promise<void> {
-    const manifest = await copyTree(name, digest, walk, depth);
+    const manifest = await copyTree(name, digest, walk, { depth });
     // A subject may be missing, and a registry that minds will say so.
     if (manifest) await put(name, { digest }, manifest);
   }
@@ -181,7 +191,7 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
     if (before.kind !== 'found') throw copyFailure(`tag ${tag}`, before, 'primary');
     const { digest } = before.value;
     const walk: Walk = { seen: new Set(), bytes: 0 };
-    const manifest = await copyTree(name, digest, walk);
+    const manifest = await copyTree(name, digest, walk, { tag });
     // A signature or SBOM that has its subject's name only in its tag: alone it is worth nothing.
     const subject = subjectOfTag(tag);
     if (manifest && subject && !walk.seen.has(subject)) await copyChild(name, subject, walk, 1);
@@ -194,7 +204,11 @@ export function createCopy(deps: CopyDeps, { timeout = 30_000, parallel = 4 }: C
       if (after.kind !== 'found' && after.kind !== 'missing') throw copyFailure(`tag ${tag}`, after, 'primary');
     }
     // The tag moved meanwhile: what it means now is what has to be here.
-    if (moves === MOVES_MAX) throw new CopyFailed(`tag ${tag}`, 'it keeps moving');
+    if (moves === MOVES_MAX) {
+      const isHeld = !manifest && now.kind === 'found' && now.value.digest === digest;
+      const reason = isHeld ? `the primary names ${digest}, but does not give it` : 'it keeps moving';
+      throw new CopyFailed(`tag ${tag}`, reason);
+    }
     return copyTag(name, tag, moves + 1);
   }
 

@@ -90,9 +90,6 @@ test('interrupted in its first page it begins there again; after it, there: no r
 test('lists that go on under the registry’s public name, by cursors of its own, are read to their end', async () => {
   await pushEach('odd/a', 'odd/b');
   await pushImage(sites.primaryTarget('odd/a'), 'v2', image('odd v2', { layers: 1 }));
-  const next = (list: string): Record<string, string> => ({
-    link: `<https://registry.example.com/docker/main${list}?nextToken=x%2f=>; title="a, b"; rel="next"`,
-  });
   for (const [list, first, second] of [
     ['/v2/_catalog', { repositories: ['odd/a'] }, { repositories: ['odd/b'] }],
     ['/v2/odd/a/tags/list', { tags: ['v1'] }, { tags: ['v2'] }],
@@ -102,7 +99,8 @@ test('lists that go on under the registry’s public name, by cursors of its own
         match: ({ path }) => path === `${list}?${query}`,
         answer: { status: 200, headers: { ...json, ...headers }, body: JSON.stringify(body) },
       });
-    page('n=1000', first, next(list));
+    const target = `https://registry.example.com/docker/main${list}?nextToken=x%2f=`;
+    page('n=1000', first, { link: `<${target}>; title="a, b"; rel="next"` });
     page('nextToken=x%2f=', second);
   }
   await using it = await startReplicating(sites, { only: 'odd/' });

@@ -49,6 +49,42 @@ describe('a tag', () => {
     expect(it.hidden.size).toBe(1);
   });
 
+  test.each(['NOT_FOUND', 'TAG_EXPIRED'])(
+    'of which the primary says %s, with 404, goes at its second word',
+    async (code) => {
+      const repository = `own-word/${code.toLowerCase()}`;
+      const pushed = image(code, { layers: 1 });
+      for (const tag of ['v1', 'v2']) await pushToBoth(repository, tag, pushed);
+      await using it = await startReplicating(sites, { only: repository });
+      await it.untilIdle();
+      sites.relay.reset();
+      const isThis: RelayMatch = ({ path }) => path.endsWith(`/${repository}/manifests/v1`);
+      sites.relay.rules.push({ match: isThis, answer: { status: 404, headers: json, body: errorBody(code) } });
+      await it.replication.walks.reconcile();
+      await it.until(repository, 'v1', 'gone');
+      expect(await tagsAt(sites.secondaryTarget(repository))).toEqual(['v2']);
+      // Compared, copied and removed: each had its own word, the last one just before the removal.
+      expect(sites.relay.count(isThis)).toBeGreaterThanOrEqual(6);
+    },
+  );
+
+  test.each([
+    ['trouble of its own', { status: 404, headers: json, body: errorBody('UNKNOWN') }],
+    ['a refusal', { status: 404, headers: json, body: errorBody('DENIED') }],
+    ['a page', { status: 404, headers: { 'content-type': 'text/html' }, body: '<h1>Not Found' }],
+  ])('of which the primary says %s, with 404, stays', async (what, answer) => {
+    const repository = `no-word/${what.replaceAll(' ', '-')}`;
+    const pushed = image(what, { layers: 1 });
+    await pushToBoth(repository, 'v1', pushed);
+    await using it = await startReplicating(sites, { only: repository });
+    await it.untilIdle();
+    sites.relay.rules.push({ match: ({ path }) => path.endsWith(`/${repository}/manifests/v1`), answer });
+    await it.mark(repository, 'v1');
+    await it.until(repository, 'v1', 'failed');
+    expect(await digestAt(sites.secondaryTarget(repository), 'v1')).toBe(pushed.digest);
+    expect(sites.localRelay.count(({ method }) => method === 'DELETE')).toBe(0);
+  });
+
   test('goes by its name where the registry can do that', async () => {
     await pushImage(sites.secondaryTarget('by-name/app'), 'v1', image('by name', { layers: 1 }));
     await using it = await startReplicating(sites, { only: 'by-name/' });
