@@ -6,6 +6,10 @@ export type Priority = 'on-demand' | 'ahead' | 'background';
 /** All priorities, the first first. */
 export const PRIORITIES: readonly Priority[] = ['on-demand', 'ahead', 'background'];
 
+function rankOf(priority: Priority): number {
+  return PRIORITIES.indexOf(priority);
+}
+
 /** Takes a slot; resolves with the function that gives it back (calling it again does nothing). */
 export interface Slots {
   take(ticket: Ticket): Promise<() => void>;
@@ -16,7 +20,7 @@ export interface Slots {
   takeMore(ticket: Ticket): (() => void) | undefined;
   /** A slot if one is free that nobody waits for, whoever has how many: for a moment only. */
   takeFree(ticket: Ticket): (() => void) | undefined;
-  /** Whether somebody waits for the slot that this ticket holds. */
+  /** Whether somebody who does not go behind this ticket waits for the slot that it holds. */
   isWanted(ticket: Ticket): boolean;
   /** Looks at the queue again after a ticket's priority was raised. */
   poke(): void;
@@ -80,10 +84,7 @@ export function createSlots(total: number): Slots {
     // Whoever waits and fits was admitted when the slot became free: what is free nobody waits for.
     takeMore: (ticket) => (more < half && fits(ticket) ? hold(ticket, true) : undefined),
     takeFree: (ticket) => (fits(ticket) ? hold(ticket) : undefined),
-    isWanted: ({ priority }) =>
-      waiting.some(
-        ({ ticket }) => ticket.priority !== 'background' || priority === 'background' || background < backgroundMax,
-      ),
+    isWanted: ({ priority }) => waiting.some(({ ticket }) => rankOf(ticket.priority) <= rankOf(priority)),
     poke,
   };
 }

@@ -1,6 +1,6 @@
 // Uploads into one registry: one streaming PUT, or a mount from a repository that has the blob.
 import { Readable } from 'node:stream';
-import { pullAccess, pushAccess } from '../auth/scope.ts';
+import { deleteAccess, pullAccess, pushAccess } from '../auth/scope.ts';
 import type { Digest } from '../oci/digest.ts';
 import { answered, found, RegistryOutage, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
@@ -112,11 +112,10 @@ export function createUploads(client: Client, classify: Classify): Uploads {
         brokeOff = error;
       }
     }
-    const access = [pushAccess(name)];
     const response = await client.send({
       method: 'PATCH',
       target: session,
-      access,
+      access: [pushAccess(name)],
       headers: OCTETS,
       body: Readable.from(whatCame(), { objectMode: false }),
       timeout: 0,
@@ -126,7 +125,13 @@ export function createUploads(client: Client, classify: Classify): Uploads {
     discard(response);
     const reached = sessionOf(response);
     if (brokeOff === undefined) return finish(name, reached, digest, { size: 0, signal });
-    discard(await client.send({ method: 'DELETE', target: reached, access, timeout: CANCEL_TIMEOUT }));
+    const cancel = {
+      method: 'DELETE',
+      target: reached,
+      access: [deleteAccess(name)],
+      timeout: CANCEL_TIMEOUT,
+    } as const;
+    discard(await client.send(cancel));
     return { kind: 'unavailable', reason: `the body of an upload broke off: ${String(brokeOff)}` };
   }
 

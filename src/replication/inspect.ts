@@ -127,9 +127,13 @@ export function createInspector(
     if (answer.kind !== 'found') return unknown(answer);
     const hash = hasherFor(digest);
     let position = 0;
+    let isTooSlow = false;
     try {
       const { body } = answer.value;
-      const tooSlow = (): void => void body.destroy(new Error('too slow'));
+      const tooSlow = (): void => {
+        isTooSlow = true;
+        body.destroy();
+      };
       for await (const chunk of givenAtLeast(body as AsyncIterable<Buffer>, leastRate, tooSlow)) {
         hash.update(chunk);
         position += chunk.length;
@@ -138,7 +142,8 @@ export function createInspector(
       }
     } catch {
       signal?.throwIfAborted();
-      return position;
+      // Where a slow body was left says nothing about the bytes.
+      return isTooSlow ? { kind: 'unknown', reason: 'the secondary is too slow' } : position;
     }
     return matches(digest, hash) ? WHOLE : { kind: 'damaged', reason: 'its bytes have another digest' };
   }

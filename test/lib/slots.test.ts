@@ -110,3 +110,15 @@ test('one more for the background is one of its half', async () => {
   await slots.take({ priority: 'background' });
   expect(slots.takeMore(ticket)).toBeUndefined();
 });
+
+test('a held slot is wanted by those who do not go behind its holder', async () => {
+  const slots = createSlots(1);
+  const [client, background]: Ticket[] = [{ priority: 'on-demand' }, { priority: 'background' }];
+  const giveBack = await slots.take(client!);
+  expect(slots.isWanted(client!)).toBe(false);
+  void slots.take(background!);
+  expect([client!, background!].map(slots.isWanted)).toEqual([false, true]);
+  void slots.take({ priority: 'on-demand' });
+  expect([client!, background!].map(slots.isWanted)).toEqual([true, true]);
+  giveBack();
+});
