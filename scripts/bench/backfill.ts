@@ -1,7 +1,5 @@
 // What a backfill does to the event loop that clients are served from.
-import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { image } from '../../test/support/image.ts';
 import { pushImage } from '../../test/support/push.ts';
@@ -10,24 +8,11 @@ import { tempDir, waitFor } from '../../test/support/tool.ts';
 import type { Bench, Topic } from './bench.ts';
 import { environment } from './environment.ts';
 import { median } from './figure.ts';
-import { startProxyProcess, type ProxyProcess } from './proxy-process.ts';
+import { delayOf, watchLoop, type Delay } from './loop.ts';
+import { startProxyProcess } from './proxy-process.ts';
 import { taggedWith, writeTags } from './tagged-storage.ts';
 
-const preload = fileURLToPath(new URL('loop-delay.ts', import.meta.url));
 const MIB = 1024 * 1024;
-
-interface Delay {
-  readonly p99: number;
-  readonly most: number;
-}
-
-/** The event loop's delay since the last call. */
-async function delayOf(proxy: ProxyProcess, file: string): Promise<Delay> {
-  rmSync(file, { force: true });
-  proxy.signal('SIGUSR2');
-  const read = (): Delay => JSON.parse(readFileSync(file, 'utf8')) as Delay;
-  return waitFor(read, { what: "the event loop's delay" });
-}
 
 interface Measured extends Delay {
   readonly seconds: number;
@@ -45,8 +30,7 @@ async function backfillOnce({ bin }: Bench, tags: number, images: number, run: n
       const target = sites.primaryTarget(`bench/image-${nth}`);
       await pushImage(target, 'v1', image(`backfill ${run} ${nth}`, { layers: 8, size: 4 * MIB }));
     }
-    const env = { NODE_OPTIONS: `--import=${preload}`, LOOP_DELAY_FILE: file };
-    const proxy = await startProxyProcess(bin, environment(sites, env));
+    const proxy = await startProxyProcess(bin, environment(sites, watchLoop(file)));
     await delayOf(proxy, file);
     const begin = performance.now();
     const isDone = async (): Promise<boolean> => {

@@ -56,6 +56,7 @@ export class Wire {
     return promise;
   }
 
+  /** Cuts the connection; an answer that is waited for breaks off. */
   close(): void {
     this.#socket?.destroy();
   }

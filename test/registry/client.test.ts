@@ -4,6 +4,7 @@ import { RegistryOutage } from '../../src/registry/answer.ts';
 import type { Client, RegistryRequest } from '../../src/registry/client.ts';
 import { discard } from '../../src/registry/response.ts';
 import { startRawServer, type Answering, type RawServer } from './raw-server.ts';
+import { scaled } from '../support/patience.ts';
 
 const servers: RawServer[] = [];
 afterEach(() => Promise.all(servers.splice(0).map((server) => server.close())));
@@ -14,7 +15,7 @@ async function serve(answering: Answering): Promise<RawServer> {
   return server;
 }
 
-const get: RegistryRequest = { method: 'GET', target: '/v2/', access: undefined, timeout: 2_000 };
+const get: RegistryRequest = { method: 'GET', target: '/v2/', access: undefined, timeout: scaled(2_000) };
 const ok: Answering = (_request, response) => void response.end('{}');
 const hang: Answering = () => {};
 

@@ -6,6 +6,7 @@ import { noAuthorizer, type Authorizer } from '../../src/registry/authorizer.ts'
 import { createClient, type Client } from '../../src/registry/client.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
 import { Transport } from '../../src/registry/transport.ts';
+import { scaled } from '../support/patience.ts';
 
 /** What a request is answered with; `nth` is 1 for the first on its connection. */
 export type Answering = (request: IncomingMessage, response: ServerResponse, nth: number) => void;
@@ -50,7 +51,7 @@ export async function startRawServer(first: Answering): Promise<RawServer> {
 
   function client(options: ClientOptions = {}): Client {
     const { connections: most = 8, authorizer = noAuthorizer(), threshold = 3 } = options;
-    const dispatcher = new Transport({ connections: most, connectTimeout: 1_000, bodyTimeout: 5_000 });
+    const dispatcher = new Transport({ connections: most, connectTimeout: scaled(1_000), bodyTimeout: scaled(5_000) });
     transports.push(dispatcher);
     const deps = { registry: 'primary', origin: url, dispatcher, authorizer, via: '1.1 test', onBreaker: () => {} };
     const made = createClient(deps, { breaker: { threshold, probeAfter: 60_000, probeAfterMax: 60_000 } });

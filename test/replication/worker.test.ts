@@ -13,6 +13,7 @@ import {
 import { waitFor } from '../support/tool.ts';
 import { silent } from './store/silent.ts';
 import { openSqlite, temporaryFile } from './store/sqlite-files.ts';
+import { scaled } from '../support/patience.ts';
 
 const repository = 'group/project';
 const synced: Outcome = { kind: 'synced', digest: digestOf(Buffer.from('one')), bytes: 0 };
@@ -184,10 +185,10 @@ test('the lease of long work is renewed: nobody else gets the row', async () => 
   const rows = await open();
   const hold = createHold();
   await mark(rows, 'v1');
-  start({ rows, sync: hold.sync }, { lease: 300 });
+  start({ rows, sync: hold.sync }, { lease: scaled(300) });
   await waitFor(() => hold.arrived.length > 0, { what: 'the work' });
   const claimed = Date.now();
-  await waitFor(() => Date.now() > claimed + 700, { what: 'two leases to pass' });
+  await waitFor(() => Date.now() > claimed + scaled(700), { what: 'two leases to pass' });
   expect(await rows.claim('them', 10, Date.now(), Date.now() + 1_000)).toEqual([]);
   hold.open();
   await untilSynced(rows, 1);
