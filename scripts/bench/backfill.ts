@@ -1,5 +1,4 @@
 // What a backfill does to the event loop that clients are served from.
-import { join } from 'node:path';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { image } from '../../test/support/image.ts';
 import { pushImage } from '../../test/support/push.ts';
@@ -21,7 +20,6 @@ interface Measured extends Delay {
 /** A backfill from nothing: of `tags` tags on one image each repository, and of images with layers of their own. */
 async function backfillOnce({ bin }: Bench, tags: number, images: number, run: number): Promise<Measured> {
   await using scratch = await tempDir();
-  const file = join(scratch.path, 'delay.json');
   const sites = await startSites();
   try {
     const tagged = taggedWith(image(`backfill ${run}`), 'bench', tags / 20, tags);
@@ -30,8 +28,8 @@ async function backfillOnce({ bin }: Bench, tags: number, images: number, run: n
       const target = sites.primaryTarget(`bench/image-${nth}`);
       await pushImage(target, 'v1', image(`backfill ${run} ${nth}`, { layers: 8, size: 4 * MIB }));
     }
-    const proxy = await startProxyProcess(bin, environment(sites, watchLoop(file)));
-    await delayOf(proxy, file);
+    const proxy = await startProxyProcess(bin, environment(sites, await watchLoop(scratch.path)));
+    await delayOf(proxy, scratch.path);
     const begin = performance.now();
     const isDone = async (): Promise<boolean> => {
       const { replication } = (await (await fetch(`${proxy.adminUrl}/api/status`)).json()) as Snapshot;
@@ -39,7 +37,7 @@ async function backfillOnce({ bin }: Bench, tags: number, images: number, run: n
     };
     await waitFor(isDone, { what: 'the backfill to end', timeout: 120_000 });
     const seconds = (performance.now() - begin) / 1_000;
-    const delay = await delayOf(proxy, file);
+    const delay = await delayOf(proxy, scratch.path);
     await proxy.stop();
     return { ...delay, seconds };
   } finally {

@@ -1,5 +1,4 @@
 // Who blocks whom: another client's pulls beside what one client, or the primary, sends to do harm.
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { largeBlob, type Blob } from '../../test/support/content.ts';
 import { image } from '../../test/support/image.ts';
@@ -98,7 +97,6 @@ async function measureFlood(bench: Bench, flood: Flood): Promise<Measured> {
   const { bin, isQuick } = bench;
   const rounds = isQuick ? 2 : 8;
   await using scratch = await tempDir();
-  const file = join(scratch.path, 'delay.json');
   const sites = await startSites();
   const primary = await startHostilePrimary({ target: sites.primary.port });
   const link = await startLink({ target: primary.port, roundTrip: flood.roundTrip ?? 0 });
@@ -114,7 +112,7 @@ async function measureFlood(bench: Bench, flood: Flood): Promise<Measured> {
     }
     const cold = await coldBlobs(sites, 2 * rounds + 1, flood.name);
     const more = {
-      ...watchLoop(file),
+      ...(await watchLoop(scratch.path)),
       GEO_PRIMARY_URL: link.url,
       GEO_EVENTS_TOKEN: EVENTS_TOKEN,
       GEO_REPLICATION_INCLUDE: 'bench/**',
@@ -124,7 +122,7 @@ async function measureFlood(bench: Bench, flood: Flood): Promise<Measured> {
     // The first round opens the connections.
     await pullAll(bench, sites, proxy, { cold: cold.slice(-1), warm, rounds: 1 });
     const alone = await pullAll(bench, sites, proxy, { cold, warm, rounds });
-    await delayOf(proxy, file);
+    await delayOf(proxy, scratch.path);
     proxy.resetPeakMemory();
     const port = flood.isToAdmin ? proxy.adminPort : proxy.port;
     // It ends with its process: whatever it waits for, it leaves at once.
@@ -134,7 +132,7 @@ async function measureFlood(bench: Bench, flood: Flood): Promise<Measured> {
     flooder.stop();
     isGone = true;
     const peak = proxy.peakMemory();
-    const delay = await delayOf(proxy, file);
+    const delay = await delayOf(proxy, scratch.path);
     await primary.requests();
     await sleep(2_000);
     return { alone, beside, delay, peak, after: await primary.requests() };
