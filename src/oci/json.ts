@@ -26,7 +26,8 @@ function endOfString(bytes: Uint8Array, start: number): number {
   return index;
 }
 
-function check(bytes: Uint8Array, bounds: JsonBounds): void {
+/** Looks over bytes without parsing them. @throws {TooComplex} */
+export function checkJson(bytes: Uint8Array, bounds: JsonBounds = BOUNDS): void {
   let [depth, values] = [0, 0];
   for (let index = 0; index < bytes.length; index += 1) {
     const byte = bytes[index];
@@ -43,6 +44,6 @@ function check(bytes: Uint8Array, bounds: JsonBounds): void {
 
 /** Parses UTF-8. @throws {TooComplex} before anything is parsed. @throws {SyntaxError} where it is no JSON. */
 export function parseJson(bytes: Uint8Array, bounds: JsonBounds = BOUNDS): unknown {
-  check(bytes, bounds);
+  checkJson(bytes, bounds);
   return JSON.parse(new TextDecoder().decode(bytes));
 }

@@ -1,7 +1,7 @@
 // What the primary's notifications say: from a body of any form to the references that have to be looked at again.
 // Events are hints: the primary is asked what is true, and nothing of an event's digest is believed.
 import { parseDigest } from '../oci/digest.ts';
-import { parseJson, TooComplex } from '../oci/json.ts';
+import { checkJson, TooComplex } from '../oci/json.ts';
 import { isManifestType } from '../oci/media-types.ts';
 import { isName, isTag } from '../oci/reference.ts';
 import { WHOLE_REPOSITORY, type MalformedEvent, type Mark } from './rows.ts';
@@ -46,8 +46,10 @@ const BODY_MAX = 64 * 1024;
 export const EVENTS_MAX = 5_000;
 /** Renames of one body that are read: each marks all that is known below a name. */
 export const RENAMES_MAX = 100;
-// Events that are read before other work of the event loop comes.
+// Events that are read before other work of the event loop comes; of a body larger than this (bytes) each part of the
+// reading is a step.
 const STEP = 250;
+const LARGE = 64 * 1024;
 // `mount` is of blobs; the others are Azure's: a trial by its button, and Helm charts of the old form, which no
 // registry API gives out.
 const IGNORED = new Set(['pull', 'mount', 'ping', 'chart_push', 'chart_delete']);
@@ -122,14 +124,15 @@ function eventsIn(document: unknown): readonly unknown[] {
   return [dataOf(document)];
 }
 
-/** An event as text without its actor, which GitLab gives a token. */
+/** Leaves the actor out, which GitLab gives a token, and what of a long text is not kept anyway. */
+function withoutActor(key: string, value: unknown): unknown {
+  if (key === 'actor') return undefined;
+  return typeof value === 'string' && value.length > BODY_MAX ? value.slice(0, BODY_MAX) : value;
+}
+
+/** An event as text. */
 function textOf(event: unknown): string {
-  try {
-    return JSON.stringify(event, (key, value: unknown) => (key === 'actor' ? undefined : value)).slice(0, BODY_MAX);
-  } catch {
-    // What is nested too deep for the stack can be read, but not written.
-    return '';
-  }
+  return JSON.stringify(event, withoutActor).slice(0, BODY_MAX);
 }
 
 /** Collects what the events of one body come to. */
@@ -185,7 +188,10 @@ export function* readEvents(
   const collector = new Collector(isReplicated);
   let document: unknown;
   try {
-    document = parseJson(body);
+    checkJson(body);
+    if (body.length > LARGE) yield;
+    document = JSON.parse(new TextDecoder().decode(body));
+    if (body.length > LARGE) yield;
   } catch (error) {
     const reason = error instanceof TooComplex ? `the body is ${error.message}` : 'the body is no JSON';
     collector.addMalformed(reason, () => new TextDecoder().decode(body.subarray(0, BODY_MAX)));

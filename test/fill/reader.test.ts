@@ -8,9 +8,10 @@ import { waitFor } from '../support/tool.ts';
 import { bodyOf, download, receive } from './download.ts';
 import { rawClient } from './raw-client.ts';
 import { untilStored } from './secondary.ts';
+import { scaled } from '../support/patience.ts';
 
 const MiB = 1024 * 1024;
-const READER_TIMEOUT = 500;
+const READER_TIMEOUT = scaled(500);
 
 let site: ProxySite;
 

@@ -14,6 +14,7 @@ import type { Target } from '../support/push.ts';
 import { startRegistry, type Registry as RealRegistry, type RegistrySettings } from '../support/registry.ts';
 import { startRelay, type Relay } from '../support/relay.ts';
 import { tempDir } from '../support/tool.ts';
+import { scaled } from '../support/patience.ts';
 
 /** The real sites, shared by the tests of a file. */
 export interface RigSites {
@@ -88,8 +89,12 @@ export interface Rig extends AsyncDisposable {
   count(name: string, labels?: Record<string, string>): number;
 }
 
-function registryAt(name: string, relay: Relay, bodyTimeout = 30_000): { registry: Registry; transport: Transport } {
-  const transport = new Transport({ connections: 32, connectTimeout: 2_000, bodyTimeout });
+function registryAt(
+  name: string,
+  relay: Relay,
+  bodyTimeout = scaled(30_000),
+): { registry: Registry; transport: Transport } {
+  const transport = new Transport({ connections: 32, connectTimeout: scaled(2_000), bodyTimeout });
   const client = createClient({
     registry: name,
     origin: new URL(relay.url),

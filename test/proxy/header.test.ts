@@ -7,12 +7,13 @@ import type { RelayRequest } from '../support/relay.ts';
 import { freePort } from '../support/tool.ts';
 import { calm, pushToBoth, untilLocal } from './local-copy.ts';
 import { answering, notPing } from './trouble.ts';
+import { scaled } from '../support/patience.ts';
 
 let site: ProxySite;
 const pushed = image('headers');
 
 beforeAll(async () => {
-  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: '300ms' } });
+  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: `${scaled(300)}ms` } });
 });
 afterEach(() => calm(site));
 afterAll(() => site.close());

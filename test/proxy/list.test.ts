@@ -6,13 +6,14 @@ import { deleteManifest, pushBlob, pushImage } from '../support/push.ts';
 import type { RelayRule } from '../support/relay-rule.ts';
 import { calm, pushToBoth } from './local-copy.ts';
 import { answering, notPing, statusOf, troubles } from './trouble.ts';
+import { scaled } from '../support/patience.ts';
 
 let site: ProxySite;
 const pushed = image('listed');
 const json = { 'content-type': 'application/json' };
 
 beforeAll(async () => {
-  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: '300ms' } });
+  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: `${scaled(300)}ms` } });
   await pushToBoth(site, 'list/both', 'v1', pushed);
   await pushImage(site.primaryTarget('list/both'), 'v2', pushed);
   await pushImage(site.primaryTarget('list/remote'), 'v1', pushed);

@@ -11,6 +11,7 @@ import { waitFor } from '../support/tool.ts';
 import { calm, pushToBoth } from './local-copy.ts';
 import { notPing } from './trouble.ts';
 import { dial } from './wire.ts';
+import { scaled } from '../support/patience.ts';
 
 let site: ProxySite;
 const pushed = image('outage');
@@ -18,7 +19,7 @@ const [config] = pushed.blobs;
 const name = 'out/proj';
 
 beforeAll(async () => {
-  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: '300ms' } });
+  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: `${scaled(300)}ms` } });
   await pushToBoth(site, name, 'v1', pushed);
 });
 afterEach(() => calm(site));

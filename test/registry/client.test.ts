@@ -7,6 +7,7 @@ import { discard } from '../../src/registry/response.ts';
 import { waitFor } from '../support/tool.ts';
 import { startBlackHole } from './black-hole.ts';
 import { startRawServer, type Answering, type RawServer } from './raw-server.ts';
+import { scaled } from '../support/patience.ts';
 
 const servers: RawServer[] = [];
 afterEach(() => Promise.all(servers.splice(0).map((server) => server.close())));
@@ -17,7 +18,7 @@ async function serve(answering: Answering): Promise<RawServer> {
   return server;
 }
 
-const get: RegistryRequest = { method: 'GET', target: '/v2/', access: undefined, timeout: 2_000 };
+const get: RegistryRequest = { method: 'GET', target: '/v2/', access: undefined, timeout: scaled(2_000) };
 const ok: Answering = (_request, response) => void response.end('{}');
 const hang: Answering = () => {};
 

@@ -10,6 +10,7 @@ import { blob } from '../support/content.ts';
 import { manifest, mediaTypes } from '../support/image.ts';
 import { deleteManifest, pushImage, type Target } from '../support/push.ts';
 import { tempDir, waitFor } from '../support/tool.ts';
+import { scaled } from '../support/patience.ts';
 
 export { startRigSites, type RigSites } from '../fill/rig.ts';
 
@@ -107,7 +108,7 @@ export async function startReplicating(sites: RigSites, options: ReplicatingOpti
       reconcileInterval: 3_600_000,
       verifyInterval: 24 * 3_600_000,
       removalShare: 0.2,
-      worker: { nap: 50, lease: 3_000 },
+      worker: { nap: 50, lease: scaled(3_000) },
       trouble: { outagePause: 200, readOnlyPause: 200 },
       ...rest,
     },
@@ -148,7 +149,7 @@ export async function startReplicating(sites: RigSites, options: ReplicatingOpti
       await waitFor(isIdle, { what: 'all rows to be worked on', timeout: 20_000 });
     },
     async [Symbol.asyncDispose]() {
-      await replication.close(1_000);
+      await replication.close(scaled(1_000));
       await rows.close();
       await rig[Symbol.asyncDispose]();
       await data.remove();

@@ -15,6 +15,7 @@ import {
   walkTags,
   WalkFailed,
 } from '../../src/replication/walk.ts';
+import { scaled } from '../support/patience.ts';
 
 type Page = { readonly body: unknown; readonly link?: string; readonly status?: number };
 
@@ -32,7 +33,7 @@ async function registryOf(answer: (url: string) => Page | undefined): Promise<{ 
   };
   const server = createServer(listener).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const transport = new Transport({ connections: 4, connectTimeout: 2_000, bodyTimeout: 5_000 });
+  const transport = new Transport({ connections: 4, connectTimeout: scaled(2_000), bodyTimeout: scaled(5_000) });
   const client = createClient({
     registry: 'primary',
     origin: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`),

@@ -1,9 +1,10 @@
 // The webhook: answered when it is on disk, and never refused for what it says.
 import { Readable } from 'node:stream';
 import { Client } from 'undici';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { StoreUnavailable } from '../../src/replication/rows.ts';
 import { now, pushOf, Rows, startWebhook, token } from './webhook-rig.ts';
+import { waitFor } from '../support/tool.ts';
 
 const MiB = 1024 * 1024;
 
@@ -126,7 +127,7 @@ test('a body that broke off holds nothing', async () => {
   });
   await expect(broken).rejects.toThrow('gone');
   await client.close();
-  await vi.waitUntil(() => counted['event_requests_total broken-off'] === 1);
+  await waitFor(() => counted['event_requests_total broken-off'] === 1, { what: 'the end of the body' });
   expect((await send(Buffer.alloc(64 * 1024, ' '))).status).toBe(200);
 });
 
@@ -137,7 +138,7 @@ test('while a body of very many events is read, another one is answered', async 
   const held = Promise.withResolvers<void>();
   rows.beforeMark = () => (order.length === 0 ? held.promise : undefined);
   const large = send({ events }).then((answer) => order.push(`large ${answer.status}`));
-  await vi.waitUntil(() => rows.waiting === 1);
+  await waitFor(() => rows.waiting === 1, { what: 'the marks of the large body' });
   order.push('other');
   expect((await send(pushOf('w1', 'other'))).status).toBe(200);
   held.resolve();

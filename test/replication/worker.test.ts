@@ -5,6 +5,7 @@ import { PRIORITY, StoreUnavailable, type RowStore } from '../../src/replication
 import { retryAt } from '../../src/replication/worker.ts';
 import { waitFor } from '../support/tool.ts';
 import { createHold, FOR_EVER, mark, open, repository, start, synced, untilSynced } from './worker-rig.ts';
+import { scaled } from '../support/patience.ts';
 
 test('whatever is due is worked on, no more than so many at once', async () => {
   const rows = await open();
@@ -137,10 +138,10 @@ test('the lease of long work is renewed: nobody else gets the row', async () => 
   const rows = await open();
   const hold = createHold();
   await mark(rows, 'v1');
-  start({ rows, sync: hold.sync }, { lease: 300 });
+  start({ rows, sync: hold.sync }, { lease: scaled(300) });
   await waitFor(() => hold.arrived.length > 0, { what: 'the work' });
   const claimed = Date.now();
-  await waitFor(() => Date.now() > claimed + 700, { what: 'two leases to pass' });
+  await waitFor(() => Date.now() > claimed + scaled(700), { what: 'two leases to pass' });
   expect(await rows.claim('them', 10, Date.now(), Date.now() + 1_000)).toEqual([]);
   hold.open();
   await untilSynced(rows, 1);

@@ -4,6 +4,7 @@ import { StoreUnavailable } from '../../../src/replication/rows.ts';
 import { wish } from './given.ts';
 import { openSqlite, temporaryFile } from './sqlite-files.ts';
 import { watchedThreads } from './watched-threads.ts';
+import { waitFor } from '../../support/tool.ts';
 
 /** A thread that dies at once. */
 function dyingWorker(): Worker {
@@ -20,7 +21,7 @@ test('a thread that dies fails the calls that it had, and another takes its plac
   await writer!.terminate();
   for (const result of await lost)
     expect(result).toEqual({ status: 'rejected', reason: expect.any(StoreUnavailable) as StoreUnavailable });
-  await vi.waitFor(() => store.mark([wish('after')], 100), { timeout: 10_000, interval: 50 });
+  await waitFor(() => store.mark([wish('after')], 100).then(() => true), { what: 'another thread' });
   expect((await store.list({})).map((row) => row.reference)).toEqual(['before', 'after']);
 });
 
