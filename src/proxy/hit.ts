@@ -2,7 +2,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { readSource } from '../fill/source.ts';
 import { parseContentRange, rangeHeader, resolveRange, type ByteRange } from '../oci/range.ts';
-import { found, RegistryOutage, type Answer } from '../registry/answer.ts';
+import { BUSY_HERE, found, RegistryOutage, type Answer } from '../registry/answer.ts';
+import type { Blobs } from '../registry/blob.ts';
 import { sendBody, unsatisfiable } from './body.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import type { Place } from './place.ts';
@@ -34,15 +35,15 @@ function isAnswerTo(range: ByteRange | undefined, { size, part }: Shape): boolea
 
 /** @see ServeHit */
 export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof): ServeHit {
-  const { secondary, storage, filler, memory, meter } = deps;
+  const { secondary, storage, filler, memory, places, meter } = deps;
   const { secondaryTimeout = 2_000, readerTimeout = 60_000 } = options;
   const askLocal = createAskLocal(secondary.client, options.via, secondaryTimeout);
   const judge = createJudge(memory, proof);
 
   const onward: Onward =
-    ({ name, digest }, until) =>
+    (caller, { name, digest }, until) =>
     (position, signal) => {
-      const { open, onBytes } = filler.beside(name, digest);
+      const { open, onBytes } = filler.beside(name, digest, caller);
       return readSource(undefined, open, { from: position, until, onBytes, signal });
     };
   const sendFile = storage && createFileHit(deps, options, { proof, onward, storage });
@@ -70,7 +71,7 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
       start: span.start,
       until,
       isHashed,
-      onward: onward(place, until),
+      onward: onward(request.caller, place, until),
       onDamage: (position, cause) => proof.doubt(place, request.log, { what: 'its body', position, cause }),
       onWhole: (whole) => {
         if (size !== undefined && !isHashed) return;
@@ -104,10 +105,12 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
   }
 
   async function sendOutOfRange(request: FastifyRequest, place: Place): Promise<Answer<true>> {
-    const head = await secondary.blobs.head(place.name, place.digest, secondaryTimeout);
+    const ask = (signal: AbortSignal): ReturnType<Blobs['head']> =>
+      secondary.blobs.head(place.name, place.digest, secondaryTimeout, signal);
+    const head = await places.local.runFor(request.caller, ask, BUSY_HERE);
     if (head.kind !== 'found') return head;
     const { size } = head.value;
-    if (size === undefined || (await proof.prove(place, size, request.log)) !== 'whole') return NOT_HERE;
+    if (size === undefined || (await proof.prove(place, size, request)) !== 'whole') return NOT_HERE;
     throw unsatisfiable(size);
   }
 
@@ -120,7 +123,9 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
     if (fromFile) return fromFile;
     // The last no bytes of a blob: registries answer this in ways of their own.
     if (range && 'suffix' in range && range.suffix === 0) return sendOutOfRange(request, place);
-    const answer = await askLocal(reply, place, range && rangeHeader(range));
+    const ask = (): Promise<LocalAnswer> => askLocal(reply, place, range && rangeHeader(range));
+    const answer = await places.local.runFor<LocalAnswer | undefined>(request.caller, ask, undefined);
+    if (!answer) return BUSY_HERE;
     const { statusCode, headers, stream } = answer;
     if (statusCode === 200 || statusCode === 206) return sendContent(request, reply, place, range, answer);
     stream.destroy();

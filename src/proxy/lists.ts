@@ -1,11 +1,12 @@
 // Tags, referrers and the catalog: the primary's, or the local list where the primary cannot be asked.
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { found, type Answer } from '../registry/answer.ts';
+import type { Caller } from '../lib/claim.ts';
+import { BUSY_HERE, found, type Answer } from '../registry/answer.ts';
 import { listPath, type ListPath, type Page } from '../registry/list.ts';
 import { OciError } from '../oci/error.ts';
 import { sendBytes } from './body.ts';
 import type { Found, ProxyDeps, ProxyOptions } from './deps.ts';
-import { BUSY_HERE, failureError } from './failure.ts';
+import { failureError } from './failure.ts';
 import { API_VERSION, PRIVATE, warnStale } from './headers.ts';
 
 /** Serves one list request. */
@@ -42,22 +43,25 @@ export function createServeList(deps: ProxyDeps, options: ProxyOptions): ServeLi
   const { primary, secondary, places, meter } = deps;
   const { readerTimeout = 60_000 } = options;
 
-  async function page(list: ListPath, query: URLSearchParams): Promise<Answer<Found<Page>>> {
-    const ask = (): Promise<Answer<Page>> => primary.lists.page(list, query, options.primaryTimeout);
-    const answer = await places.lists.run(ask, BUSY_HERE);
+  async function page(list: ListPath, query: URLSearchParams, caller: Caller): Promise<Answer<Found<Page>>> {
+    const ask = (signal: AbortSignal): Promise<Answer<Page>> =>
+      primary.lists.page(list, query, options.primaryTimeout, signal);
+    const answer = await places.lists.runFor(caller, ask, BUSY_HERE);
     if (answer.kind === 'found') return found({ value: answer.value, origin: 'primary' as const });
     if (answer.kind === 'missing' || answer.kind === 'invalid') return answer;
     // Without referrers clients go on to the tags that stand in for them, but only after a 404.
     if (answer.kind === 'unsupported' && list.kind === 'referrers') return answer;
     // A primary without a catalog: the local one says at least what is here.
-    const local = await secondary.lists.page(list, query, options.secondaryTimeout ?? 2_000);
+    const askLocal = (signal: AbortSignal): Promise<Answer<Page>> =>
+      secondary.lists.page(list, query, options.secondaryTimeout ?? 2_000, signal);
+    const local = await places.local.runFor(caller, askLocal, BUSY_HERE);
     if (local.kind !== 'found') return answer;
     meter('stale_answers_total', { reason: answer.kind });
     return found({ value: local.value, origin: 'stale' as const, stale: answer.kind });
   }
 
   return async (request, reply, list) => {
-    const answer = await page(list, queryOf(request.raw.url ?? ''));
+    const answer = await page(list, queryOf(request.raw.url ?? ''), request.caller);
     meter('pulls_total', { kind: list.kind, origin: answer.kind === 'found' ? answer.value.origin : answer.kind });
     if (answer.kind === 'unsupported' && list.kind !== 'tags') throw noSuchList();
     if (answer.kind !== 'found') throw failureError(answer);

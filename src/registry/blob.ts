@@ -18,12 +18,23 @@ export interface BlobBody {
   readonly size?: number;
 }
 
-/** Blobs by (repository, digest); `timeout` in milliseconds to the headers. */
+/** Blobs by (repository, digest); `timeout` in milliseconds to the headers; `signal` as in a {@link RegistryRequest}. */
 export interface Blobs {
   /** GET; a registry that ignores the range gives the whole body with `start` 0. */
-  open(name: string, digest: Digest, timeout: number, range?: ByteRange): Promise<Answer<BlobBody>>;
+  open(
+    name: string,
+    digest: Digest,
+    timeout: number,
+    range?: ByteRange,
+    signal?: AbortSignal,
+  ): Promise<Answer<BlobBody>>;
   /** The size, undefined where a registry does not say it. */
-  head(name: string, digest: Digest, timeout: number): Promise<Answer<{ readonly size?: number }>>;
+  head(
+    name: string,
+    digest: Digest,
+    timeout: number,
+    signal?: AbortSignal,
+  ): Promise<Answer<{ readonly size?: number }>>;
 }
 
 const REDIRECTS_MAX = 5;
@@ -96,13 +107,20 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
     return { kind: 'unavailable', reason: `${client.registry}: a page instead of a blob` };
   }
 
-  async function open(name: string, digest: Digest, timeout: number, range?: ByteRange): Promise<Answer<BlobBody>> {
+  async function open(
+    name: string,
+    digest: Digest,
+    timeout: number,
+    range?: ByteRange,
+    signal?: AbortSignal,
+  ): Promise<Answer<BlobBody>> {
     const { response, isStorage } = await follow({
       method: 'GET',
       target: blobPath(name, digest),
       access: [pullAccess(name)],
       headers: { 'accept-encoding': 'identity', ...(range ? { range: rangeHeader(range) } : {}) },
       timeout,
+      signal,
     });
     const isContent = response.statusCode === 200 || response.statusCode === 206;
     if (isContent && isPage(response)) return pageFailure(response);
@@ -118,9 +136,14 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
     return { kind: 'unavailable', reason: `${client.registry}: 206 without a Content-Range` };
   }
 
-  async function head(name: string, digest: Digest, timeout: number): Promise<Answer<{ size?: number }>> {
+  async function head(
+    name: string,
+    digest: Digest,
+    timeout: number,
+    signal?: AbortSignal,
+  ): Promise<Answer<{ size?: number }>> {
     const target = blobPath(name, digest);
-    const response = await client.send({ method: 'HEAD', target, access: [pullAccess(name)], timeout });
+    const response = await client.send({ method: 'HEAD', target, access: [pullAccess(name)], timeout, signal });
     if (response.statusCode === 200 && isPage(response)) return pageFailure(response);
     if (response.statusCode === 200) {
       discard(response);
@@ -131,11 +154,16 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
     const isOpen = REDIRECT_STATUS.has(response.statusCode) || (response.statusCode === 404 && !isJson(response));
     if (!isOpen) return classify(response, 'blob', 'HEAD');
     discard(response);
-    return settled(name, digest, timeout);
+    return settled(name, digest, timeout, signal);
   }
 
-  async function settled(name: string, digest: Digest, timeout: number): Promise<Answer<{ size?: number }>> {
-    const first = await open(name, digest, timeout, { start: 0, end: 0 });
+  async function settled(
+    name: string,
+    digest: Digest,
+    timeout: number,
+    signal?: AbortSignal,
+  ): Promise<Answer<{ size?: number }>> {
+    const first = await open(name, digest, timeout, { start: 0, end: 0 }, signal);
     // Of an empty blob there is no first byte, and not every storage says so with its size.
     if (first.kind === 'unsatisfiable') return found({ size: 0 });
     if (first.kind !== 'found') return first;
@@ -144,7 +172,7 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
   }
 
   return {
-    open: (name, digest, timeout, range) => answered(() => open(name, digest, timeout, range)),
-    head: (name, digest, timeout) => answered(() => head(name, digest, timeout)),
+    open: (name, digest, timeout, range, signal) => answered(() => open(name, digest, timeout, range, signal)),
+    head: (name, digest, timeout, signal) => answered(() => head(name, digest, timeout, signal)),
   };
 }

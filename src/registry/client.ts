@@ -21,6 +21,8 @@ export interface RegistryRequest {
   readonly timeout: number;
   /** A large registry takes long for its lists: such a request's time-out is no outage. */
   readonly isSlow?: boolean;
+  /** Aborted when the answer, or the rest of its body, is not wanted any more; that is no outage. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The HTTP client of one registry. */
@@ -120,6 +122,10 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
 
   async function attempt(request: RegistryRequest): Promise<RegistryResponse> {
     const limit = patience(request.timeout, !request.isSlow);
+    const { signal } = request;
+    const leave = (): void => limit.leave(new RegistryOutage(registry, 'given up', signal?.reason, { counts: false }));
+    if (signal?.aborted) leave();
+    else signal?.addEventListener('abort', leave, { once: true });
     try {
       return await limit.race(dispatch(request, limit));
     } catch (error) {

@@ -22,9 +22,9 @@ export interface Page {
   readonly filtersApplied?: string;
 }
 
-/** Lists, one page a call; `query` as in the request. */
+/** Lists, one page a call; `query` as in the request; `signal` as in a {@link RegistryRequest}. */
 export interface Lists {
-  page(list: ListPath, query: URLSearchParams, timeout: number): Promise<Answer<Page>>;
+  page(list: ListPath, query: URLSearchParams, timeout: number, signal?: AbortSignal): Promise<Answer<Page>>;
 }
 
 const PAGE_MAX = 32 * 1024 * 1024;
@@ -64,11 +64,16 @@ function mediaTypeOf(response: RegistryResponse): string {
 
 /** @see Lists */
 export function createLists(client: Client, classify: Classify): Lists {
-  async function page(list: ListPath, query: URLSearchParams, timeout: number): Promise<Answer<Page>> {
+  async function page(
+    list: ListPath,
+    query: URLSearchParams,
+    timeout: number,
+    signal?: AbortSignal,
+  ): Promise<Answer<Page>> {
     const search = query.toString();
     const target = listPath(list) + (search === '' ? '' : `?${search}`);
     const access = list.kind === 'catalog' ? [catalogAccess()] : [pullAccess(list.name)];
-    const response = await client.send({ method: 'GET', target, access, timeout, isSlow: true });
+    const response = await client.send({ method: 'GET', target, access, timeout, isSlow: true, signal });
     if (response.statusCode !== 200) return classify(response, 'list');
     const chunks: Buffer[] = [];
     let size = 0;
@@ -93,5 +98,5 @@ export function createLists(client: Client, classify: Classify): Lists {
     });
   }
 
-  return { page: (list, query, timeout) => answered(() => page(list, query, timeout)) };
+  return { page: (list, query, timeout, signal) => answered(() => page(list, query, timeout, signal)) };
 }
