@@ -25,6 +25,7 @@ import type { ProxyDeps } from './proxy/deps.ts';
 import { createMemory } from './proxy/memory.ts';
 import { createStorage } from './proxy/storage.ts';
 import { createTagLookup, type HeadTag } from './proxy/tag-lookup.ts';
+import { BUSY_HERE } from './registry/answer.ts';
 import { viaOf } from './registry/client.ts';
 import { noteUploads } from './replication/places.ts';
 import { startReplication } from './replication/replication.ts';
@@ -120,6 +121,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
       store: noteUploads(store, rows),
       spool,
       slots: link.slots,
+      lookups: link.places.lookups,
       budget: link.budget,
       sizeOf: memory.sizeOf,
       log,
@@ -161,7 +163,12 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
   };
   metrics.watch(gauges);
 
-  const headTag: HeadTag = (name, tag, known) => primary.manifests.head(name, { tag }, config.primaryTimeout, known);
+  const headTag: HeadTag = (name, tag, known, claim) =>
+    link.places.lookups.run(
+      claim,
+      (signal) => primary.manifests.head(name, { tag }, config.primaryTimeout, known, signal),
+      BUSY_HERE,
+    );
   const tags = createTagLookup(headTag, { ttl: config.tagTtl });
   /** What an event speaks of is not believed any longer; a rename moves what lies below, too. */
   const forgetNamed: WebhookDeps['onNamed'] = ({ named, renames }) => {

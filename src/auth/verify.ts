@@ -11,6 +11,8 @@ export interface VerifiedToken {
   readonly access: readonly Access[];
   readonly expiresAt: number;
   readonly subject?: string;
+  /** The same for all tokens of one subject; of a token without a subject, of this token alone. */
+  readonly share: string;
 }
 
 /** Why a token is not accepted; for the log, never for the client. */
@@ -77,13 +79,14 @@ function checkedEntry(entry: unknown): Access | undefined {
   return actions.every((action) => typeof action === 'string') ? { type, name, actions } : undefined;
 }
 
-function checkedClaims({ access, exp, nbf, sub }: JWTPayload): Checked {
+function checkedClaims({ access, exp, nbf, sub }: JWTPayload, id: string): Checked {
   const entries = Array.isArray(access) ? access.map(checkedEntry) : [];
   return {
     access: entries.filter((entry) => entry !== undefined),
     expiresAt: exp! * 1_000,
     notBefore: (nbf ?? 0) * 1_000,
     ...(typeof sub === 'string' ? { subject: sub } : {}),
+    share: typeof sub === 'string' && sub !== '' ? `subject ${sub}` : `token ${id}`,
   };
 }
 
@@ -129,7 +132,7 @@ export function createVerifier(deps: VerifierDeps, options: VerifierOptions = {}
     return current;
   }
 
-  async function checkWith(token: string, alg: string, key: KeyObject): Promise<Checked | undefined> {
+  async function checkWith(id: string, token: string, alg: string, key: KeyObject): Promise<Checked | undefined> {
     try {
       const { payload } = await jwtVerify(token, key, {
         algorithms: [alg],
@@ -139,7 +142,7 @@ export function createVerifier(deps: VerifierDeps, options: VerifierOptions = {}
         clockTolerance: LEEWAY,
         currentDate: new Date(clock()),
       });
-      return checkedClaims(payload);
+      return checkedClaims(payload, id);
     } catch (error) {
       if (error instanceof errors.JWSSignatureVerificationFailed) return undefined;
       // Not as the cause: jose's errors hold the claims.
@@ -150,7 +153,7 @@ export function createVerifier(deps: VerifierDeps, options: VerifierOptions = {}
   async function check(id: string, token: string, keySet: KeySet): Promise<Checked> {
     const { alg, trusted } = candidates(token, keySet);
     for (const key of trusted) {
-      const checked = await checkWith(token, alg, key);
+      const checked = await checkWith(id, token, alg, key);
       if (!checked) continue;
       if (keySet === current) good.set(id, checked);
       return checked;

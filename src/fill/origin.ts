@@ -5,9 +5,9 @@ import type { Budget } from '../lib/budget.ts';
 import type { Log } from '../lib/log.ts';
 import { createLru } from '../lib/lru.ts';
 import type { Meter } from '../lib/meter.ts';
-import type { Slots, Ticket } from '../lib/slots.ts';
+import { QueueFull, type Slots, type Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Answer } from '../registry/answer.ts';
+import { BUSY_HERE, type Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import type { Registry } from '../registry/registry.ts';
 import { createBound, withinMax } from './bound.ts';
@@ -46,7 +46,10 @@ export interface OriginOptions {
 
 /** What a flight asks and tells, and how its first body is opened. */
 export interface OriginParts extends Omit<FlightDeps, 'digest' | 'spool' | 'reserve'> {
-  /** The body from its first byte; only a part of it, where the blob is large or its size not known. */
+  /**
+   * The body from its first byte; only a part of it, where the blob is large or its size not known. The question is given
+   * up when all who wait for the ticket have left.
+   */
   readonly begin: () => Promise<Answer<BlobBody>>;
   /** As `openBeside` for a client who has no answer yet: it does not wait for a slot without end. */
   readonly openPart: OpenAt;
@@ -85,7 +88,10 @@ async function begin(open: OpenAt, size: number | undefined, { size: piece, abov
 }
 
 /** Opens a body that keeps its slot until it is closed. */
-async function inSlot(taking: Promise<() => void>, open: () => Promise<Answer<BlobBody>>): Promise<Answer<BlobBody>> {
+async function inSlot(
+  taking: ReturnType<Slots['take']>,
+  open: () => Promise<Answer<BlobBody>>,
+): Promise<Answer<BlobBody>> {
   const giveBack = await taking;
   let answer: Answer<BlobBody> | undefined;
   try {
@@ -121,6 +127,7 @@ export function createOrigin(
     try {
       return await inSlot(taking, open);
     } catch (error) {
+      if (error instanceof QueueFull) return BUSY_HERE;
       if (error !== limit.reason) throw error;
       return { kind: 'unavailable', reason: `no free slot in ${slotPatience} ms` };
     }
@@ -131,11 +138,13 @@ export function createOrigin(
     partsOf(name, digest, ticket, turn) {
       const facts = { repository: name, digest };
       const limit = (): number => (ticket.priority === 'background' ? backgroundTimeout : timeout);
-      const open: OpenAt = async (position, until) => {
+      const openUnless = async (signal: AbortSignal | undefined, position: number, until?: number) => {
         const end = until === undefined ? {} : { end: until - 1 };
         const range = position > 0 || until !== undefined ? { start: position, ...end } : undefined;
-        return withinMax(await primary.blobs.open(name, digest, limit(), range), blobMax);
+        return withinMax(await primary.blobs.open(name, digest, limit(), range, signal), blobMax);
       };
+      const open: OpenAt = (position, until) => openUnless(undefined, position, until);
+      const openWanted: OpenAt = (position, until) => openUnless(ticket.claim?.signal, position, until);
       const wrongBytes = (what: string): void => {
         wrong.set(digest, (wrong.get(digest) ?? 0) + 1);
         log.error(facts, what);
@@ -147,10 +156,10 @@ export function createOrigin(
         onOverlong: () => wrongBytes('the primary gave more bytes for this blob than it can have'),
       });
       return {
-        begin: () => begin(open, sizeOf(digest), parts),
+        begin: () => begin(openWanted, sizeOf(digest), parts),
         open,
         openBeside: (position, until) => inSlot(slots.take(ticket), () => open(position, until)),
-        openPart: (position, until) => inSlotSoon(ticket, () => open(position, until)),
+        openPart: (position, until) => inSlotSoon(ticket, () => openWanted(position, until)),
         more: () => slots.takeMore(ticket),
         early: () => slots.takeFree(ticket),
         parts,

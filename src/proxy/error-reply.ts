@@ -2,6 +2,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { DigestMismatch, Overlong } from '../fill/digest-mismatch.ts';
 import { SourceFailed } from '../fill/source.ts';
+import { CallerLeft } from '../lib/claim.ts';
 import { ERROR_MEDIA_TYPE, errorBody, OciError } from '../oci/error.ts';
 import { API_VERSION, shownPath } from './headers.ts';
 
@@ -15,6 +16,7 @@ export function clientGone(): OciError {
 
 function asOciError(error: unknown): OciError {
   if (error instanceof OciError) return error;
+  if (error instanceof CallerLeft) return clientGone();
   if (error instanceof DigestMismatch || error instanceof Overlong) {
     return new OciError('UNKNOWN', 'the primary registry gave wrong bytes', { status: 502, cause: error });
   }

@@ -6,9 +6,6 @@ import type { Failure } from '../registry/answer.ts';
 /** Seconds after which a client may ask again. */
 const RETRY_AFTER = '5';
 
-/** What we ourselves are short of says nothing about the primary. */
-export const BUSY_HERE: Failure = { kind: 'unavailable', reason: 'busy here: too many such requests to the primary' };
-
 /**
  * How each code of a missing thing reads. Not in Distribution's own words: a code with those and no detail is to Docker
  * a code alone, and it then leaves out which image it is about.

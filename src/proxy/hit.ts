@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { readSource } from '../fill/source.ts';
 import { parseContentRange, rangeHeader, resolveRange, type ByteRange } from '../oci/range.ts';
-import { found, isNotStored, RegistryOutage, unavailable, type Answer } from '../registry/answer.ts';
-import type { BlobBody } from '../registry/blob.ts';
+import { BUSY_HERE, found, isNotStored, RegistryOutage, unavailable, type Answer } from '../registry/answer.ts';
+import type { BlobBody, Blobs } from '../registry/blob.ts';
 import { isRedirect } from '../registry/redirect.ts';
 import { sendBody, unsatisfiable } from './body.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
@@ -48,15 +48,15 @@ interface Content {
 
 /** @see ServeHit */
 export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof): ServeHit {
-  const { secondary, storage, filler, memory, meter } = deps;
+  const { secondary, storage, filler, memory, places, meter } = deps;
   const { secondaryTimeout = 2_000, readerTimeout = 60_000 } = options;
   const askLocal = createAskLocal(secondary.client, options.via, secondaryTimeout);
   const judge = createJudge(memory, proof);
 
   const onward: Onward =
-    ({ name, digest }, until) =>
+    (caller, { name, digest }, until) =>
     (position, signal) => {
-      const { open, how } = filler.beside(name, digest);
+      const { open, how } = filler.beside(name, digest, caller);
       return readSource(undefined, open, { ...how, from: position, until, signal });
     };
   const passOn = createPassOn(deps, options, proof);
@@ -83,7 +83,7 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
       start: span.start,
       until,
       isHashed,
-      onward: onward(place, until),
+      onward: onward(request.caller, place, until),
       onDamage: (position, cause) => proof.doubt(place, request.log, { what: 'its body', position, cause }),
       onWhole: (whole) => {
         if (size !== undefined && !isHashed) return;
@@ -113,10 +113,12 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
   }
 
   async function sendOutOfRange(request: FastifyRequest, place: Place): Promise<Answer<true>> {
-    const head = await secondary.blobs.head(place.name, place.digest, secondaryTimeout);
+    const ask = (signal: AbortSignal): ReturnType<Blobs['head']> =>
+      secondary.blobs.head(place.name, place.digest, secondaryTimeout, signal);
+    const head = await places.local.runFor(request.caller, ask, BUSY_HERE);
     if (head.kind !== 'found') return head;
     const { size } = head.value;
-    if (size === undefined || (await proof.prove(place, size, request.log)) !== 'whole') return NOT_HERE;
+    if (size === undefined || (await proof.prove(place, size, request)) !== 'whole') return NOT_HERE;
     throw unsatisfiable(size);
   }
 
@@ -129,7 +131,9 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
     if (fromFile) return fromFile;
     // The last no bytes of a blob: registries answer this in ways of their own.
     if (range && 'suffix' in range && range.suffix === 0) return sendOutOfRange(request, place);
-    const answer = await askLocal(reply, place, range && rangeHeader(range));
+    const ask = (): Promise<LocalAnswer> => askLocal(reply, place, range && rangeHeader(range));
+    const answer = await places.local.runFor<LocalAnswer | undefined>(request.caller, ask, undefined);
+    if (!answer) return BUSY_HERE;
     const { statusCode, headers, stream } = answer;
     if (statusCode === 200 || statusCode === 206) {
       return sendContent(request, reply, place, range, { shape: shapeOf(answer), stream });

@@ -1,11 +1,12 @@
 // Tags, referrers and the catalog: the primary's, or the local list where the primary cannot be asked.
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { found, type Answer } from '../registry/answer.ts';
+import type { Caller } from '../lib/claim.ts';
+import { BUSY_HERE, found, type Answer } from '../registry/answer.ts';
 import { listPath, type ListPath, type Page } from '../registry/list.ts';
 import { OciError } from '../oci/error.ts';
 import { sendBytes } from './body.ts';
 import type { Found, ProxyDeps, ProxyOptions } from './deps.ts';
-import { BUSY_HERE, failureError } from './failure.ts';
+import { failureError } from './failure.ts';
 import { API_VERSION, PRIVATE, warnStale } from './headers.ts';
 import { clientQuery, isPlainQuery, parseListQuery, type ListQuery } from './list-query.ts';
 
@@ -22,9 +23,10 @@ export function createServeList(deps: ProxyDeps, options: ProxyOptions): ServeLi
   const { primary, secondary, places, meter } = deps;
   const { readerTimeout = 60_000 } = options;
 
-  async function page(list: ListPath, { query, isPlain }: ListQuery): Promise<Answer<Found<Page>>> {
-    const ask = (): Promise<Answer<Page>> => primary.lists.page(list, query, options.primaryTimeout);
-    const answer = await places.lists.run(ask, BUSY_HERE);
+  async function page(list: ListPath, { query, isPlain }: ListQuery, caller: Caller): Promise<Answer<Found<Page>>> {
+    const ask = (signal: AbortSignal): Promise<Answer<Page>> =>
+      primary.lists.page(list, query, options.primaryTimeout, signal);
+    const answer = await places.lists.runFor(caller, ask, BUSY_HERE);
     if (answer.kind === 'found') return found({ value: answer.value, origin: 'primary' as const });
     if (answer.kind === 'missing' || answer.kind === 'invalid') return answer;
     // Without referrers clients go on to the tags that stand in for them, but only after a 404.
@@ -32,7 +34,9 @@ export function createServeList(deps: ProxyDeps, options: ProxyOptions): ServeLi
     // A cursor of the primary's own would lead the local registry to its first page again.
     if (!isPlain) return answer;
     // A primary without a catalog: the local one says at least what is here.
-    const local = await secondary.lists.page(list, query, options.secondaryTimeout ?? 2_000);
+    const askLocal = (signal: AbortSignal): Promise<Answer<Page>> =>
+      secondary.lists.page(list, query, options.secondaryTimeout ?? 2_000, signal);
+    const local = await places.local.runFor(caller, askLocal, BUSY_HERE);
     if (local.kind !== 'found') return answer;
     // Nor would the primary understand the local registry's, once it can be asked again.
     if (local.value.next !== undefined && !isPlainQuery(local.value.next)) return answer;
@@ -41,7 +45,7 @@ export function createServeList(deps: ProxyDeps, options: ProxyOptions): ServeLi
   }
 
   return async (request, reply, list) => {
-    const answer = await page(list, parseListQuery(request.raw.url ?? ''));
+    const answer = await page(list, parseListQuery(request.raw.url ?? ''), request.caller);
     meter('pulls_total', { kind: list.kind, origin: answer.kind === 'found' ? answer.value.origin : answer.kind });
     if (answer.kind === 'unsupported' && list.kind !== 'tags') throw noSuchList();
     if (answer.kind !== 'found') throw failureError(answer);

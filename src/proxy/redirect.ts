@@ -1,6 +1,7 @@
 // A redirect of the local registry to its storage, passed on to the client: nobody sees the bytes on their way, so that
 // whether the storage has them, in their right number, is looked at before.
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { stayingCaller } from '../lib/claim.ts';
 import { createLru } from '../lib/lru.ts';
 import { createSingleFlight } from '../lib/single-flight.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -69,7 +70,11 @@ export function createPassOn(deps: ProxyDeps, options: ProxyOptions, proof: Proo
     if (first.kind === 'found') release(first.value);
     // There is no first byte of an empty one.
     const size = first.kind === 'found' ? first.value.size : 0;
-    const verdict = size === undefined ? 'unknown' : await proof.confirm(place, size, request.log);
+    // Other clients wait for this look, too: it goes on when this one leaves.
+    const verdict =
+      size === undefined
+        ? 'unknown'
+        : await proof.confirm(place, size, { log: request.log, caller: stayingCaller(request.caller.share) });
     if (verdict === 'damaged') return NOT_HERE;
     believed.set(digest, true);
     return GOOD;

@@ -1,8 +1,10 @@
 // The pull API's door: pushes refused, loops ended, paths parsed, tokens checked, and only then the nouns.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Caller } from '../lib/claim.ts';
 import { OciError } from '../oci/error.ts';
 import { parsePath } from '../oci/path.ts';
 import { createServeBlob } from './blobs.ts';
+import { callerOf } from './caller.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import { sendError } from './error-reply.ts';
 import { API_VERSION, PRIVATE } from './headers.ts';
@@ -38,6 +40,7 @@ export function addPullRoutes(
     checkLoop(request, ownHop);
     const path = parsePath(request.raw.url ?? '');
     const grant = await deps.gate.authorize(request.headers.authorization, path);
+    request.caller = callerOf(grant.share, reply.raw);
     switch (path.kind) {
       case 'base':
         return reply
@@ -57,6 +60,7 @@ export function addPullRoutes(
 
   app.decorateRequest('answeredFrom', undefined);
   app.decorateRequest('deliveredBy', undefined);
+  app.decorateRequest('caller', undefined as unknown as Caller);
   app.addHook('onRequest', (request, reply, done) => {
     if (!deps.refusePushes(request, reply)) done();
   });

@@ -37,6 +37,9 @@ export type Failure =
 /** What was asked, or why it could not be had. */
 export type Answer<T> = { readonly kind: 'found'; readonly value: T } | Failure;
 
+/** What we ourselves are short of says nothing about a registry. */
+export const BUSY_HERE: Failure = { kind: 'unavailable', reason: 'busy here: too many such requests' };
+
 /** Wraps a value as found. */
 export function found<T>(value: T): { readonly kind: 'found'; readonly value: T } {
   return { kind: 'found', value };

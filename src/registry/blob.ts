@@ -19,10 +19,16 @@ export interface BlobBody {
   readonly size?: number;
 }
 
-/** Blobs by (repository, digest); `timeout` in milliseconds to the headers. */
+/** Blobs by (repository, digest); `timeout` in milliseconds to the headers; `signal` as in a {@link RegistryRequest}. */
 export interface Blobs {
   /** GET; a registry that ignores the range gives the whole body with `start` 0. */
-  open(name: string, digest: Digest, timeout: number, range?: ByteRange): Promise<Answer<BlobBody>>;
+  open(
+    name: string,
+    digest: Digest,
+    timeout: number,
+    range?: ByteRange,
+    signal?: AbortSignal,
+  ): Promise<Answer<BlobBody>>;
   /** As `open`, where the registry was asked already and answered with a redirect to `location`. */
   openAt(
     name: string,
@@ -32,7 +38,12 @@ export interface Blobs {
     range?: ByteRange,
   ): Promise<Answer<BlobBody>>;
   /** The size, undefined where a registry does not say it. */
-  head(name: string, digest: Digest, timeout: number): Promise<Answer<{ readonly size?: number }>>;
+  head(
+    name: string,
+    digest: Digest,
+    timeout: number,
+    signal?: AbortSignal,
+  ): Promise<Answer<{ readonly size?: number }>>;
 }
 
 // How S3 and those that speak it, GCS among them, and Azure say that an object is not there. Any web server says 404.
@@ -66,13 +77,20 @@ function isEmpty(response: RegistryResponse, range: ByteRange | undefined): bool
   return fromStart && response.statusCode === 416 && headerText(response, 'content-range') === 'bytes */0';
 }
 
-function requestOf(name: string, digest: Digest, timeout: number, range?: ByteRange): RegistryRequest {
+function requestOf(
+  name: string,
+  digest: Digest,
+  timeout: number,
+  range?: ByteRange,
+  signal?: AbortSignal,
+): RegistryRequest {
   return {
     method: 'GET',
     target: blobPath(name, digest),
     access: [pullAccess(name)],
     headers: { 'accept-encoding': 'identity', ...(range ? { range: rangeHeader(range) } : {}) },
     timeout,
+    signal,
   };
 }
 
@@ -112,9 +130,14 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
     return { kind: 'unavailable', reason: `${client.registry}: 206 without a Content-Range` };
   }
 
-  async function head(name: string, digest: Digest, timeout: number): Promise<Answer<{ size?: number }>> {
+  async function head(
+    name: string,
+    digest: Digest,
+    timeout: number,
+    signal?: AbortSignal,
+  ): Promise<Answer<{ size?: number }>> {
     const target = blobPath(name, digest);
-    const response = await client.send({ method: 'HEAD', target, access: [pullAccess(name)], timeout });
+    const response = await client.send({ method: 'HEAD', target, access: [pullAccess(name)], timeout, signal });
     if (response.statusCode === 200 && isPage(response)) return pageFailure(response);
     if (response.statusCode === 200) {
       discard(response);
@@ -125,12 +148,17 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
     const isOpen = isRedirect(response.statusCode) || (response.statusCode === 404 && !isJson(response));
     if (!isOpen) return classify(response, 'blob', 'HEAD');
     discard(response);
-    return settled(name, digest, timeout);
+    return settled(name, digest, timeout, signal);
   }
 
-  async function settled(name: string, digest: Digest, timeout: number): Promise<Answer<{ size?: number }>> {
+  async function settled(
+    name: string,
+    digest: Digest,
+    timeout: number,
+    signal?: AbortSignal,
+  ): Promise<Answer<{ size?: number }>> {
     const range = { start: 0, end: 0 };
-    const first = await opened(await sendFollowing(client, requestOf(name, digest, timeout, range)), range);
+    const first = await opened(await sendFollowing(client, requestOf(name, digest, timeout, range, signal)), range);
     // Of an empty blob there is no first byte, and not every storage says so with its size.
     if (first.kind === 'unsatisfiable') return found({ size: 0 });
     if (first.kind !== 'found') return first;
@@ -139,12 +167,12 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
   }
 
   return {
-    open: (name, digest, timeout, range) =>
-      answered(async () => opened(await sendFollowing(client, requestOf(name, digest, timeout, range)), range)),
+    open: (name, digest, timeout, range, signal) =>
+      answered(async () => opened(await sendFollowing(client, requestOf(name, digest, timeout, range, signal)), range)),
     openAt: (name, digest, location, timeout, range) =>
       answered(async () =>
         opened(await followRedirect(client, requestOf(name, digest, timeout, range), location), range),
       ),
-    head: (name, digest, timeout) => answered(() => head(name, digest, timeout)),
+    head: (name, digest, timeout, signal) => answered(() => head(name, digest, timeout, signal)),
   };
 }

@@ -20,7 +20,7 @@ export interface RegistryRequest {
   readonly body?: Readable | Buffer;
   /** Milliseconds to the answer's headers; 0 for no limit. */
   readonly timeout: number;
-  /** Ends a request that has no answer yet. */
+  /** Aborted when the answer, or the rest of its body, is not wanted any more; that is no outage. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -160,16 +160,15 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
   async function attempt(request: RegistryRequest, sockets: Dispatcher): Promise<RegistryResponse> {
     const limit = patienceFor(request, sockets);
     const { signal } = request;
-    const leave = (): void => limit.leave(signal!.reason as Error);
-    signal?.addEventListener('abort', leave);
+    const leave = (): void => limit.leave(new RegistryOutage(registry, 'given up', signal?.reason, { counts: false }));
+    if (signal?.aborted) leave();
+    else signal?.addEventListener('abort', leave, { once: true });
     try {
-      signal?.throwIfAborted();
       return await limit.race(dispatch(request, limit, sockets));
     } catch (error) {
       if (error instanceof RegistryOutage) throw error;
       throw new RegistryOutage(registry, reasonOf(error), error, { isTimeout: isConnectTimeout(error) });
     } finally {
-      signal?.removeEventListener('abort', leave);
       limit.stop();
     }
   }

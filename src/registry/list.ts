@@ -24,11 +24,11 @@ export interface Page {
 }
 
 /**
- * Lists, one page a call; `query` as it goes into the request. A page of which the next one cannot be asked for is
- * `unavailable`: a list that ends early would look like the whole of it.
+ * Lists, one page a call; `query` as it goes into the request, `signal` as in a {@link RegistryRequest}. A page of which
+ * the next one cannot be asked for is `unavailable`: a list that ends early would look like the whole of it.
  */
 export interface Lists {
-  page(list: ListPath, query: string, timeout: number): Promise<Answer<Page>>;
+  page(list: ListPath, query: string, timeout: number, signal?: AbortSignal): Promise<Answer<Page>>;
 }
 
 const PAGE_MAX = 32 * 1024 * 1024;
@@ -62,10 +62,10 @@ export function createLists(client: Client, classify: Classify): Lists {
     reason: `${client.registry}: ${reason}`,
   });
 
-  async function page(list: ListPath, query: string, timeout: number): Promise<Answer<Page>> {
+  async function page(list: ListPath, query: string, timeout: number, signal?: AbortSignal): Promise<Answer<Page>> {
     const target = listPath(list) + (query === '' ? '' : `?${query}`);
     const access = list.kind === 'catalog' ? [catalogAccess()] : [pullAccess(list.name)];
-    const response = await client.send({ method: 'GET', target, access, timeout });
+    const response = await client.send({ method: 'GET', target, access, timeout, signal });
     if (response.statusCode !== 200) return classify(response, 'list');
     const { bytes, failure } = await readBody(response, timeout, PAGE_MAX);
     if (failure) return unavailable(`list broke off: ${failure.message}`);
@@ -82,5 +82,5 @@ export function createLists(client: Client, classify: Classify): Lists {
     });
   }
 
-  return { page: (list, query, timeout) => answered(() => page(list, query, timeout)) };
+  return { page: (list, query, timeout, signal) => answered(() => page(list, query, timeout, signal)) };
 }

@@ -5,6 +5,7 @@ import { createFiller, type Filler, type FillerOptions } from '../../src/fill/fi
 import { Spool } from '../../src/fill/spool.ts';
 import { createStore, type Store, type StoreOptions } from '../../src/fill/store.ts';
 import { noBudget, type Budget } from '../../src/lib/budget.ts';
+import { createPlaces } from '../../src/lib/places.ts';
 import { createSlots, type Slots } from '../../src/lib/slots.ts';
 import { parseDigest, type Digest } from '../../src/oci/digest.ts';
 import { noAuthorizer } from '../../src/registry/authorizer.ts';
@@ -124,6 +125,7 @@ export async function createRig(sites: RigSites, options: RigOptions = {}): Prom
     {
       primary: primary.registry,
       store,
+      lookups: createPlaces({ own: 16, total: 16, patience: 5_000 }),
       spool,
       slots,
       budget: options.budget ?? noBudget,
