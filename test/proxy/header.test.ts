@@ -170,9 +170,15 @@ test('a type or a Retry-After that no header may hold harms nobody', async () =>
   expect({ status, retryAfter: headers['retry-after'] }).toEqual({ status: 429, retryAfter: '5' });
 });
 
-describe('a header of 60 KB', () => {
-  const long = (text: string): string => text.repeat(Math.ceil(60_000 / text.length));
+function long(text: string): string {
+  return text.repeat(Math.ceil(60_000 / text.length));
+}
 
+async function statusVia(via: string): Promise<number> {
+  return (await site.ask('header/loop/tags/list', { headers: { via } })).status;
+}
+
+describe('a header of 60 KB', () => {
   test('of trusted hops names the client all the same', async () => {
     const forwarded = `${long('::1,')} 192.0.2.7, 127.0.0.1`;
     expect((await site.ask('header/none/tags/list', { headers: { 'x-forwarded-for': forwarded } })).status).toBe(404);
@@ -180,13 +186,11 @@ describe('a header of 60 KB', () => {
   });
 
   test('of hops is a loop where one of them is our own, and none where none is', async () => {
-    const statusOf = async (via: string): Promise<number> =>
-      (await site.ask('header/loop/tags/list', { headers: { via } })).status;
     const own = '1.1 geo-registry-proxy-test';
-    expect(await statusOf(`${long('1.1 a,')} ${own} , 1.1 b`)).toBe(508);
-    expect(await statusOf(`${long(',')}${own}`)).toBe(508);
-    expect(await statusOf(`${long(`${own}-2,`)}1.1 b`)).toBe(404);
-    expect(await statusOf(`${long(' ')},1x1 geo-registry-proxy-test`)).toBe(404);
+    expect(await statusVia(`${long('1.1 a,')} ${own} , 1.1 b`)).toBe(508);
+    expect(await statusVia(`${long(',')}${own}`)).toBe(508);
+    expect(await statusVia(`${long(`${own}-2,`)}1.1 b`)).toBe(404);
+    expect(await statusVia(`${long(' ')},1x1 geo-registry-proxy-test`)).toBe(404);
   });
 
   test('of conditions is none: the manifest is the answer', async () => {
