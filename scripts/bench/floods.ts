@@ -73,6 +73,11 @@ export const floods: readonly Flood[] = [
     ],
     connections: 8,
   },
+  {
+    name: 'X-Forwarded-For of 60 KB',
+    requests: (sites) => [get(sites, 'bench/warm', 'manifests/v1', { 'x-forwarded-for': '::1,'.repeat(15_000) })],
+    connections: 8,
+  },
   { name: 'events of 70,000 renames', requests: () => [post(renames(70_000))], connections: 2 },
   { name: 'events of 100 renames', requests: () => [post(renames(100))], connections: 2 },
   { name: 'events of 8 MiB of nesting', requests: () => [post(nesting(8 * MIB))], connections: 2 },
