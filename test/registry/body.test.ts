@@ -100,7 +100,7 @@ test('a registry that takes little of an upload, and never nothing, is given up'
   expect(answer).toMatchObject({ kind: 'unavailable', reason: expect.stringContaining('next to nothing') });
 });
 
-test('a manifest as large as there are over a line of 100 kB/s comes whole', async () => {
+test('a manifest over a line of 100 kB/s comes whole', async () => {
   const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, padding: 'x'.repeat(100_000) }));
   server.answering = (_request, response) => {
     const pieces = Array.from({ length: 100 }, (_, nth) => bytes.subarray(nth * 1_001, (nth + 1) * 1_001));
@@ -111,6 +111,6 @@ test('a manifest as large as there are over a line of 100 kB/s comes whole', asy
       response.end();
     }, 10);
   };
-  const answer = await server.registry().manifests.get('a/b', { tag: 'v1' }, TIMEOUT);
+  const answer = await server.registry().manifests.get('a/b', { tag: 'v1' }, 5_000);
   expect(answer).toMatchObject({ kind: 'found', value: { bytes } });
 });
