@@ -18,7 +18,7 @@ const [config] = pushed.blobs;
 const name = 'out/proj';
 
 beforeAll(async () => {
-  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: '300ms' } });
+  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: '1s' } });
   await pushToBoth(site, name, 'v1', pushed);
 });
 afterEach(() => calm(site));
