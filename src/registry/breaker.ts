@@ -25,10 +25,11 @@ export interface BreakerOptions {
 /** Guards calls to one registry. */
 export interface Breaker {
   /**
-   * Runs `call`; `isProof` says whether its success shows that the registry does not hang.
+   * Runs `call`. Its success shows that the registry does not hang; that of a HEAD (`isHead`) only shows that it does not
+   * hang at HEAD.
    * @throws RegistryOutage at once while the breaker is not closed.
    */
-  run<T>(call: () => Promise<T>, options?: { readonly isProof?: boolean }): Promise<T>;
+  run<T>(call: () => Promise<T>, options?: { readonly isHead?: boolean }): Promise<T>;
   readonly isOpen: boolean;
   /** Ends the probing. */
   stop(): void;
@@ -51,7 +52,7 @@ export interface BreakerDeps {
  * Opens in two ways. Outages in a row open it: connection errors, 502, 503, 504 (whatever is thrown as a RegistryOutage
  * that counts, never an answer such as 500 that a client's nonsense can cause). A time-out opens nothing by itself, since
  * one odd request may be slow: the registry is suspect, and a probe at once decides. Where the probe gets no answer
- * either, and no other request has proved meanwhile that the registry works, the breaker opens.
+ * either, and no other request of the kind got one meanwhile, the breaker opens.
  *
  * While it is open `probe` asks again with exponential back-off: no client has to be the one who waits, and the registry
  * comes back without traffic.
@@ -62,7 +63,9 @@ export function createBreaker(deps: BreakerDeps, options: BreakerOptions = {}): 
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   let isSuspect = false;
-  let proofs = 0;
+  // Answers so far: to HEAD or any other request, and to any other alone.
+  let answers = 0;
+  let bodies = 0;
   let provenAt = -Infinity;
   // A new one after each outage: calls that began before it end at the old one, whose state nobody asks for any more.
   let policy = closed();
@@ -81,13 +84,15 @@ export function createBreaker(deps: BreakerDeps, options: BreakerOptions = {}): 
   }
 
   /** Lets the probe decide, after a time-out, whether the registry hangs. */
-  function suspect(): void {
+  function suspect(isHead: boolean): void {
     if (stopped || isSuspect || performance.now() - provenAt < provenFor) return;
-    const [suspected, before] = [policy, proofs];
+    const suspected = policy;
+    const proofs = (): number => (isHead ? answers : bodies);
+    const before = proofs();
     isSuspect = true;
     const works = deps.probe(suspectFor).then(
       () => true,
-      () => proofs > before,
+      () => proofs() > before,
     );
     void works.then((isAlive) => {
       isSuspect = false;
@@ -111,15 +116,16 @@ export function createBreaker(deps: BreakerDeps, options: BreakerOptions = {}): 
   }
 
   return {
-    async run(call, { isProof = true } = {}) {
+    async run(call, { isHead = false } = {}) {
       const current = policy;
       if (current.state !== CircuitState.Closed) throw circuitOpen(deps.registry);
       try {
         const value = await current.execute(call);
-        if (isProof) proofs += 1;
+        answers += 1;
+        if (!isHead) bodies += 1;
         return value;
       } catch (error) {
-        if (error instanceof RegistryOutage && error.isTimeout && current === policy) suspect();
+        if (error instanceof RegistryOutage && error.isTimeout && current === policy) suspect(isHead);
         throw error;
       }
     },

@@ -187,7 +187,7 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
     // A body that streams can fail by its own source, which says nothing, either.
     if (streaming) return checked(request);
     // A registry may answer HEAD and hang at GET.
-    return breaker.run(() => checked(request), { isProof: request.method !== 'HEAD' });
+    return breaker.run(() => checked(request), { isHead: request.method === 'HEAD' });
   }
 
   function renew(
@@ -198,7 +198,7 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
     const text = typeof challenge === 'object' ? challenge.join(', ') : challenge;
     const limit = createPatience({ registry, timeout, isFull: () => false, waiting });
     const work = (): Promise<boolean> => limit.race(obtained(access, () => authorizer.renew(access, text)));
-    return breaker.run(work, { isProof: false }).finally(limit.stop);
+    return breaker.run(work, { isHead: true }).finally(limit.stop);
   }
 
   async function send(request: RegistryRequest): Promise<RegistryResponse> {

@@ -32,9 +32,11 @@ export function createPatience({ registry, timeout, isFull, waiting }: PatienceO
   const { signal } = abort;
   let fail: ((reason: Error) => void) | undefined;
   let sent = false;
+  let expiring: NodeJS.Immediate | undefined;
 
   function stop(): void {
     clearTimeout(timer);
+    clearImmediate(expiring);
     waiting?.delete(patience);
   }
 
@@ -50,7 +52,12 @@ export function createPatience({ registry, timeout, isFull, waiting }: PatienceO
     end(new RegistryOutage(registry, reason, undefined, { counts: !isOurs, isTimeout: true }));
   }
 
-  const timer = timeout > 0 ? setTimeout(expire, timeout) : undefined;
+  /** Timers run before sockets are read: an answer that came while this process was busy is read first. */
+  function expireSoon(): void {
+    expiring = setImmediate(expire);
+  }
+
+  const timer = timeout > 0 ? setTimeout(expireSoon, timeout) : undefined;
   const patience: Patience = {
     signal,
     race(work) {
@@ -62,6 +69,7 @@ export function createPatience({ registry, timeout, isFull, waiting }: PatienceO
     },
     onSent: () => {
       sent = true;
+      clearImmediate(expiring);
       timer?.refresh();
     },
     leave: end,

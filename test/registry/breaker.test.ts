@@ -143,13 +143,15 @@ test('a time-out whose probe is answered counts for nothing', async () => {
 });
 
 test.each([
-  ['that proves it is alive', true, false],
-  ['that proves nothing', false, true],
-])('an answer %s during a probe that fails', async (_what, isProof, isOpen) => {
+  ['a GET', { late: false, answered: false, isOpen: false }],
+  ['a HEAD, where a GET was late,', { late: false, answered: true, isOpen: true }],
+  ['a HEAD, where a HEAD was late,', { late: true, answered: true, isOpen: false }],
+  ['a GET, where a HEAD was late,', { late: true, answered: false, isOpen: false }],
+])('the answer to %s during a probe that fails', async (_what, { late: lateHead, answered, isOpen }) => {
   const answer = Promise.withResolvers<void>();
   const made = bench(() => answer.promise);
-  await made.breaker.run(late).catch(() => undefined);
-  await made.breaker.run(async () => 'answer', { isProof });
+  await made.breaker.run(late, { isHead: lateHead }).catch(() => undefined);
+  await made.breaker.run(async () => 'answer', { isHead: answered });
   answer.reject(new Error('no answer'));
   await new Promise(setImmediate);
   expect(made.breaker.isOpen).toBe(isOpen);

@@ -7,8 +7,9 @@ import { loadConfig } from '../../src/config/config.ts';
 import { startProxy } from '../../src/main.ts';
 import { WEBHOOK_PATH } from '../../src/replication/webhook.ts';
 import { blob } from '../support/content.ts';
+import { image } from '../support/image.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
-import { pushBlob } from '../support/push.ts';
+import { pushBlob, pushImage } from '../support/push.ts';
 import { smallDisk } from '../support/small-disk.ts';
 import { waitFor } from '../support/tool.ts';
 
@@ -113,6 +114,14 @@ test('a data directory that is put back is used again', async () => {
   await rename(`${site.dataDir}.away`, site.dataDir);
   await untilReady('ok');
   expect(await send('after')).toBe(200);
+});
+
+test('a pause of replication is told of with its reason', async () => {
+  await start();
+  site.localRelay.rules.push({ match: ({ method }) => method === 'POST', answer: { status: 405 } });
+  await pushImage(site.primaryTarget('group/project'), 'v1', image('pause'));
+  expect(await send('v1')).toBe(200);
+  await untilReady('degraded\nreplication pauses: the secondary takes no writes');
 });
 
 test('keys that cannot be read again are told of, and so are new ones', async () => {
