@@ -44,6 +44,7 @@ test('the least configuration gives every default', () => {
     tagTtl: 0,
     primaryTimeout: 5000,
     fetchConnections: 16,
+    blobMax: 200 * 1024 ** 3,
     blobDelivery: 'stream',
     secondaryRedirect: 'pass',
     store: true,

@@ -9,6 +9,7 @@ import { blob, type Blob } from '../support/content.ts';
 import { pushBlob } from '../support/push.ts';
 import { createGate } from '../support/relay-rule.ts';
 import type { RelayMatch } from '../support/relay.ts';
+import { scaled } from '../support/patience.ts';
 import { waitFor } from '../support/tool.ts';
 import { answering } from '../proxy/trouble.ts';
 import { bodyOf } from './download.ts';
@@ -173,7 +174,7 @@ test('clients that find all slots taken are told so in time, and what a manifest
 
 test('what no manifest names leaves the queue with the last who waits for it', async () => {
   const slots = createSlots(1);
-  await using rig = await createRig(sites, { slots, filler: { slotPatience: 50 } });
+  await using rig = await createRig(sites, { slots, filler: { slotPatience: scaled(500) } });
   const [unnamed, after] = [await pushed('unnamed', 'p/unnamed'), await pushed('after', 'p/unnamed')];
   const giveBack = await slots.take({ priority: 'background' });
   const open = (): ReturnType<Filler['open']> => rig.filler.open('p/unnamed', digestOf(unnamed), 'on-demand');
