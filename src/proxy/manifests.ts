@@ -7,7 +7,6 @@ import { OciError } from '../oci/error.ts';
 import { defaultPlatformChild, type Manifest } from '../oci/manifest.ts';
 import { accepts, essence, isIndex, MANIFEST } from '../oci/media-types.ts';
 import type { Reference } from '../oci/reference.ts';
-import { isForeign } from '../oci/descriptor.ts';
 import { sendBytes } from './body.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import { failureError } from './failure.ts';
@@ -53,9 +52,10 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
   function startAhead(name: string, remembered: Remembered): void {
     if (!remembered.isCold || !isStored(name)) return;
     remembered.isCold = false;
-    const own = remembered.links.blobs.filter((blob) => !isForeign(blob));
     // The configuration is small, and what clients ask for at once by themselves: a layer gains more by its place.
-    const blobs = own.toSorted((one, other) => (other.size ?? 0) - (one.size ?? 0)).slice(0, AHEAD_MAX);
+    const blobs = remembered.links.blobs
+      .toSorted((one, other) => (other.size ?? 0) - (one.size ?? 0))
+      .slice(0, AHEAD_MAX);
     for (const { digest } of blobs) {
       startBlob(name, digest).catch((error: unknown) => {
         log.error({ repository: name, digest, err: error }, 'a blob was not started ahead');

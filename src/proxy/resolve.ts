@@ -5,6 +5,7 @@ import { createSingleFlight } from '../lib/single-flight.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import { found, type Answer, type Failure } from '../registry/answer.ts';
+import { isLayer } from '../registry/layer.ts';
 import type { Found, ProxyDeps, ProxyOptions } from './deps.ts';
 import { BUSY_HERE } from './failure.ts';
 import type { Remembered } from './memory.ts';
@@ -46,7 +47,9 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
   async function remote(name: string, digest: Digest): Promise<Resolved> {
     const ask = (): Promise<Answer<Manifest>> => primary.manifests.get(name, { digest }, primaryTimeout);
     const answer = await places.manifests.run(ask, BUSY_HERE);
-    if (answer.kind !== 'found') return answer;
+    if (answer.kind !== 'found') {
+      return (await isLayer(primary, name, digest, answer, primaryTimeout)) ? NOT_HERE : answer;
+    }
     if (isStored(name)) enqueue({ name, reference: { digest } });
     return found({ value: memory.remember(name, answer.value, true), origin: 'primary' as const });
   }

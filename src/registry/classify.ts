@@ -4,6 +4,7 @@ import type { Failure, InvalidCode, MissingCode } from './answer.ts';
 import type { Client } from './client.ts';
 import type { Pinger } from './ping.ts';
 import { headerText, isJson, readText, type RegistryResponse } from './response.ts';
+import { saidOf } from './said.ts';
 
 /** Reads an answer that is no success, body included, and says what it means. @throws RegistryOutage */
 export type Classify = (response: RegistryResponse, noun: Noun, method?: 'GET' | 'HEAD') => Promise<Failure>;
@@ -55,8 +56,12 @@ export function createClassify(client: Client, ping: Pinger): Classify {
     return code === undefined ? unavailable('answered 400') : { kind: 'invalid', code };
   }
 
-  return async (response, noun, method = 'GET') => {
-    const body = await readText(response);
+  async function meaningOf(
+    response: RegistryResponse,
+    noun: Noun,
+    method: 'GET' | 'HEAD',
+    body: string,
+  ): Promise<Failure> {
     const status = response.statusCode;
     switch (status) {
       case 400:
@@ -76,5 +81,14 @@ export function createClassify(client: Client, ping: Pinger): Classify {
       default:
         return unavailable(`answered ${status}`);
     }
+  }
+
+  return async (response, noun, method = 'GET') => {
+    const body = await readText(response);
+    const failure = await meaningOf(response, noun, method, body);
+    // These say all that there is to say.
+    if (failure.kind === 'missing' || failure.kind === 'unsupported' || failure.kind === 'unsatisfiable')
+      return failure;
+    return { ...failure, said: saidOf(response.statusCode, body) };
   };
 }

@@ -3,7 +3,7 @@ import { createLru } from '../lib/lru.ts';
 import { isForeign, type Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { linksOf, type Manifest } from '../oci/manifest.ts';
-import type { Answer, Failure } from '../registry/answer.ts';
+import { failureText, type Answer, type Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Damage } from './damage.ts';
 import type { Finding, Inspector, ReadingOptions } from './inspect.ts';
@@ -39,6 +39,8 @@ export interface Soundness {
 
 /** What judging needs. */
 export interface SoundnessDeps {
+  /** Asked for foreign layers that are not here, and for nothing else. */
+  readonly primary: Pick<Registry, 'blobs'>;
   readonly secondary: Registry;
   readonly rows: Pick<RowStore, 'findBlob' | 'putBlob'>;
   readonly inspector: Inspector;
@@ -62,6 +64,9 @@ interface Node {
 
 const BROKEN: Node = { isWhole: false, below: [] };
 
+// As right as what is here: clients get it where the primary's clients do.
+const ELSEWHERE: Finding = { kind: 'whole', reason: '' };
+
 const keyOf = (name: string, digest: Digest): string => `${name}@${digest}`;
 
 /** Remembers promises by key, but not those that were rejected. */
@@ -82,7 +87,7 @@ export function createSoundness(
   deps: SoundnessDeps,
   { timeout, rehashAfter }: { timeout: number; rehashAfter: number },
 ): Soundness {
-  const { secondary, rows, inspector, damage, clock, signal } = deps;
+  const { primary, secondary, rows, inspector, damage, clock, signal } = deps;
   const counts: SoundnessCounts = { blobs: 0, bytes: 0, damaged: 0, healed: 0 };
   const counted = new Set<string>();
   const [nodes, blobs, readings] = [remembering<Node>(), remembering<Finding>(), remembering<Finding>()];
@@ -94,7 +99,7 @@ export function createSoundness(
   }
 
   function leaveFailureOpen(what: string, failure: Failure): Promise<never> {
-    return leaveOpen(what, failure.kind === 'unavailable' ? failure.reason : `secondary: ${failure.kind}`);
+    return leaveOpen(what, failureText(failure, 'secondary'));
   }
 
   async function noteDamage(name: string, digest: Digest, reason: string): Promise<void> {
@@ -125,12 +130,18 @@ export function createSoundness(
     return needsReading ? read(name, blob.digest) : seen;
   }
 
+  /** Whether a foreign layer could be here; a primary that cannot be asked is asked by the next run. */
+  async function isAtPrimary(name: string, digest: Digest): Promise<boolean> {
+    return (await primary.blobs.head(name, digest, timeout)).kind === 'found';
+  }
+
   async function checkBlob(name: string, blob: Descriptor): Promise<Finding> {
     const { digest } = blob;
     const record = await rows.findBlob(name, digest);
     const isDue = !record || record.isDamaged || record.verifiedAt <= clock() - rehashAfter;
     const finding = await judge(name, blob, isDue);
     counts.blobs += 1;
+    if (finding.kind === 'missing' && isForeign(blob) && !(await isAtPrimary(name, digest))) return ELSEWHERE;
     if (finding.kind !== 'whole') await noteDamage(name, digest, finding.reason);
     else if (record?.isDamaged) await heal(name, digest);
     else if (isDue) await rows.putBlob({ repository: name, digest, verifiedAt: clock(), isDamaged: false });
@@ -152,7 +163,7 @@ export function createSoundness(
     if (answer.kind === 'missing' || answer.kind === 'damaged') return BROKEN;
     if (answer.kind !== 'found') return leaveFailureOpen(`manifest ${digest}`, answer);
     const links = linksOf(answer.value);
-    const own = new Map(links.blobs.filter((blob) => !isForeign(blob)).map((blob) => [blob.digest, blob]));
+    const own = new Map(links.blobs.map((blob) => [blob.digest, blob]));
     let isWhole = true;
     for (const blob of own.values()) {
       const { kind } = await blobs(keyOf(name, blob.digest), () => checkBlob(name, blob));
