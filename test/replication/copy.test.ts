@@ -115,19 +115,6 @@ describe('a copy puts', () => {
     expect(sites.relay.count(({ method, path }) => method === 'GET' && path.includes(foreign.digest))).toBe(0);
   });
 
-  test('a foreign layer that the primary has', async () => {
-    await using rig = await createRig(sites);
-    const foreign = blob(1_000, 'foreign, and there');
-    const base = manifest({ layers: [] });
-    const document = JSON.parse(base.bytes.toString()) as { layers: object[] };
-    const mediaType = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip';
-    document.layers.push(descriptor(mediaType, foreign, { urls: ['https://layers.example/base'] }));
-    const pushed = manifestOf(base.mediaType, document, { blobs: [...base.blobs, foreign] });
-    await pushImage(sites.primaryTarget('order/foreign-there'), 'v1', pushed);
-    expect(await copyOf(rig)('order/foreign-there', { tag: 'v1' })).toMatchObject({ kind: 'synced' });
-    expectBefore(puts(sites), [foreign], 'v1');
-  });
-
   test('a blob that stands many times in a manifest once', async () => {
     await using rig = await createRig(sites);
     const layer = blob(1_000, 'many times');

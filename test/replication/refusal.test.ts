@@ -1,7 +1,7 @@
 // What the secondary refuses: for good, until something else comes, or for now. The registry's own words decide, and stay.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { blob } from '../support/content.ts';
-import { artifact, image, index, manifest, manifestOf, mediaTypes, type Manifest } from '../support/image.ts';
+import { artifact, foreignImage, image, index, manifest, type Manifest } from '../support/image.ts';
 import { deleteManifest, pushBlob, pushImage, putManifest } from '../support/push.ts';
 import type { RelayMatch } from '../support/relay.ts';
 import type { RelayRule } from '../support/relay-rule.ts';
@@ -107,27 +107,8 @@ describe('for good', () => {
   });
 
   test('layers with URLs, and the variable that would allow them is named', async () => {
-    const foreign = { ...blob(500, 'foreign'), mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip' };
-    const config = blob('{"os":"windows"}');
-    const windows = manifestOf(
-      mediaTypes.dockerManifest,
-      {
-        schemaVersion: 2,
-        mediaType: mediaTypes.dockerManifest,
-        config: { mediaType: mediaTypes.dockerConfig, digest: config.digest, size: config.size },
-        layers: [
-          {
-            mediaType: foreign.mediaType,
-            digest: foreign.digest,
-            size: foreign.size,
-            urls: ['https://layers.example.com/1', 'https://layers.example.com/2'],
-          },
-        ],
-      },
-      { blobs: [config] },
-    );
     await using it = await startReplicating(sites, { only: 'foreign/' });
-    await pushImage(sites.primaryTarget('foreign/app'), 'v1', windows);
+    await pushImage(sites.primaryTarget('foreign/app'), 'v1', foreignImage(blob(500, 'foreign')));
     await it.mark('foreign/app', 'v1');
     const row = await it.until('foreign/app', 'v1', 'unsupported');
     expect(row?.lastError).toContain('validation.manifests.urls.allow');

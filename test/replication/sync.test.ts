@@ -7,10 +7,10 @@ import {
   buildCacheIndex,
   dockerList,
   dockerManifest,
+  foreignImage,
   image,
   index,
   manifest,
-  manifestOf,
   mediaTypes,
   type Manifest,
 } from '../support/image.ts';
@@ -269,20 +269,8 @@ test('a primary without a list of referrers is asked for it once', async () => {
   expect(sites.relay.count(({ path }) => path.includes('/referrers/sha256:'))).toBe(1);
 });
 
-test('a foreign layer stays where it is', async () => {
-  const more = { urls: ['https://layers.example.com/1'] };
-  const config = blob('{"os":"windows"}');
-  const layer = { mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', ...more };
-  const windows = manifestOf(
-    mediaTypes.dockerManifest,
-    {
-      schemaVersion: 2,
-      mediaType: mediaTypes.dockerManifest,
-      config: { mediaType: mediaTypes.dockerConfig, digest: config.digest, size: config.size },
-      layers: [{ ...layer, digest: foreignLayer.digest, size: foreignLayer.size }],
-    },
-    { blobs: [config] },
-  );
+test('a foreign layer that the primary does not have stays where it is', async () => {
+  const windows = foreignImage(foreignLayer, { isElsewhere: true });
   await using it = await startReplicating(sites, { only: 'foreign/' });
   await sites.secondary.stop();
   await sites.secondary.start({ urlsAllow: ['^https?://'] });
