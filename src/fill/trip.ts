@@ -5,7 +5,7 @@ import type { Meter } from '../lib/meter.ts';
 import type { Places } from '../lib/places.ts';
 import { createSharedWork } from '../lib/shared-work.ts';
 import type { Ticket } from '../lib/slots.ts';
-import { BUSY_HERE, found, type Answer } from '../registry/answer.ts';
+import { BUSY_HERE, failureText, found, type Answer } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Flight } from './flight.ts';
 import { FlightReader } from './reader.ts';
@@ -151,7 +151,7 @@ export class Trip {
     this.#stores.delete(name);
     await flight.ended;
     if (flight.state !== 'whole' || flight.isGone) return;
-    const reason = answer.kind === 'unavailable' ? answer.reason : answer.kind;
+    const reason = failureText(answer);
     log.warn({ repository: name, digest: flight.digest, reason }, 'blob not stored; its file is kept for now');
     await this.#keep();
     this.#storeLater(name);

@@ -50,6 +50,8 @@ export const MEMORIES = {
   checkedManifests: { holds: 'manifests that the running verification has checked', maxBytes: 32 * MiB },
   checkedBlobs: { holds: 'blobs by repository that the running verification has checked', maxBytes: 32 * MiB },
   hashedBlobs: { holds: 'blobs that the running verification has hashed', maxBytes: 24 * MiB },
+  takenManifests: { holds: 'repositories whose manifests the secondary took, with how many', maxBytes: MiB },
+  refusedManifests: { holds: 'manifests that the secondary refused, with how often', maxBytes: MiB },
   countedDamage: { holds: 'damage that the running verification has counted', maxBytes: 4 * MiB },
   countedRepositories: { holds: 'repositories that the running verification has counted', maxBytes: 16 * MiB },
 } as const satisfies Readonly<Record<string, MemoryDeclaration>>;

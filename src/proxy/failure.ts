@@ -1,7 +1,7 @@
 // From a registry's failure to the client's answer: "not known" is never reported as "does not exist".
 import type { Corrupt } from '../fill/filler.ts';
 import { OciError } from '../oci/error.ts';
-import type { Failure } from '../registry/answer.ts';
+import { failureText, type Failure } from '../registry/answer.ts';
 
 /** Seconds after which a client may ask again. */
 const RETRY_AFTER = '5';
@@ -42,7 +42,7 @@ export function failureError(failure: Failure | Corrupt): OciError {
     case 'unavailable':
       return new OciError('UNAVAILABLE', 'not here, and the primary registry cannot be asked now', {
         ...later,
-        cause: new Error(failure.kind === 'unavailable' ? failure.reason : 'primary: does not do that'),
+        cause: new Error(failure.kind === 'unavailable' ? failureText(failure) : 'primary: does not do that'),
       });
   }
 }

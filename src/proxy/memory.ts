@@ -1,7 +1,6 @@
 // What the proxy remembers between requests: manifests by repository, sizes of blobs, and local blobs not to be trusted.
 import { createLru } from '../lib/lru.ts';
 import type { Digest } from '../oci/digest.ts';
-import { isForeign } from '../oci/descriptor.ts';
 import { linksOf, type Links, type Manifest } from '../oci/manifest.ts';
 import { contentHeaders } from './headers.ts';
 
@@ -64,8 +63,7 @@ const NOTHING: Pick<Links, 'blobs'> = { blobs: [] };
 
 /** The configuration is small, and what clients ask for at once by themselves: a layer gains more by its place. */
 function largest(blobs: Links['blobs']): readonly Digest[] {
-  const own = blobs.filter((blob) => !isForeign(blob));
-  const first = own.toSorted((one, other) => (other.size ?? 0) - (one.size ?? 0)).slice(0, AHEAD_MAX);
+  const first = blobs.toSorted((one, other) => (other.size ?? 0) - (one.size ?? 0)).slice(0, AHEAD_MAX);
   return first.map(({ digest }) => digest);
 }
 

@@ -6,6 +6,7 @@ import { createSharedWork } from '../lib/shared-work.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import { BUSY_HERE, found, type Answer, type Failure } from '../registry/answer.ts';
+import { isLayer } from '../registry/layer.ts';
 import type { ManifestHead } from '../registry/manifest.ts';
 import type { Found, ProxyDeps, ProxyOptions } from './deps.ts';
 import type { Remembered } from './memory.ts';
@@ -53,7 +54,10 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
       primary.manifests.get(name, { digest }, primaryTimeout, signal);
     const answer = await places.manifests.run(claim, ask, BUSY_HERE);
     if (answer.kind === 'missing') return (await byKnownTag(name, digest, claim)) ?? answer;
-    if (answer.kind !== 'found') return answer;
+    if (answer.kind !== 'found') {
+      const look = (): Promise<boolean> => isLayer(primary, name, digest, answer, primaryTimeout);
+      return (await places.lookups.run(claim, look, false)) ? NOT_HERE : answer;
+    }
     if (isStored(name)) enqueue({ name, reference: { digest } });
     return found({ value: memory.remember(name, answer.value, true), origin: 'primary' as const });
   }

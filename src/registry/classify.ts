@@ -4,6 +4,7 @@ import type { Failure, InvalidCode, MissingCode } from './answer.ts';
 import type { Client } from './client.ts';
 import type { Pinger } from './ping.ts';
 import { headerText, isJson, isPage, readText, type RegistryResponse } from './response.ts';
+import { saidOf } from './said.ts';
 
 /** Reads an answer that is no success, body included, and says what it means. @throws RegistryOutage */
 export type Classify = (response: RegistryResponse, noun: Noun, method?: 'GET' | 'HEAD') => Promise<Failure>;
@@ -90,8 +91,12 @@ export function createClassify(client: Client, ping: Pinger): Classify {
     return { kind: 'invalid', code: code ?? 'UNSUPPORTED' };
   }
 
-  return async (response, noun, method = 'GET') => {
-    const body = await readText(response);
+  async function meaningOf(
+    response: RegistryResponse,
+    noun: Noun,
+    method: 'GET' | 'HEAD',
+    body: string,
+  ): Promise<Failure> {
     const status = response.statusCode;
     switch (status) {
       case 400:
@@ -112,5 +117,14 @@ export function createClassify(client: Client, ping: Pinger): Classify {
       default:
         return unavailable(`answered ${status}`);
     }
+  }
+
+  return async (response, noun, method = 'GET') => {
+    const body = await readText(response);
+    const failure = await meaningOf(response, noun, method, body);
+    // These say all that there is to say.
+    if (failure.kind === 'missing' || failure.kind === 'unsupported' || failure.kind === 'unsatisfiable')
+      return failure;
+    return { ...failure, said: saidOf(response.statusCode, body) };
   };
 }

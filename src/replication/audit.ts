@@ -34,6 +34,7 @@ export interface AuditProgress {
 
 /** What an audit needs. */
 export interface AuditDeps {
+  readonly primary: Pick<Registry, 'blobs'>;
   readonly secondary: Registry;
   readonly rows: RowStore;
   readonly inspector: Inspector;

@@ -6,8 +6,8 @@ import { isManifestType } from '../oci/media-types.ts';
 import { isName, isTag } from '../oci/reference.ts';
 import { WHOLE_REPOSITORY, type MalformedEvent, type Mark } from './rows.ts';
 
-/** What an event names: a tag, a digest, or {@link WHOLE_REPOSITORY}. */
-export type EventMark = Pick<Mark, 'repository' | 'reference'>;
+/** What an event names: a tag, a digest, or {@link WHOLE_REPOSITORY}; and whether it was pushed. */
+export type EventMark = Pick<Mark, 'repository' | 'reference' | 'isPush'>;
 
 /** A repository got another name, and so did all that lie below it. */
 export interface Rename {
@@ -69,8 +69,8 @@ function malformed(reason: string): Reading {
   return { kind: 'malformed', reason };
 }
 
-function marked(repository: string, reference: string): Reading {
-  return { kind: 'marked', marks: [{ repository, reference }] };
+function marked(repository: string, reference: string, isPush: boolean): Reading {
+  return { kind: 'marked', marks: [isPush ? { repository, reference, isPush } : { repository, reference }] };
 }
 
 function isManifest(mediaType: unknown): boolean {
@@ -81,15 +81,16 @@ function isManifest(mediaType: unknown): boolean {
 function readTarget(action: 'push' | 'delete', { repository, tag, digest, mediaType }: Fields): Reading {
   if (typeof repository !== 'string' || !isName(repository))
     return malformed('target.repository is no repository name');
+  const isPush = action === 'push';
   if (isGiven(tag)) {
-    return typeof tag === 'string' && isTag(tag) ? marked(repository, tag) : malformed('target.tag is no tag');
+    return typeof tag === 'string' && isTag(tag) ? marked(repository, tag, isPush) : malformed('target.tag is no tag');
   }
   if (isGiven(mediaType) && !isManifest(mediaType)) return IS_IGNORED;
   if (isGiven(digest)) {
     const parsed = parseDigest(digest);
-    return parsed ? marked(repository, parsed) : malformed('target.digest is no digest of sha256 or sha512');
+    return parsed ? marked(repository, parsed, isPush) : malformed('target.digest is no digest of sha256 or sha512');
   }
-  return action === 'delete' ? marked(repository, WHOLE_REPOSITORY) : malformed('a push of neither tag nor digest');
+  return isPush ? malformed('a push of neither tag nor digest') : marked(repository, WHOLE_REPOSITORY, false);
 }
 
 /** GitLab's rename, whose two types differ in which part of the path changed; both names are whole paths. */

@@ -5,7 +5,7 @@ import type { Rate } from '../lib/rate.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, digestOf, hasherFor, matches, type Digest } from '../oci/digest.ts';
 import type { ByteRange } from '../oci/range.ts';
-import { isNotStored, type Failure } from '../registry/answer.ts';
+import { failureText, isNotStored, type Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 
 /** What was found, `reason` for people. */
@@ -51,8 +51,7 @@ const NOT_STORED: Finding = { kind: 'missing', reason: 'the storage of the secon
 type Peek = { readonly kind: 'byte'; readonly size: number | undefined } | { readonly kind: 'none' } | Finding;
 
 function unknown(failure: Failure): Finding {
-  const reason = failure.kind === 'unavailable' ? failure.reason : `secondary: ${failure.kind}`;
-  return { kind: 'unknown', reason, failure };
+  return { kind: 'unknown', reason: failureText(failure, 'secondary'), failure };
 }
 
 async function hasByte(body: Readable): Promise<boolean> {

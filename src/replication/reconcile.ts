@@ -145,7 +145,7 @@ export function createWalks(deps: WalkDeps, options: WalkOptions = {}): Walks {
     await forEach(referencesOf(name, known), tagsAtOnce, async (reference) => {
       const [verdict, row] = [await compare(name, reference), known.get(reference)];
       const isDue = isWork(verdict, row);
-      // Only a strong mark wakes what is not supported: it is not even there any more.
+      // Only a strong mark wakes what is not supported: it is another manifest, or not even there any more.
       if (isDue) await marker.add(name, reference, row?.state === 'unsupported' ? PRIORITY.event : undefined);
       else if (verdict.kind === 'same') same.add(verdict.digest);
       note(isDigest(reference) ? 0 : 1, isDue ? 1 : 0);

@@ -4,7 +4,7 @@ import type { MemoryName } from '../lib/memories.ts';
 import { isForeign, type Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { linksOf, type Manifest } from '../oci/manifest.ts';
-import type { Answer, Failure } from '../registry/answer.ts';
+import { failureText, type Answer, type Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Damage } from './damage.ts';
 import type { Finding, Inspector, ReadingOptions } from './inspect.ts';
@@ -40,6 +40,8 @@ export interface Soundness {
 
 /** What judging needs. */
 export interface SoundnessDeps {
+  /** Asked for foreign layers that are not here, and for nothing else. */
+  readonly primary: Pick<Registry, 'blobs'>;
   readonly secondary: Registry;
   readonly rows: Pick<RowStore, 'findBlob' | 'putBlob'>;
   readonly inspector: Inspector;
@@ -62,6 +64,8 @@ interface Node {
 const BROKEN: Node = { isWhole: false, below: [] };
 
 const lengthOf = ({ reason }: Finding): number => reason.length;
+// As right as what is here: clients get it where the primary's clients do.
+const ELSEWHERE: Finding = { kind: 'whole', reason: '' };
 
 const keyOf = (name: string, digest: Digest): string => `${name}@${digest}`;
 
@@ -100,7 +104,7 @@ export function createSoundness(
   deps: SoundnessDeps,
   { timeout, rehashAfter }: { timeout: number; rehashAfter: number },
 ): Soundness {
-  const { secondary, rows, inspector, damage, clock, signal } = deps;
+  const { primary, secondary, rows, inspector, damage, clock, signal } = deps;
   const counts: SoundnessCounts = { blobs: 0, bytes: 0, damaged: 0, healed: 0 };
   const counted = createLru<string, true>('countedDamage');
   const nodes = remembering<Node>('checkedManifests', ({ below }) => DIGEST * below.length);
@@ -116,7 +120,7 @@ export function createSoundness(
   }
 
   function leaveFailureOpen(what: string, failure: Failure): Promise<never> {
-    return leaveOpen(what, failure.kind === 'unavailable' ? failure.reason : `secondary: ${failure.kind}`);
+    return leaveOpen(what, failureText(failure, 'secondary'));
   }
 
   async function noteDamage(name: string, digest: Digest, reason: string): Promise<void> {
@@ -148,12 +152,18 @@ export function createSoundness(
     return needsReading ? read(name, blob.digest) : seen;
   }
 
+  /** Whether a foreign layer could be here; a primary that cannot be asked is asked by the next run. */
+  async function isAtPrimary(name: string, digest: Digest): Promise<boolean> {
+    return (await primary.blobs.head(name, digest, timeout)).kind === 'found';
+  }
+
   async function checkBlob(name: string, blob: Descriptor): Promise<Finding> {
     const { digest } = blob;
     const record = await rows.findBlob(name, digest);
     const isDue = !record || record.isDamaged || record.verifiedAt <= clock() - rehashAfter;
     const finding = await judge(name, blob, isDue);
     counts.blobs += 1;
+    if (finding.kind === 'missing' && isForeign(blob) && !(await isAtPrimary(name, digest))) return ELSEWHERE;
     if (finding.kind !== 'whole') await noteDamage(name, digest, finding.reason);
     else if (record?.isDamaged) await heal(name, digest);
     else if (isDue) await rows.putBlob({ repository: name, digest, verifiedAt: clock(), isDamaged: false });
@@ -175,7 +185,7 @@ export function createSoundness(
     if (answer.kind === 'missing' || answer.kind === 'damaged') return BROKEN;
     if (answer.kind !== 'found') return leaveFailureOpen(`manifest ${digest}`, answer);
     const links = linksOf(answer.value);
-    const own = new Map(links.blobs.filter((blob) => !isForeign(blob)).map((blob) => [blob.digest, blob]));
+    const own = new Map(links.blobs.map((blob) => [blob.digest, blob]));
     let isWhole = true;
     for (const blob of own.values()) {
       const { kind } = await blobs(keyOf(name, blob.digest), () => checkBlob(name, blob));

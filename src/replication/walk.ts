@@ -3,7 +3,7 @@
 import { parseDescriptors } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { isName, isTag } from '../oci/reference.ts';
-import type { Answer, Failure } from '../registry/answer.ts';
+import { failureText, type Answer, type Failure } from '../registry/answer.ts';
 import { readEntries } from '../registry/entries.ts';
 import type { ListPath, Page } from '../registry/list.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -13,7 +13,7 @@ export class WalkFailed extends Error {
   readonly failure: Failure;
 
   constructor(what: string, failure: Failure) {
-    super(`${what}: ${failure.kind === 'unavailable' ? failure.reason : failure.kind}`);
+    super(`${what}: ${failureText(failure)}`);
     this.name = 'WalkFailed';
     this.failure = failure;
   }

@@ -50,6 +50,8 @@ const STORE_PAUSE = 1_000;
 // Retries (ms): exponential with jitter, capped, so that one broken tag costs some forty attempts a day, not thousands.
 const RETRY_FIRST = 500;
 
+const UNSUPPORTED = 'the secondary does not take it: clients get it from the primary';
+
 /** When a row is due again whose attempt failed; `attempts` with that one, so 1 at the least. */
 export function retryAt(attempts: number, now: number, random = Math.random): number {
   const pause = Math.min(PUT_OFF_MAX, RETRY_FIRST * 2 ** Math.min(attempts - 1, 30));
@@ -142,7 +144,7 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions = {}): Wor
     const job: Job = { row, next: undefined, done };
     running.set(row.id, job);
     void run(job).finally(() => {
-      running.delete(row.id);
+      if (running.get(row.id) === job) running.delete(row.id);
       resolve();
       bell.ring();
     });
@@ -150,7 +152,7 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions = {}): Wor
 
   /** Gives a row back untouched; where that fails its lease runs out. */
   async function release(row: Row): Promise<void> {
-    await rows.finish(owner, row, { kind: 'released', nextAttempt: clock() }, clock()).catch(() => undefined);
+    await rows.finish(owner, row, { kind: 'released', nextAttempt: clock() }, clock()).catch(() => false);
   }
 
   async function run(job: Job): Promise<void> {
@@ -159,10 +161,15 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions = {}): Wor
       await finish(job, await outcomeOf(row));
       onFinished?.(row);
       const { next } = job;
-      if (!next) return;
-      if (closing.signal.aborted) return release(next);
-      job.row = next;
-      job.next = undefined;
+      if (next && closing.signal.aborted) await release(next);
+      else if (next) {
+        job.row = next;
+        job.next = undefined;
+        continue;
+      }
+      // In the turn in which there was no other claim: a later one finds no job.
+      running.delete(row.id);
+      return;
     }
   }
 
@@ -170,7 +177,12 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions = {}): Wor
     const outcome = await sync(row).catch((error: unknown) => failed(row, (error as Error).message));
     meter('copies_total', { result: outcome.kind });
     const facts = { repository: row.repository, reference: row.reference, attempts: row.attempts };
-    if (outcome.kind === 'failed') log.warn({ ...facts, reason: outcome.error }, 'not replicated yet');
+    const reason = 'error' in outcome ? outcome.error : undefined;
+    // What was looked at again for the same reason is no news.
+    const isNews = reason !== row.lastError;
+    if (outcome.kind === 'failed') log.warn({ ...facts, reason }, 'not replicated yet');
+    else if (outcome.kind === 'unsupported' && isNews) log.warn({ ...facts, reason }, UNSUPPORTED);
+    else if (outcome.kind === 'waiting' && isNews) log.info({ ...facts, reason }, 'waits for another tag or manifest');
     else log.debug({ ...facts, outcome: outcome.kind }, 'row worked on');
     return outcome;
   }
@@ -179,21 +191,22 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions = {}): Wor
     return { kind: 'failed', error, nextAttempt: retryAt(row.attempts + 1, clock()) };
   }
 
-  /**
-   * A row that is claimed again before its outcome was sent had lost its lease: the claim is for the work that there is.
-   * One that comes later is for new work, since the outcome may have been written before it.
-   */
+  /** The claim that came meanwhile is one for the work that there is. */
   function takeClaim(job: Job): void {
     if (job.next) job.row = { ...job.row, claim: job.next.claim };
     job.next = undefined;
   }
 
-  /** Writes the outcome, and again while the store cannot: what was done is not to be done twice. */
+  /**
+   * Writes the outcome, and again while the store cannot: what was done is not to be done twice. A row that is claimed
+   * again before its outcome is written had lost its lease; one that is claimed after that is for new work.
+   */
   async function finish(job: Job, outcome: Outcome): Promise<void> {
     for (let ending = outcome; ;) {
       takeClaim(job);
       try {
-        return await rows.finish(owner, job.row, ending, clock());
+        const isWritten = await rows.finish(owner, job.row, ending, clock());
+        if (isWritten || !job.next) return;
       } catch (error) {
         const { repository, reference } = job.row;
         const { message: reason } = error as Error;

@@ -222,3 +222,12 @@ test('what an error says beside its code goes no further', async () => {
   expect(answer.body.toString()).not.toContain('db-1');
   expect(answer.headers['x-internal']).toBeUndefined();
 });
+
+test('a layer’s digest is no manifest’s, whatever the registries answer to it', async () => {
+  const { digest } = pushed.blobs[1]!;
+  expect(await site.ask(`gone/here/manifests/${digest}`)).toMatchObject({ status: 404, code: 'MANIFEST_UNKNOWN' });
+  // Distribution's own answer is a 500, which alone says nothing.
+  const unknown = `gone/here/manifests/${digestOf('neither')}`;
+  site.relay.rules.push(answering(500, 'UNKNOWN', { match: ({ path }) => path.includes('/manifests/') }));
+  expect(await site.ask(unknown)).toMatchObject({ status: 503 });
+});

@@ -162,7 +162,7 @@ test('a byte order mark is no part of the JSON', () => {
 test('repositories that are not replicated are counted, not marked', () => {
   const events = [push({ tag: 'v1' }), push({ tag: 'v1', repository: 'private/project' })];
   const parsed = parse({ events }, (repository) => !repository.startsWith('private/'));
-  expect(parsed.marks).toEqual([{ repository: 'group/project', reference: 'v1' }]);
+  expect(parsed.marks).toEqual([{ repository: 'group/project', reference: 'v1', isPush: true }]);
   expect(parsed.counts).toEqual({ marked: 1, ignored: 0, 'not-replicated': 1, malformed: 0 });
 });
 

@@ -121,7 +121,10 @@ export async function createSqliteStore(
     ...forward(reader, READS),
     async retry(filter, now) {
       const tried = await changePaged(writer, 'retry', filter, now);
-      return filter.states ? tried : tried + (await changePaged(writer, 'endLongWaits', filter, now));
+      if (filter.states) return tried;
+      const waiting = { ...filter, states: ['pending'], isWaiting: true } as const;
+      const woken = await changePaged(writer, 'retry', waiting, now);
+      return tried + woken + (await changePaged(writer, 'endLongWaits', filter, now));
     },
     endLongWaits: (now) => changePaged(writer, 'endLongWaits', {}, now),
     confirmRemovals: (filter, now) => changePaged(writer, 'confirmRemovals', filter, now),
