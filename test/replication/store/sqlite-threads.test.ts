@@ -56,8 +56,8 @@ test('threads that do not work are told of by what they are for, until they do',
     return dying === (isReader ? 'reader' : 'writer') ? dyingWorker() : threads.options.startWorker!(url, options);
   };
   const store = await openSqlite(temporaryFile(), { startWorker });
-  const untilWell = (): Promise<void> =>
-    vi.waitFor(async () => expect(await store.troubles()).toEqual([]), { timeout: 10_000, interval: 50 });
+  const untilWell = (): Promise<true> =>
+    waitFor(async () => (await store.troubles()).length === 0, { what: 'the store to be well' });
   expect(await store.troubles()).toEqual(['what is stored cannot be read: the thread of the database ended']);
   dying = 'writer';
   await untilWell();
