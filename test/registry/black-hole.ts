@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { startProcess } from '../support/process.ts';
 import { waitFor } from '../support/tool.ts';
+import { scaled } from '../support/patience.ts';
 
 export interface BlackHole {
   readonly url: URL;
@@ -22,7 +23,7 @@ export async function startBlackHole(): Promise<BlackHole> {
   for (let isTaken = true; isTaken;) {
     const socket = connect(port, '127.0.0.1').on('error', () => undefined);
     sockets.push(socket);
-    const isLost = AbortSignal.timeout(200);
+    const isLost = AbortSignal.timeout(scaled(200));
     isTaken = await once(socket, 'connect', { signal: isLost }).then(
       () => true,
       () => false,
