@@ -9,8 +9,14 @@ export interface Patience {
   race<T>(work: Promise<T>): Promise<T>;
   /** Told that the request has a socket. */
   readonly onSent: () => void;
-  /** Ends the request for another reason. */
+  /**
+   * The answer is not wanted any more. Before it is sent the request ends at once; then, after a moment in which an answer
+   * may still come: ending it costs its connection, and when many clients leave together each request that ends would let
+   * the next one out, of a client that is just about to leave.
+   */
   leave(reason: Error): void;
+  /** Ends the request now. */
+  end(reason: Error): void;
   /** The headers are here. */
   stop(): void;
 }
@@ -25,6 +31,9 @@ export interface PatienceOptions {
   /** Whether an answer that does not come speaks against the registry. */
   readonly counts?: boolean;
 }
+
+// How long (ms) an answer that is not wanted any more may still come.
+const GRACE = 1_000;
 
 /** @see Patience */
 export function createPatience({ registry, timeout, isFull, counts = true }: PatienceOptions): Patience {
@@ -45,7 +54,13 @@ export function createPatience({ registry, timeout, isFull, counts = true }: Pat
     end(new RegistryOutage(registry, reason, undefined, { counts: counts && !isOurs }));
   }
 
-  const timer = timeout > 0 ? setTimeout(expire, timeout) : undefined;
+  function leave(reason: Error): void {
+    if (!sent) return end(reason);
+    clearTimeout(timer);
+    timer = setTimeout(end, GRACE, reason);
+  }
+
+  let timer = timeout > 0 ? setTimeout(expire, timeout) : undefined;
   return {
     signal,
     race(work) {
@@ -59,7 +74,8 @@ export function createPatience({ registry, timeout, isFull, counts = true }: Pat
       sent = true;
       timer?.refresh();
     },
-    leave: end,
+    leave,
+    end,
     stop: () => clearTimeout(timer),
   };
 }
