@@ -78,8 +78,8 @@ export class FairQueue<W extends Waiter> {
     return true;
   }
 
-  /** Whose turn it is, of those who fit and whose share has fewer than `shareMax` in service; it stays in the queue. */
-  next(fits: (waiter: W) => boolean = () => true, shareMax = Infinity): W | undefined {
+  /** Whose turn it is, of those whose share has fewer than `shareMax` in service and who fit; it stays in the queue. */
+  next(shareMax: number, fits: (waiter: W) => boolean = () => true): W | undefined {
     let best: Share<W> | undefined;
     let found: W | undefined;
     for (const share of this.#shares.values()) {

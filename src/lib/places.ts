@@ -13,6 +13,8 @@ export interface PlacesOptions {
   readonly lend?: (claim: Claim) => (() => void) | undefined;
   /** How long somebody waits for a place. */
   readonly patience: number;
+  /** Places of one share at once. */
+  readonly shareMax?: number;
   /** How many of one share may wait. */
   readonly waitingMax?: number;
 }
@@ -36,7 +38,7 @@ const noneToLend = (): undefined => undefined;
 
 /** {@link Places}; the share with the fewest goes first, and of one share who came first. */
 export function createPlaces(options: PlacesOptions): Places {
-  const { own, total, lend = noneToLend, patience, waitingMax = WAITING_MAX } = options;
+  const { own, total, lend = noneToLend, patience, shareMax = Infinity, waitingMax = WAITING_MAX } = options;
   const queue = new FairQueue<Waiter>();
   let ownTaken = 0;
   let lent = 0;
@@ -56,7 +58,7 @@ export function createPlaces(options: PlacesOptions): Places {
   }
 
   function take(claim: Claim): (() => void) | undefined {
-    const leave = place(claim);
+    const leave = queue.inService(claim) < shareMax ? place(claim) : undefined;
     if (!leave) return undefined;
     const served = queue.serve(claim);
     return () => {
@@ -66,7 +68,7 @@ export function createPlaces(options: PlacesOptions): Places {
   }
 
   function admit(): void {
-    for (let next = queue.next(); next; next = queue.next()) {
+    for (let next = queue.next(shareMax); next; next = queue.next(shareMax)) {
       const giveBack = take(next.claim);
       if (!giveBack) return;
       next.enter(giveBack);

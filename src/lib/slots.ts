@@ -93,8 +93,8 @@ export function createSlots(total: number, { waitingMax = WAITING_MAX }: { waiti
         // Thousands may wait: what is the same for all of them is found out once.
         const isForUnknown = isFree({ priority, isUnknown: true });
         const waiter = queue.next(
-          ({ ticket }) => ticket.priority === priority && (isForUnknown || !ticket.isUnknown),
           shareMax,
+          ({ ticket }) => ticket.priority === priority && (isForUnknown || !ticket.isUnknown),
         );
         if (!waiter) break;
         queue.remove(waiter);

@@ -25,9 +25,10 @@ const LIST_CONNECTIONS = 1;
 const MANIFEST_CONNECTIONS = 3;
 const LOOKUP_CONNECTIONS = 4;
 
-// Questions to the local registry at once. More would not be answered sooner, but would make it slow for everybody: a
-// Distribution with files answers 500 to 1,000 a second on two cores, and each client waits for 2 s at the most.
+// Questions to the local registry at once, and those of one share: more would not be answered sooner, but later for
+// everybody else. A Distribution with files answers 500 to 1,000 a second on two cores, and has 2 s for each.
 const LOCAL_AT_ONCE = 64;
+const LOCAL_OF_SHARE = 16;
 // How long (ms) one waits for its turn: those of a client that asks for thousands take some seconds.
 const LOCAL_PATIENCE = 30_000;
 
@@ -52,7 +53,12 @@ export function createLink(config: Pick<Config, 'fetchConnections' | 'primaryTim
       lists: places(LIST_CONNECTIONS, quarter),
       manifests: places(MANIFEST_CONNECTIONS, quarter),
       lookups: places(LOOKUP_CONNECTIONS, fetchConnections),
-      local: createPlaces({ own: LOCAL_AT_ONCE, total: LOCAL_AT_ONCE, patience: LOCAL_PATIENCE }),
+      local: createPlaces({
+        own: LOCAL_AT_ONCE,
+        total: LOCAL_AT_ONCE,
+        shareMax: LOCAL_OF_SHARE,
+        patience: LOCAL_PATIENCE,
+      }),
     },
   };
 }

@@ -230,7 +230,7 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
 
   function onChange(open: boolean): void {
     deps.onBreaker(open);
-    if (open) for (const one of waiting) one.leave(circuitOpen(registry));
+    if (open) for (const one of waiting) one.end(circuitOpen(registry));
   }
 
   const breaker = createBreaker({ registry, onChange, probe }, options.breaker);

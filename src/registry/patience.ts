@@ -9,8 +9,14 @@ export interface Patience {
   race<T>(work: Promise<T>): Promise<T>;
   /** Told that the request has a socket. */
   readonly onSent: () => void;
-  /** Ends the request for another reason. */
+  /**
+   * The answer is not wanted any more. Before it is sent the request ends at once; then, after a moment in which an answer
+   * may still come: ending it costs its connection, and when many clients leave together each request that ends would let
+   * the next one out, of a client that is just about to leave.
+   */
   leave(reason: Error): void;
+  /** Ends the request now. */
+  end(reason: Error): void;
   /** The headers are here. */
   stop(): void;
 }
@@ -25,6 +31,9 @@ export interface PatienceOptions {
   /** The requests without headers that may be ended together; this one is among them until it has its headers or ends. */
   readonly waiting?: Set<Patience>;
 }
+
+// How long (ms) an answer that is not wanted any more may still come.
+const GRACE = 1_000;
 
 /** @see Patience */
 export function createPatience({ registry, timeout, isFull, waiting }: PatienceOptions): Patience {
@@ -57,7 +66,13 @@ export function createPatience({ registry, timeout, isFull, waiting }: PatienceO
     expiring = setImmediate(expire);
   }
 
-  const timer = timeout > 0 ? setTimeout(expireSoon, timeout) : undefined;
+  function leave(reason: Error): void {
+    if (!sent) return end(reason);
+    clearTimeout(timer);
+    timer = setTimeout(end, GRACE, reason);
+  }
+
+  let timer = timeout > 0 ? setTimeout(expireSoon, timeout) : undefined;
   const patience: Patience = {
     signal,
     race(work) {
@@ -72,7 +87,8 @@ export function createPatience({ registry, timeout, isFull, waiting }: PatienceO
       clearImmediate(expiring);
       timer?.refresh();
     },
-    leave: end,
+    leave,
+    end,
     stop,
   };
   waiting?.add(patience);
