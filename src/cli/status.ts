@@ -132,15 +132,17 @@ function failedLines(snapshot: Snapshot, failed: readonly ListedRow[], now: numb
   ];
 }
 
+function reasonLine({ repository, reference, error }: ListedRow): string {
+  return `  ${visibleText(imageText(repository, reference))}: ${visibleText(error ?? 'no reason is known')}`;
+}
+
 function unsupportedLines(snapshot: Snapshot, unsupported: readonly ListedRow[]): string[] {
   if (unsupported.length === 0) return [];
   const others = snapshot.replication.tags.unsupported - unsupported.length;
-  const lineOf = ({ repository, reference, error }: ListedRow): string =>
-    `  ${visibleText(imageText(repository, reference))}: ${visibleText(error ?? 'no reason is known')}`;
   return [
     '',
     'unsupported (the local registry does not take it; clients get it from the primary)',
-    ...unsupported.map(lineOf),
+    ...unsupported.map(reasonLine),
     ...(others > 0 ? [`  and ${countText(others)} more`] : []),
   ];
 }
