@@ -91,6 +91,7 @@ test('a row is JSON: ISO times, names for priorities, null for what is not known
       bytes: 3,
       held: false,
       confirmed: false,
+      waitsFor: null,
     },
   ]);
 });
