@@ -40,6 +40,9 @@ const KEEP_ALIVE = 75_000;
 // Requests on one connection that have no answer yet. Clients and proxies that we know send the next one after it.
 const WAITING_MAX = 128;
 
+// Characters of X-Forwarded-For that are read: some twenty hops.
+const HOPS_MAX = 1_024;
+
 const CLIENT_ERRORS: Partial<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
@@ -112,6 +115,16 @@ class LateLogger {
   }
 }
 
+/** The client's address. Trusted hops are compared one by one: of a long header only the nearest ones are read. */
+function clientOf(request: FastifyRequest): string {
+  const { headers } = request.raw;
+  const hops = headers['x-forwarded-for'] as string | undefined;
+  if (hops !== undefined && hops.length > HOPS_MAX) {
+    headers['x-forwarded-for'] = hops.slice(hops.indexOf(',', hops.length - HOPS_MAX) + 1);
+  }
+  return request.ip;
+}
+
 function createInstance(logger: Logger, trustedProxies: readonly string[], onBadPath = refuse): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
@@ -136,7 +149,7 @@ function createInstance(logger: Logger, trustedProxies: readonly string[], onBad
         reqId: request.id,
         method: request.method,
         path: shownPath(request.raw.url ?? ''),
-        client: request.ip,
+        client: clientOf(request),
         agent: request.headers['user-agent']?.slice(0, 128),
         status: reply.statusCode,
         from: request.answeredFrom,

@@ -7,20 +7,25 @@ import type { Config } from './config/config.ts';
 import { matchesRepository } from './config/glob.ts';
 import { parseRepositoryFilter } from './config/repository-filter.ts';
 import { createFiller } from './fill/filler.ts';
-import type { LeastRate } from './fill/least-rate.ts';
+import type { SourceRates } from './fill/source.ts';
 import { Spool } from './fill/spool.ts';
 import { createStore } from './fill/store.ts';
 import type { PartsOptions } from './fill/transfer.ts';
-import { lockDirectory } from './lib/directory-lock.ts';
+import type { DirectoryLock } from './lib/directory-lock.ts';
+import type { LeastRate } from './lib/least-rate.ts';
 import { createLogSink } from './lib/logger.ts';
+import { holdDataDirectory, watchDataDirectory } from './main/data-directory.ts';
+import { createHealthParts } from './main/health-parts.ts';
 import { createLink } from './main/link.ts';
 import { listenWidely, type Listening } from './main/listen.ts';
+import { requireOpenFiles } from './main/open-files.ts';
 import { connectSites, SECONDARY_TIMEOUT } from './main/sites.ts';
 import { checkDelivery, createGoesByFiles } from './proxy/delivery-check.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
 import { createMemory } from './proxy/memory.ts';
 import { createStorage } from './proxy/storage.ts';
 import { createTagLookup, type HeadTag } from './proxy/tag-lookup.ts';
+import { BUSY_HERE } from './registry/answer.ts';
 import { viaOf } from './registry/client.ts';
 import { noteUploads } from './replication/places.ts';
 import { startReplication } from './replication/replication.ts';
@@ -51,6 +56,7 @@ export interface ProxyKnobs {
   readonly storeAgainAfter?: number;
   readonly parts?: PartsOptions;
   readonly leastRate?: LeastRate;
+  readonly rates?: SourceRates;
   readonly logger?: Logger;
 }
 
@@ -62,29 +68,23 @@ async function listedRepositories(file: string | undefined): Promise<readonly st
   return file === undefined ? undefined : parseRepositories(await readFile(file, 'utf8'));
 }
 
-/** Spool and database are one process's: another would take them for what a dead one left. */
-function holdDataDirectory(dataDir: string): () => void {
-  const letGo = lockDirectory(dataDir);
-  if (letGo) return letGo;
-  const advice = 'stop that one first, or give each a directory of its own';
-  throw new Error(`GEO_DATA_DIR: another process uses ${dataDir}: ${advice}`);
-}
-
 /**
  * Starts everything and resolves when both listeners take connections.
- * @throws what listening, the spool, the key files or the lock of the data directory say; nothing is left running then.
+ * @throws what listening, the spool, the key files, the limit of open files or the lock of the data directory say; nothing is
+ * left running then.
  */
 export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promise<Proxy> {
-  const letGo = holdDataDirectory(config.dataDir);
+  requireOpenFiles(config);
+  const directory = await holdDataDirectory(config.dataDir);
   try {
-    return await assemble(config, knobs, letGo);
+    return await assemble(config, knobs, directory);
   } catch (error) {
-    letGo();
+    directory.release();
     throw error;
   }
 }
 
-async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void): Promise<Proxy> {
+async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryLock): Promise<Proxy> {
   const sink = knobs.logger ? undefined : createLogSink(config.logLevel, config.siteName);
   const log = knobs.logger ?? sink!.logger;
   for (const warning of config.warnings) log.warn(warning);
@@ -92,7 +92,9 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
   const { meter } = metrics;
   let phase: Phase = 'starting';
 
-  const sites = connectSites(config, log);
+  // Those that the system chooses (port 0) are known when they are there.
+  const ownPorts = new Set([config.listen.port, config.adminListen.port]);
+  const sites = connectSites(config, log, ownPorts);
   const { primary, secondary } = sites;
   const link = createLink(config);
 
@@ -119,13 +121,14 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
       store: noteUploads(store, rows),
       spool,
       slots: link.slots,
+      lookups: link.places.lookups,
       budget: link.budget,
       sizeOf: memory.sizeOf,
       log,
       meter,
       isStored,
     },
-    { ...knobs, timeout: config.primaryTimeout },
+    { ...knobs, timeout: config.primaryTimeout, blobMax: config.blobMax },
   );
   const isOn = config.replication && config.store;
   const replication = await startReplication(
@@ -160,7 +163,12 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
   };
   metrics.watch(gauges);
 
-  const headTag: HeadTag = (name, tag, known) => primary.manifests.head(name, { tag }, config.primaryTimeout, known);
+  const headTag: HeadTag = (name, tag, known, claim) =>
+    link.places.lookups.run(
+      claim,
+      (signal) => primary.manifests.head(name, { tag }, config.primaryTimeout, known, signal),
+      BUSY_HERE,
+    );
   const tags = createTagLookup(headTag, { ttl: config.tagTtl });
   /** What an event speaks of is not believed any longer; a rename moves what lies below, too. */
   const forgetNamed: WebhookDeps['onNamed'] = ({ named, renames }) => {
@@ -187,6 +195,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     proxyOptions: {
       pushHost: config.pushHost,
       delivery,
+      redirect: config.secondaryRedirect,
       via: viaOf(config.siteName),
       primaryTimeout: config.primaryTimeout,
       secondaryTimeout: SECONDARY_TIMEOUT,
@@ -207,7 +216,13 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
           }
         : undefined,
   });
-  const checkReadiness = createCheckReadiness({ registries: [primary, secondary], phase: () => phase });
+  const unwatch = watchDataDirectory(directory, log);
+  const { worker } = replication;
+  const checkReadiness = createCheckReadiness({
+    registries: [primary, secondary],
+    parts: createHealthParts({ directory, rows, spool, worker, sites }),
+    phase: () => phase,
+  });
   const live: Live = {
     startedAt: Date.now(),
     checkReadiness: createQuickReadiness(checkReadiness),
@@ -247,7 +262,8 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     await rows.close();
     await admin.close();
     await sites.stop();
-    onStopped();
+    unwatch();
+    directory.release();
     log.info({}, 'stopped');
     await sink?.close();
   }
@@ -257,10 +273,12 @@ async function assemble(config: Config, knobs: ProxyKnobs, onStopped: () => void
     sockets = await listenWidely(app.server, (options) => app.listen(options), config.listen);
     const { url } = sockets;
     const adminUrl = await admin.listen(config.adminListen);
+    for (const own of [url, adminUrl]) ownPorts.add(Number(new URL(own).port));
     phase = 'serving';
     log.info({ url, adminUrl }, 'listening');
     return { url, adminUrl, close, reload: sites.reload };
   } catch (error) {
+    unwatch();
     await Promise.allSettled([
       app.close(),
       sockets?.close(),

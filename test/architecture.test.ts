@@ -18,7 +18,7 @@ const arrows: Record<string, readonly string[]> = {
   replication: ['fill', 'lib', 'oci', 'registry'],
   status: ['lib', 'registry', 'replication'],
   registry: ['auth', 'lib', 'oci'],
-  auth: ['oci'],
+  auth: ['lib', 'oci'],
   config: [],
   lib: [],
   oci: [],

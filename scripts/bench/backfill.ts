@@ -1,7 +1,4 @@
 // What a backfill does to the event loop that clients are served from.
-import { readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Snapshot } from '../../src/status/snapshot.ts';
 import { image } from '../../test/support/image.ts';
 import { pushImage } from '../../test/support/push.ts';
@@ -10,24 +7,11 @@ import { tempDir, waitFor } from '../../test/support/tool.ts';
 import type { Bench, Topic } from './bench.ts';
 import { environment } from './environment.ts';
 import { median } from './figure.ts';
-import { startProxyProcess, type ProxyProcess } from './proxy-process.ts';
+import { delayOf, watchLoop, type Delay } from './loop.ts';
+import { startProxyProcess } from './proxy-process.ts';
 import { taggedWith, writeTags } from './tagged-storage.ts';
 
-const preload = fileURLToPath(new URL('loop-delay.ts', import.meta.url));
 const MIB = 1024 * 1024;
-
-interface Delay {
-  readonly p99: number;
-  readonly most: number;
-}
-
-/** The event loop's delay since the last call. */
-async function delayOf(proxy: ProxyProcess, file: string): Promise<Delay> {
-  rmSync(file, { force: true });
-  proxy.signal('SIGUSR2');
-  const read = (): Delay => JSON.parse(readFileSync(file, 'utf8')) as Delay;
-  return waitFor(read, { what: "the event loop's delay" });
-}
 
 interface Measured extends Delay {
   readonly seconds: number;
@@ -36,7 +20,6 @@ interface Measured extends Delay {
 /** A backfill from nothing: of `tags` tags on one image each repository, and of images with layers of their own. */
 async function backfillOnce({ bin }: Bench, tags: number, images: number, run: number): Promise<Measured> {
   await using scratch = await tempDir();
-  const file = join(scratch.path, 'delay.json');
   const sites = await startSites();
   try {
     const tagged = taggedWith(image(`backfill ${run}`), 'bench', tags / 20, tags);
@@ -45,9 +28,8 @@ async function backfillOnce({ bin }: Bench, tags: number, images: number, run: n
       const target = sites.primaryTarget(`bench/image-${nth}`);
       await pushImage(target, 'v1', image(`backfill ${run} ${nth}`, { layers: 8, size: 4 * MIB }));
     }
-    const env = { NODE_OPTIONS: `--import=${preload}`, LOOP_DELAY_FILE: file };
-    const proxy = await startProxyProcess(bin, environment(sites, env));
-    await delayOf(proxy, file);
+    const proxy = await startProxyProcess(bin, environment(sites, await watchLoop(scratch.path)));
+    await delayOf(proxy, scratch.path);
     const begin = performance.now();
     const isDone = async (): Promise<boolean> => {
       const { replication } = (await (await fetch(`${proxy.adminUrl}/api/status`)).json()) as Snapshot;
@@ -55,7 +37,7 @@ async function backfillOnce({ bin }: Bench, tags: number, images: number, run: n
     };
     await waitFor(isDone, { what: 'the backfill to end', timeout: 120_000 });
     const seconds = (performance.now() - begin) / 1_000;
-    const delay = await delayOf(proxy, file);
+    const delay = await delayOf(proxy, scratch.path);
     await proxy.stop();
     return { ...delay, seconds };
   } finally {

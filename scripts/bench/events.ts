@@ -1,7 +1,4 @@
 // The webhook under load: events that are answered once they are on disk, while somebody pulls at full speed.
-import { readFile, writeFile } from 'node:fs/promises';
-import { stripTypeScriptTypes } from 'node:module';
-import { join } from 'node:path';
 import { largeBlob } from '../../test/support/content.ts';
 import { pushBlob } from '../../test/support/push.ts';
 import { startSites } from '../../test/support/sites.ts';
@@ -11,6 +8,7 @@ import { environment, pullHeaders } from './environment.ts';
 import { median, type Figure } from './figure.ts';
 import type { DownloadJob, Outcome, PaceJob } from './jobs.ts';
 import { startLoad } from './load.ts';
+import { plainScript } from './plain-script.ts';
 import { startProxyProcess } from './proxy-process.ts';
 
 const PER_SECOND = 2_000;
@@ -29,13 +27,6 @@ function eventsOf(port: number, seconds: number): PaceJob {
   const path = '/api/v4/container_registry_event/events';
   const request = { method: 'POST', path, headers, body: JSON.stringify({ events: [event] }) } as const;
   return { kind: 'pace', port, request, perSecond: PER_SECOND, connections: CONNECTIONS, seconds };
-}
-
-/** The preloaded script as plain JavaScript: what Node needs to read types would be counted as the program's memory. */
-async function slowingScript(dir: string): Promise<string> {
-  const file = join(dir, 'slow-commits.mjs');
-  await writeFile(file, stripTypeScriptTypes(await readFile(slowCommits, 'utf8')));
-  return file;
 }
 
 interface Measured {
@@ -60,7 +51,10 @@ async function measureWith(bench: Bench, delay: number): Promise<Measured> {
     const path = `/v2/${REPOSITORY}/blobs/${blob.digest}`;
     for (let run = 0; run < runs; run += 1) {
       await using data = await tempDir();
-      const slow = { NODE_OPTIONS: `--import=${await slowingScript(data.path)}`, COMMIT_DELAY: String(delay) };
+      const slow = {
+        NODE_OPTIONS: `--import=${await plainScript(slowCommits, data.path)}`,
+        COMMIT_DELAY: String(delay),
+      };
       const common = { GEO_EVENTS_TOKEN: TOKEN, GEO_DATA_DIR: data.path };
       const env = environment(sites, delay > 0 ? { ...common, ...slow } : common);
       const proxy = await startProxyProcess(bin, env);

@@ -1,5 +1,5 @@
 // What a load generator can be told to do, and how it does it. It runs in a process of its own (load-process.ts).
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { percentile } from './figure.ts';
 import { Wire, type WireAnswer, type WireRequest } from './wire.ts';
@@ -36,9 +36,24 @@ export interface DownloadJob {
   readonly seconds?: number;
   /** What each body has to hash to: costs time. */
   readonly digest?: string;
+  /** Milliseconds after which an answer that is not whole counts as refused; it is waited for without end otherwise. */
+  readonly timeout?: number;
 }
 
-export type Job = RateJob | PaceJob | DownloadJob;
+/**
+ * Requests that are made to do harm, from connections that never rest and are cut when the time is over, whatever they
+ * wait for. Each has 64 random hexadecimal digits where `#` stands in its path or its headers.
+ */
+export interface FloodJob {
+  readonly kind: 'flood';
+  readonly port: number;
+  /** Each connection begins with another one. */
+  readonly requests: readonly WireRequest[];
+  readonly connections: number;
+  readonly seconds: number;
+}
+
+export type Job = RateJob | PaceJob | DownloadJob | FloodJob;
 
 /** What came of it; times in milliseconds, except `seconds`. */
 export interface Outcome {
@@ -104,13 +119,34 @@ async function pace({ port, request, perSecond, connections, seconds }: PaceJob,
   for (const wire of wires) wire.close();
 }
 
-async function round({ port, requests, atOnce, digest }: DownloadJob, wires: Wire[], tally: Tally): Promise<void> {
+/** What stands for an answer that did not come in time. */
+function late(time: number): WireAnswer {
+  return { status: 0, bytes: 0, firstByte: time, total: time };
+}
+
+/** Asks, and cuts the connection when the time is over. */
+async function askInTime(wire: Wire, request: WireRequest, time: number): Promise<WireAnswer> {
+  const over = new AbortController();
+  const limit = sleep(time, late(time), { signal: over.signal }).catch(() => late(time));
+  // A connection that is cut while an answer is waited for is what the limit is for.
+  const answer = await Promise.race([wire.ask(request).catch(() => late(time)), limit]);
+  over.abort();
+  if (answer.status === 0) wire.close();
+  return answer;
+}
+
+async function round(
+  { port, requests, atOnce, digest, timeout }: DownloadJob,
+  wires: Wire[],
+  tally: Tally,
+): Promise<void> {
   let next = 0;
   const connection = async (nth: number): Promise<void> => {
     const wire = (wires[nth] ??= new Wire(port));
     for (let request = requests[next++]; request; request = requests[next++]) {
       const hash = digest === undefined ? undefined : createHash('sha256');
-      note(tally, await wire.ask(request, hash && ((part) => hash.update(part))));
+      if (timeout !== undefined) note(tally, await askInTime(wire, request, timeout));
+      else note(tally, await wire.ask(request, hash && ((part) => hash.update(part))));
       if (hash && `sha256:${hash.digest('hex')}` !== digest) throw new Error(`wrong bytes of ${request.path}`);
     }
   };
@@ -125,12 +161,47 @@ async function download(job: DownloadJob, tally: Tally): Promise<void> {
   for (const wire of wires) wire.close();
 }
 
+function withDigits(text: string): string {
+  return text.replaceAll('#', () => randomBytes(32).toString('hex'));
+}
+
+function another({ path, headers = {}, ...request }: WireRequest): WireRequest {
+  const entries = Object.entries(headers).map(([name, value]) => [name, withDigits(value)]);
+  return { ...request, path: withDigits(path), headers: Object.fromEntries(entries) as Record<string, string> };
+}
+
+async function flood({ port, requests, connections, seconds }: FloodJob, tally: Tally): Promise<void> {
+  const time = new AbortController();
+  const { signal } = time;
+  const wires = new Set<Wire>();
+  const connection = async (_: unknown, nth: number): Promise<void> => {
+    for (let next = nth; !signal.aborted; next += 1) {
+      const wire = new Wire(port);
+      wires.add(wire);
+      try {
+        for (; !signal.aborted; next += 1) note(tally, await wire.ask(another(requests[next % requests.length]!)));
+      } catch {
+        // Cut off by the server, or by us.
+        await sleep(10);
+      }
+      wires.delete(wire);
+      wire.close();
+    }
+  };
+  const all = Promise.all(Array.from({ length: connections }, connection));
+  await sleep(seconds * 1_000);
+  time.abort();
+  for (const wire of wires) wire.close();
+  await all;
+}
+
 /** Does a job. @throws Error where a connection broke off. */
 export async function work(job: Job): Promise<Outcome> {
   const tally: Tally = { times: [], firstBytes: [], refused: 0, bytes: 0 };
   const begin = performance.now();
   if (job.kind === 'rate') await rate(job, tally);
   else if (job.kind === 'pace') await pace(job, tally);
+  else if (job.kind === 'flood') await flood(job, tally);
   else await download(job, tally);
   const { times, firstBytes, refused, bytes } = tally;
   return {

@@ -6,6 +6,7 @@ import { cold } from './cold.ts';
 import { distance } from './distance.ts';
 import { events } from './events.ts';
 import { firstByte } from './first-byte.ts';
+import { hostile } from './hostile.ts';
 import { manifests } from './manifests.ts';
 import { memory } from './memory.ts';
 import { reconcile } from './reconcile.ts';
@@ -25,4 +26,5 @@ export const topics: readonly Topic[] = [
   status,
   reconcile,
   backfill,
+  hostile,
 ];

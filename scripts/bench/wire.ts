@@ -56,8 +56,12 @@ export class Wire {
     return promise;
   }
 
+  /** Cuts the connection; an answer that is waited for breaks off. */
   close(): void {
-    this.#socket?.destroy();
+    const [socket, waiting] = [this.#socket, this.#waiting];
+    [this.#socket, this.#waiting] = [undefined, undefined];
+    socket?.destroy();
+    waiting?.reject(new Error('the connection was cut'));
   }
 
   #open(): Socket {

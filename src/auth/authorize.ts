@@ -9,6 +9,8 @@ import { InvalidToken, type VerifiedToken, type Verifier } from './verify.ts';
 export interface Grant {
   /** The token carries `push` or `*` for the repository of the request: it may be about to push there. */
   readonly canPush: boolean;
+  /** Whose share of the queues to the registries its requests are served in: its subject's, its token's, or its repository's. */
+  readonly share: string;
 }
 
 /** Lets requests in, or not. */
@@ -63,14 +65,14 @@ export function createGate({ verifier, realm, service }: GateDeps): Gate {
 
   return {
     async authorize(authorization, path) {
-      if (!verifier) return { canPush: false };
+      const name = repositoryOf(path);
+      if (!verifier) return { canPush: false, share: `repository ${name ?? ''}` };
       const needed = neededAccess(path);
       const token = BEARER.exec(authorization ?? '')?.groups?.['token'];
       if (token === undefined) throw refusal(needed);
-      const { access } = await verified(verifier, token, needed);
+      const { access, share } = await verified(verifier, token, needed);
       if (needed && !isGranted(access, needed)) throw refusal(needed, 'insufficient_scope');
-      const name = repositoryOf(path);
-      return { canPush: name !== undefined && grants(access, repositoryResource(name), 'push') };
+      return { canPush: name !== undefined && grants(access, repositoryResource(name), 'push'), share };
     },
   };
 }

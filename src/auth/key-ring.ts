@@ -24,6 +24,8 @@ export interface KeyRing {
   current(): KeySet;
   /** Reads the files now (SIGHUP); answers whether other keys are in use from now on. Never throws. */
   reload(): boolean;
+  /** Why the files as they are now could not be used, for people; undefined where they are in use. */
+  trouble(): string | undefined;
 }
 
 /** A key file that cannot be used; `file` says which of the two, the message begins with its path. */
@@ -100,15 +102,19 @@ export function createKeyRing(
   let { source, ...keys } = load(deps, needsCertificate);
   let current: KeySet = { ...keys, version: 1 };
 
+  let trouble: string | undefined;
+
   function replace(): boolean {
     try {
       const loaded = load(deps, needsCertificate);
+      trouble = undefined;
       if (loaded.source === source) return false;
       ({ source, ...keys } = loaded);
       current = { ...keys, version: current.version + 1 };
       return true;
     } catch (error) {
-      deps.onError(`${(error as Error).message}; the keys that were read before stay in use`);
+      trouble = `${(error as Error).message}; the keys that were read before stay in use`;
+      deps.onError(trouble);
       return false;
     }
   }
@@ -125,6 +131,10 @@ export function createKeyRing(
     current() {
       if (clock() - looked >= checkInterval) look();
       return current;
+    },
+    trouble() {
+      if (clock() - looked >= checkInterval) look();
+      return trouble;
     },
     reload() {
       looked = clock();

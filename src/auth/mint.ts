@@ -1,7 +1,7 @@
 // Our own tokens for the registries: minted with the sites' shared key, remembered per scope until shortly before they end.
 import { randomUUID } from 'node:crypto';
 import { SignJWT, type JWTHeaderParameters } from 'jose';
-import { LRUCache } from 'lru-cache';
+import { createLru } from '../lib/lru.ts';
 import { libtrustId, thumbprint } from './key-id.ts';
 import type { KeyRing, KeySet } from './key-ring.ts';
 import { algorithmsOf } from './keys.ts';
@@ -30,6 +30,8 @@ export interface MinterDeps {
 
 interface Minted {
   readonly token: Promise<string>;
+  /** Characters of the token; a guess until it is signed. */
+  length: number;
   readonly freshUntil: number;
   pending: boolean;
 }
@@ -41,6 +43,9 @@ const TTL = 300_000;
 const NOT_BEFORE = 5;
 // A token is given out until this long before it ends: the request it is for may wait in a queue.
 const MARGIN = 60_000;
+// Bytes of a token that is remembered beside its text, and of one whose text is not known yet.
+const OVERHEAD = 256;
+const GUESS = 1_024;
 
 function signingKey(keys: KeySet, tokenKeyId: TokenKeyId): SigningKey {
   if (!keys.signing) throw new Error('no private key to sign tokens with');
@@ -58,9 +63,12 @@ async function headerFor({ key, chain }: SigningKey, tokenKeyId: TokenKeyId): Pr
  * A minter of the ring's private key; `ttl` is in ms. A change of keys drops what was minted before.
  * @throws {Error} when there is no private key, or no certificate of it for `x5c`.
  */
-export function createMinter(deps: MinterDeps, options: { ttl?: number; cacheSize?: number } = {}): Minter {
+export function createMinter(deps: MinterDeps, options: { ttl?: number; cacheBytes?: number } = {}): Minter {
   const { keys, issuer, service, tokenKeyId, clock = Date.now } = deps;
-  const cache = new LRUCache<string, Minted>({ max: options.cacheSize ?? 10_000 });
+  const cache = createLru<string, Minted>('ownTokens', {
+    ...(options.cacheBytes === undefined ? {} : { maxBytes: options.cacheBytes }),
+    sizeOf: ({ length }) => OVERHEAD + length,
+  });
   let { version } = keys.current();
   let signing = signingKey(keys.current(), tokenKeyId);
   let header = headerFor(signing, tokenKeyId);
@@ -92,10 +100,19 @@ export function createMinter(deps: MinterDeps, options: { ttl?: number; cacheSiz
     const issuedAt = Math.floor(clock() / 1_000);
     const expiresAt = issuedAt + Math.ceil(ttl / 1_000);
     const token = sign(access, issuedAt, expiresAt);
-    const minted: Minted = { token, freshUntil: expiresAt * 1_000 - Math.min(MARGIN, ttl / 2), pending: true };
+    const freshUntil = expiresAt * 1_000 - Math.min(MARGIN, ttl / 2);
+    const minted: Minted = { token, length: GUESS, freshUntil, pending: true };
     cache.set(id, minted);
-    const forget = (): unknown => cache.peek(id) === minted && cache.delete(id);
-    token.then(() => (minted.pending = false), forget);
+    const isRemembered = (): boolean => cache.peek(id) === minted;
+    token.then(
+      ({ length }) => {
+        minted.pending = false;
+        minted.length = length;
+        // Its size is counted when it is set.
+        if (isRemembered()) cache.set(id, minted);
+      },
+      () => isRemembered() && cache.delete(id),
+    );
     return token;
   }
 

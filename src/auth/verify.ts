@@ -1,7 +1,7 @@
 // Clients' tokens: checked against the configured keys and nothing that the token itself brings along.
 import { hash, type KeyObject } from 'node:crypto';
 import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose';
-import { LRUCache } from 'lru-cache';
+import { createLru } from '../lib/lru.ts';
 import type { KeyRing, KeySet } from './key-ring.ts';
 import { algorithmsOf } from './keys.ts';
 import type { Access } from './scope.ts';
@@ -11,6 +11,8 @@ export interface VerifiedToken {
   readonly access: readonly Access[];
   readonly expiresAt: number;
   readonly subject?: string;
+  /** The same for all tokens of one subject; of a token without a subject, of this token alone. */
+  readonly share: string;
 }
 
 /** Why a token is not accepted; for the log, never for the client. */
@@ -77,13 +79,14 @@ function checkedEntry(entry: unknown): Access | undefined {
   return actions.every((action) => typeof action === 'string') ? { type, name, actions } : undefined;
 }
 
-function checkedClaims({ access, exp, nbf, sub }: JWTPayload): Checked {
+function checkedClaims({ access, exp, nbf, sub }: JWTPayload, id: string): Checked {
   const entries = Array.isArray(access) ? access.map(checkedEntry) : [];
   return {
     access: entries.filter((entry) => entry !== undefined),
     expiresAt: exp! * 1_000,
     notBefore: (nbf ?? 0) * 1_000,
     ...(typeof sub === 'string' ? { subject: sub } : {}),
+    share: typeof sub === 'string' && sub !== '' ? `subject ${sub}` : `token ${id}`,
   };
 }
 
@@ -100,21 +103,21 @@ function candidates(token: string, keys: KeySet): { alg: string; trusted: KeyObj
   return { alg, trusted };
 }
 
-/** How much of what was found good is remembered: so many tokens, and so many bytes of what they say, as JSON. */
+/** Knobs: bytes of what is remembered, instead of those that are declared. */
 export interface VerifierOptions {
-  readonly cacheSize?: number;
   readonly cacheBytes?: number;
 }
+
+// Objects and short texts take about four times the memory of their JSON.
+const HEAP_PER_JSON = 4;
 
 /** A verifier of the ring's trusted keys. What it found good it remembers, until the keys change. */
 export function createVerifier(deps: VerifierDeps, options: VerifierOptions = {}): Verifier {
   const { keys, issuer, audience, clock = Date.now } = deps;
-  const { cacheSize = 20_000, cacheBytes = 32 * 2 ** 20 } = options;
   // Kept apart from those under way, so that a flood of bad tokens cannot drive good ones out.
-  const good = new LRUCache<string, Checked>({
-    max: cacheSize,
-    maxSize: cacheBytes,
-    sizeCalculation: (checked) => Buffer.byteLength(JSON.stringify(checked)),
+  const good = createLru<string, Checked>('clientTokens', {
+    ...(options.cacheBytes === undefined ? {} : { maxBytes: options.cacheBytes }),
+    sizeOf: (checked) => HEAP_PER_JSON * Buffer.byteLength(JSON.stringify(checked)),
   });
   const underWay = new Map<string, Promise<Checked>>();
   let current = keys.current();
@@ -129,7 +132,7 @@ export function createVerifier(deps: VerifierDeps, options: VerifierOptions = {}
     return current;
   }
 
-  async function checkWith(token: string, alg: string, key: KeyObject): Promise<Checked | undefined> {
+  async function checkWith(id: string, token: string, alg: string, key: KeyObject): Promise<Checked | undefined> {
     try {
       const { payload } = await jwtVerify(token, key, {
         algorithms: [alg],
@@ -139,7 +142,7 @@ export function createVerifier(deps: VerifierDeps, options: VerifierOptions = {}
         clockTolerance: LEEWAY,
         currentDate: new Date(clock()),
       });
-      return checkedClaims(payload);
+      return checkedClaims(payload, id);
     } catch (error) {
       if (error instanceof errors.JWSSignatureVerificationFailed) return undefined;
       // Not as the cause: jose's errors hold the claims.
@@ -150,7 +153,7 @@ export function createVerifier(deps: VerifierDeps, options: VerifierOptions = {}
   async function check(id: string, token: string, keySet: KeySet): Promise<Checked> {
     const { alg, trusted } = candidates(token, keySet);
     for (const key of trusted) {
-      const checked = await checkWith(token, alg, key);
+      const checked = await checkWith(id, token, alg, key);
       if (!checked) continue;
       if (keySet === current) good.set(id, checked);
       return checked;

@@ -70,13 +70,14 @@ async function follow(
 
 /** Whether nothing is left to do; while a server runs, nothing of before the walk's end: events may come all the time. */
 async function isWorkedOff({ administration, isServed }: Site, run: Run, { replication }: Snapshot): Promise<boolean> {
-  const { tags, removals, runs } = replication;
+  const { tags, removals, waiting, runs } = replication;
   const isWalking = [runs.backfill, runs.reconcile].some((one) => one?.endedAt === null);
-  // Held removals are pending, and stay so until a person confirms.
-  if (!isWalking && tags.pending <= removals.held && tags.syncing === 0) return true;
+  // Held removals are pending until a person confirms, and what waits for another manifest until that comes.
+  if (!isWalking && tags.pending <= removals.held + waiting && tags.syncing === 0) return true;
   if (!isServed) return false;
   for (let after: number | null = 0; after !== null;) {
-    const page = await administration.list({ states: ['pending', 'syncing'], held: false, limit: ROWS, after });
+    const query = { states: ['pending', 'syncing'], held: false, waiting: false, limit: ROWS, after } as const;
+    const page = await administration.list(query);
     if (page.rows.some(({ markedAt }) => run.endedAt === null || markedAt <= run.endedAt)) return false;
     after = page.next;
   }

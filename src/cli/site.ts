@@ -26,10 +26,11 @@ const storeLog = {
   error: (_fields: object, message: string) => say(message),
 };
 
-function queryText({ states, held, repositories, after, limit }: RowQuery): string {
+function queryText({ states, held, waiting, repositories, after, limit }: RowQuery): string {
   const query = new URLSearchParams({ limit: String(limit) });
   if (states) query.set('state', states.join());
   if (held !== undefined) query.set('held', String(held));
+  if (waiting !== undefined) query.set('waiting', String(waiting));
   if (repositories) query.set('repository', repositories.text);
   if (after !== undefined) query.set('after', String(after));
   return query.toString();

@@ -17,7 +17,8 @@ export function printStatus(config: Config, { json }: { json?: true }): Promise<
     if (json) process.stdout.write(`${JSON.stringify(snapshot, null, 2)}\n`);
     else {
       const { rows: failed } = await administration.list({ states: ['failed'], limit: SHOWN });
-      process.stdout.write(`${statusLines(snapshot, failed, Date.now()).join('\n')}\n`);
+      const { rows: unsupported } = await administration.list({ states: ['unsupported'], limit: SHOWN });
+      process.stdout.write(`${statusLines(snapshot, { failed, unsupported }, Date.now()).join('\n')}\n`);
     }
     return needsAttention(snapshot) ? EXIT.attention : EXIT.ok;
   });
@@ -100,12 +101,12 @@ function liveFacts({ breakers, spoolBytes, replication }: Snapshot, now: number)
 }
 
 function storedFacts({ replication, damaged }: Snapshot): [string, string][] {
-  const { tags, queue, lagMs, bytes, removals, malformedEvents } = replication;
+  const { tags, queue, lagMs, bytes, removals, malformedEvents, waiting: dependent } = replication;
   const asked = { 'asked by clients': queue.onDemand, 'by events': queue.event };
   const waiting = { ...asked, 'by comparison': queue.reconcile, 'by backfill': queue.backfill };
   return [
     ['tags', countsText(tags)],
-    ['waiting', countsText(waiting)],
+    ['waiting', `${countsText(waiting)}${dependent > 0 ? `; ${countText(dependent)} of them for another one` : ''}`],
     ['lag', lagMs === 0 ? 'none' : durationText(lagMs)],
     ['removals', removalsText(removals)],
     ['damaged', counted(damaged, 'blob')],
@@ -131,8 +132,29 @@ function failedLines(snapshot: Snapshot, failed: readonly ListedRow[], now: numb
   ];
 }
 
-/** The table, a line each: names in one column, and what failed below. */
-export function statusLines(snapshot: Snapshot, failed: readonly ListedRow[], now: number): string[] {
+function reasonLine({ repository, reference, error }: ListedRow): string {
+  return `  ${visibleText(imageText(repository, reference))}: ${visibleText(error ?? 'no reason is known')}`;
+}
+
+function unsupportedLines(snapshot: Snapshot, unsupported: readonly ListedRow[]): string[] {
+  if (unsupported.length === 0) return [];
+  const others = snapshot.replication.tags.unsupported - unsupported.length;
+  return [
+    '',
+    'unsupported (the local registry does not take it; clients get it from the primary)',
+    ...unsupported.map(reasonLine),
+    ...(others > 0 ? [`  and ${countText(others)} more`] : []),
+  ];
+}
+
+/** Rows that are shown below the table, the first of each state. */
+export interface ShownRows {
+  readonly failed: readonly ListedRow[];
+  readonly unsupported: readonly ListedRow[];
+}
+
+/** The table, a line each: names in one column; below it what failed, and what is unsupported. */
+export function statusLines(snapshot: Snapshot, { failed, unsupported }: ShownRows, now: number): string[] {
   const { version, site, status, reasons, uptimeMs } = snapshot;
   const up = uptimeMs === null ? '' : `, up ${durationText(uptimeMs)}`;
   const facts: [string, string][] = [
@@ -143,5 +165,5 @@ export function statusLines(snapshot: Snapshot, failed: readonly ListedRow[], no
   ];
   const width = Math.max(...facts.map(([name]) => name.length));
   const lines = facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`);
-  return [...lines, ...failedLines(snapshot, failed, now)];
+  return [...lines, ...failedLines(snapshot, failed, now), ...unsupportedLines(snapshot, unsupported)];
 }

@@ -98,7 +98,8 @@ function isNetwork(text: string): boolean {
   return prefix === undefined || (Number(prefix) >= 1 && Number(prefix) <= (family === 4 ? 32 : 128));
 }
 
-function hostAndPort(text: string): { host: string; port: number | undefined } {
+/** Splits `host`, `host:port` or `[IPv6 address]:port`; the address comes without brackets. @throws WrongValue */
+export function hostAndPort(text: string): { host: string; port: number | undefined } {
   if (/^\d+$/.test(text)) throw new WrongValue('is only a number');
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(text);
   if (match === null) throw new WrongValue(isIPv6(text) ? 'lacks brackets around IPv6' : 'is not host:port');

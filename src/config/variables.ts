@@ -12,6 +12,7 @@ import {
 } from './conditions.ts';
 import { registryRoot, writableDirectory } from './directory.ts';
 import { repositoryGlobs } from './glob.ts';
+import { hostPatterns } from './host-pattern.ts';
 import { authoritiesFile, certificatesFile, privateKeyFile } from './pem-file.ts';
 import { eventTokens, percentage, readableFile } from './replication-value.ts';
 import { bandwidth, bearerSecret, choice, duration, integer, label, onOff, quotable, size } from './value.ts';
@@ -63,6 +64,13 @@ export const variables = {
     help: 'the local registry',
     value: registryUrl,
     conflict: sameRegistry,
+  },
+  redirectHosts: {
+    name: 'GEO_REDIRECT_HOSTS',
+    default: '',
+    shown: 'none',
+    help: 'hosts that a registry may redirect us to although they are loopback or link-local: `host`, `host:port` or `*.domain`, separated by commas; all other hosts, those of private networks among them, need no entry',
+    value: hostPatterns,
   },
   pushHost: {
     name: 'GEO_PUSH_HOST',
@@ -156,6 +164,13 @@ export const variables = {
     help: 'most that fills may hold on disk',
     value: size,
   },
+  blobMax: {
+    name: 'GEO_BLOB_MAX',
+    // The largest layer that a public registry takes (Azure's).
+    default: '200GiB',
+    help: 'most that is taken of one blob of the primary: a larger one is refused, and one whose size nothing tells ends there',
+    value: size,
+  },
   memoryCache: {
     name: 'GEO_MEMORY_CACHE',
     default: '64MiB',
@@ -192,6 +207,12 @@ export const variables = {
     shown: 'none',
     help: "the local registry's filesystem storage root (`rootdirectory`): local blobs are read from there and not asked of the registry",
     value: registryRoot,
+  },
+  secondaryRedirect: {
+    name: 'GEO_SECONDARY_REDIRECT',
+    default: 'pass',
+    help: 'what clients get of a blob that the local registry redirects to its object storage: `pass` (the redirect) or `stream` (the bytes, for clients that do not reach the storage)',
+    value: choice('pass', 'stream'),
   },
   store: {
     name: 'GEO_STORE',

@@ -101,9 +101,9 @@ async function clockOf({ there, here, realm }: Case): Promise<Finding> {
   ]);
 }
 
-async function openFilesOf({ means, machine, isServed: served }: Case): Promise<Finding> {
+async function openFilesOf({ config, means, machine, isServed: served }: Case): Promise<Finding> {
   const owner = await means.rows?.getFact(ownerFact(machine.hostname())).catch(() => undefined);
-  return checkOpenFiles(machine, (await served) ? (owner as Owner | undefined)?.pid : undefined);
+  return checkOpenFiles(machine, (await served) ? (owner as Owner | undefined)?.pid : undefined, config);
 }
 
 function configurationOf({ warnings }: Config): Finding {

@@ -3,6 +3,13 @@ import { readdir, readFile, stat, statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import {
+  OPEN_FILES_ADVICE,
+  OPEN_FILES_GOOD,
+  openFilesLimit,
+  openFilesNeeded,
+  type OpenFilesOptions,
+} from '../config/open-files.ts';
 import { failed, ok, skipped, warning, type Finding } from './finding.ts';
 
 /** What checks need to know of the machine. */
@@ -29,15 +36,9 @@ export const realMachine: Machine = {
   statfs: (path) => statfs(path),
 };
 
-const FILES_MIN = 4_096;
 // From linux/magic.h.
 const TMPFS = 0x01021994;
 const GIB = 2 ** 30;
-
-function softLimit(limits: string): number | undefined {
-  const text = /^Max open files\s+(\d+|unlimited)\s/m.exec(limits)?.[1];
-  return text === 'unlimited' ? Infinity : text === undefined ? undefined : Number(text);
-}
 
 /** The text of a process's limits, where it is one of ours: another may have its number by now. */
 async function limitsOf(machine: Machine, pid: number): Promise<string | undefined> {
@@ -50,20 +51,23 @@ async function limitsOf(machine: Machine, pid: number): Promise<string | undefin
 }
 
 /** Open files that there may be: of the running server (`pid`), else of a process that is started as this one was. */
-export async function checkOpenFiles(machine: Machine, pid: number | undefined): Promise<Finding> {
+export async function checkOpenFiles(
+  machine: Machine,
+  pid: number | undefined,
+  config: OpenFilesOptions,
+): Promise<Finding> {
   const ofServer = pid === undefined ? undefined : await limitsOf(machine, pid);
   const limits = ofServer ?? (await machine.readText('/proc/self/limits').catch(() => ''));
-  const limit = softLimit(limits);
+  const limit = openFilesLimit(limits);
   if (limit === undefined) return skipped('this system does not tell the limit of open files');
   const whose = ofServer
     ? `the server (process ${pid})`
     : 'this process (the limit of the server itself is not known here)';
   const message = `${whose} may have ${limit === Infinity ? 'any number of' : limit} open files`;
-  if (limit >= FILES_MIN) return ok(message);
-  return warning(
-    message,
-    `allow ${FILES_MIN} or more: LimitNOFILE=65536 in the unit, --ulimit nofile of the container`,
-  );
+  const needed = openFilesNeeded(config);
+  if (limit < needed) return failed(`${message}, and this configuration needs ${needed}`, OPEN_FILES_ADVICE);
+  if (limit >= OPEN_FILES_GOOD) return ok(message);
+  return warning(message, `allow ${OPEN_FILES_GOOD} or more: ${OPEN_FILES_ADVICE}`);
 }
 
 /** A directory, or the one above it that is there. */

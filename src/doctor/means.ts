@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Dispatcher } from 'undici';
 import { createKeyRing, type KeyRing } from '../auth/key-ring.ts';
 import type { Config } from '../config/config.ts';
+import { matchesHost } from '../config/host-pattern.ts';
 import { viaOf } from '../registry/client.ts';
 import { connectRegistry, type ConnectDeps, type Connection } from '../registry/connect.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -64,7 +65,12 @@ export function openMeans(config: Config, { timeout }: { readonly timeout: numbe
   const { keyFile, certFile, caFile, tokenKeyId, tokenIssuer: issuer, tokenService: service, tokenRealm } = config;
   const keyFiles = { keyFile, certFile, onError: () => undefined };
   const keys = createKeyRing(keyFiles, { needsCertificate: tokenKeyId === 'x5c' });
-  const deps = { keys, log, caFile, via: viaOf(config.siteName), issuer, service, tokenKeyId, realm: tokenRealm };
+  const redirects: ConnectDeps['redirects'] = {
+    isAllowed: (host, port) => matchesHost(config.redirectHosts, host, port),
+    ownPorts: new Set([config.listen.port, config.adminListen.port]),
+  };
+  const named = { issuer, service, tokenKeyId, realm: tokenRealm };
+  const deps = { keys, log, caFile, via: viaOf(config.siteName), ...named, redirects };
   const limits = { connections: CONNECTIONS, connectTimeout: timeout };
   const connect = ({ name: registry, url: origin, auth }: Side): Connection =>
     connectRegistry(deps, { registry, origin, auth, ...limits, useProxy: registry === 'primary' });

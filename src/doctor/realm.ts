@@ -3,6 +3,7 @@ import { decodeJwt } from 'jose';
 import { request, type Dispatcher } from 'undici';
 import { InvalidToken, type Verifier } from '../auth/verify.ts';
 import type { Config } from '../config/config.ts';
+import { collect, limitsFor } from '../registry/body.ts';
 import { failed, ok, skipped, warning, type Finding } from './finding.ts';
 import { skewOf, type Look, type Unreachable } from './look.ts';
 import { reachAdvice } from './reach.ts';
@@ -29,15 +30,6 @@ function tokenIn(text: string): string | undefined {
   }
 }
 
-async function textOf(body: Dispatcher.ResponseData['body']): Promise<string> {
-  let text = '';
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    text += chunk.toString();
-    if (text.length > ANSWER_MAX) break;
-  }
-  return text;
-}
-
 /** Asks the realm for a token as anybody would (Distribution spec/auth/token.md); `timeout` in ms. */
 export async function askRealm(
   { tokenRealm = '', tokenService }: Pick<Config, 'tokenRealm' | 'tokenService'>,
@@ -52,7 +44,9 @@ export async function askRealm(
     const signal = AbortSignal.timeout(deps.timeout);
     const { statusCode: status, headers, body } = await request(url, { dispatcher, signal });
     const skew = skewOf(headers, began, clock());
-    const token = tokenIn(await textOf(body));
+    const { bytes, failure } = await collect(body, limitsFor(deps.timeout, ANSWER_MAX));
+    if (failure && bytes.length < ANSWER_MAX) throw failure;
+    const token = tokenIn(bytes.toString());
     return {
       kind: 'answer',
       status,

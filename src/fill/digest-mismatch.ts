@@ -8,3 +8,11 @@ export class DigestMismatch extends Error {
     this.name = 'DigestMismatch';
   }
 }
+
+/** More bytes came than the blob can have. */
+export class Overlong extends Error {
+  constructor(bytes: number) {
+    super(`the primary gave more than the ${bytes} bytes that the blob can have`);
+    this.name = 'Overlong';
+  }
+}

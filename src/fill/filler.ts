@@ -3,21 +3,23 @@ import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { unlessAborted } from '../lib/abort.ts';
 import type { Budget } from '../lib/budget.ts';
+import { BACKGROUND, Claim, type Caller } from '../lib/claim.ts';
+import { LEAST_RATE, takenAtLeast, type LeastRate } from '../lib/least-rate.ts';
 import type { Priority, Slots, Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
-import { found, type Answer, type Failure } from '../registry/answer.ts';
+import { BUSY_HERE, found, type Answer, type Failure } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { Flight, type FlightDeps } from './flight.ts';
-import { createBeginnings, SHUTTING_DOWN } from './beginning.ts';
-import { atLeastRate, LEAST_RATE, type LeastRate } from './least-rate.ts';
+import { createBeginnings, SHUTTING_DOWN, type FillTicket } from './beginning.ts';
 import { createLeftovers, isWhole } from './leftovers.ts';
 import { createOrigin, whenClosed, type OriginOptions, type OriginParts } from './origin.ts';
 import { passing, PassThroughReader, uploadBeside } from './pass-through.ts';
 import { FlightReader, type ReaderOptions } from './reader.ts';
-import { SourceFailed, type OpenAt } from './source.ts';
+import { SourceFailed, type OpenAt, type SourceOptions } from './source.ts';
 import type { Leftover, Spool } from './spool.ts';
 import { Trip, type TripDeps } from './trip.ts';
 import { createTrips } from './trips.ts';
+import { FlightSlot, type Turn } from './turn.ts';
 
 /** The primary gave wrong bytes twice in a row: it is not asked for them again for a while. */
 export interface Corrupt {
@@ -46,27 +48,31 @@ export interface FillerOptions extends OriginOptions {
 /** @see Filler.beside */
 export interface Beside {
   readonly open: OpenAt;
-  readonly onBytes: (count: number) => void;
+  /** How what it opens is to be read. */
+  readonly how: Pick<SourceOptions, 'onBytes' | 'bound' | 'turn' | 'rates'>;
   /** What `source` gives to the stream `reader`, which is dropped where it takes too little. */
   readonly atLeastRate: (source: AsyncIterable<Buffer>, reader: () => Readable) => AsyncGenerator<Buffer>;
 }
 
-/** Brings blobs from the primary. None of its promises rejects for what a registry or the file system does. */
+/**
+ * Brings blobs from the primary. None of its promises rejects for what a registry or the file system does. What a caller
+ * waits for is done in its share; it is the background's where none is given.
+ */
 export interface Filler {
   /**
    * Joins or starts the flight of a blob, once the primary has confirmed the blob in this repository. The flight is
-   * held for the caller, who releases it when its readers are made.
+   * held for the caller, who releases it when its readers are made. @throws CallerLeft as soon as the caller has left.
    */
-  open(name: string, digest: Digest, priority: Priority): Promise<Answer<Flight> | Corrupt>;
+  open(name: string, digest: Digest, priority: Priority, caller?: Caller): Promise<Answer<Flight> | Corrupt>;
   /** A stream of a flight's bytes for a member of it. */
   read(name: string, flight: Flight, options?: ReaderOptions): Readable;
   /**
    * How a client's part of a blob is read from the primary beside any flight: each body within a slot, on the client's
    * behalf, and counted.
    */
-  beside(name: string, digest: Digest): Beside;
+  beside(name: string, digest: Digest, caller?: Caller): Beside;
   /** Brings a blob and resolves when it is stored in the secondary. */
-  fill(name: string, digest: Digest, priority: Priority): Promise<Answer<undefined> | Corrupt>;
+  fill(name: string, digest: Digest, priority: Priority, caller?: Caller): Promise<Answer<undefined> | Corrupt>;
   /** Takes up what an earlier run left. */
   recover(): Promise<void>;
   /** Lets flights and uploads end for `grace` milliseconds, then ends them; whole files stay for the next run. */
@@ -91,43 +97,47 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
   const trips = createTrips(spool, { linger });
   const closing = new AbortController();
   const isOpen = (): boolean => !closing.signal.aborted;
-  const beginnings = createBeginnings({ slots, budget, log, isOpen }, { timeout, slotPatience });
+  const beginnings = createBeginnings({ slots, budget, log, isOpen, sizeOf: deps.sizeOf }, { timeout, slotPatience });
 
   const leftovers = createLeftovers({ spool, begin: beginWith, isOpen });
 
   const tripDeps: TripDeps = { ...deps, isOpen, onSettled: trips.dropLater, storeAgainAfter };
 
-  const partsOf = (name: string, digest: Digest, ticket: Ticket): FlightDeps & OriginParts => ({
+  const partsOf = (name: string, digest: Digest, ticket: Ticket, turn?: Turn): FlightDeps & OriginParts => ({
     digest,
     spool,
     reserve: trips.reserve,
-    ...origin.partsOf(name, digest, ticket),
+    ...origin.partsOf(name, digest, ticket, turn),
   });
 
-  async function start(name: string, digest: Digest, ticket: Ticket, onAsked: () => void): Promise<Answer<Trip>> {
+  async function start(name: string, digest: Digest, ticket: FillTicket, onAsked: () => void): Promise<Answer<Trip>> {
     const { signal } = closing;
-    const giveBack = await unlessAborted(slots.take(ticket), signal, (late) => late());
+    const slot = new FlightSlot(slots, ticket, await unlessAborted(slots.take(ticket), signal, (late) => late()));
     onAsked();
     try {
-      const parts = partsOf(name, digest, ticket);
+      const parts = partsOf(name, digest, ticket, slot);
       const answer = await unlessAborted(parts.begin(), signal, discard);
       if (answer.kind !== 'found') {
-        giveBack();
+        slot.leave();
         return answer;
       }
+      // Now it is known to exist: the transfer goes on whoever leaves.
+      ticket.claim.keep();
+      ticket.isUnknown = false;
+      slots.poke();
       const flight = await Flight.start(parts, answer.value);
       const trip = new Trip(tripDeps, flight, ticket, [name]);
       trips.add(trip);
       // What goes past the spool keeps the connection for longer than its flight.
-      if (flight.state === 'spilled') whenClosed(answer.value.body, giveBack);
+      if (flight.state === 'spilled') whenClosed(answer.value.body, slot.leave);
       else {
         void trip.storeIn(name);
-        void flight.ended.then(giveBack);
+        void flight.ended.then(slot.leave);
       }
       void flight.ended.then(() => landed(name, trip));
       return found(trip);
     } catch (error) {
-      giveBack();
+      slot.leave();
       throw error;
     }
   }
@@ -144,30 +154,37 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     setImmediate(trips.drop, trip);
   }
 
-  function launch(name: string, digest: Digest, priority: Priority): Promise<Answer<Trip>> {
-    const ticket: Ticket = { priority };
-    return beginnings.begin(digest, name, ticket, (onAsked) => start(name, digest, ticket, onAsked));
+  function launch(name: string, digest: Digest, priority: Priority, caller: Caller): Promise<Answer<Trip>> {
+    const ticket = beginnings.ticketFor(digest, priority);
+    return beginnings.begin(digest, name, ticket, caller, (onAsked) => start(name, digest, ticket, onAsked));
   }
 
   /** That a blob is known to be wrong is told to those only whose repository has it. */
-  async function corruptFor(name: string, digest: Digest): Promise<Failure | Corrupt> {
-    const member = await deps.primary.blobs.head(name, digest, timeout);
+  async function corruptFor(name: string, digest: Digest, caller: Caller): Promise<Failure | Corrupt> {
+    const ask = (signal: AbortSignal): Promise<Answer<unknown>> =>
+      deps.primary.blobs.head(name, digest, timeout, signal);
+    const member = await deps.lookups.runFor(caller, ask, BUSY_HERE);
     return member.kind === 'found' ? { kind: 'corrupt' } : member;
   }
 
   /** The trip of a blob, its flight held for the caller. */
-  async function tripFor(name: string, digest: Digest, priority: Priority): Promise<Answer<Trip> | Corrupt> {
+  async function tripFor(
+    name: string,
+    digest: Digest,
+    priority: Priority,
+    caller: Caller,
+  ): Promise<Answer<Trip> | Corrupt> {
     await leftovers.known();
     for (let isFirst = true; ; isFirst = false) {
       if (!isOpen()) return SHUTTING_DOWN;
-      if (origin.isCorrupt(digest)) return corruptFor(name, digest);
+      if (origin.isCorrupt(digest)) return corruptFor(name, digest, caller);
       void leftovers.takeUp(digest);
       const flying = trips.get(digest);
       const isUsable = flying !== undefined && flying.flight.state !== 'failed';
       const under = beginnings.of(digest);
       const answer = isUsable
         ? found(flying)
-        : await (under ? beginnings.join(under, priority) : launch(name, digest, priority));
+        : await (under ? beginnings.join(under, priority, caller) : launch(name, digest, priority, caller));
       if (answer.kind !== 'found') {
         // What was said of another repository says nothing about this one.
         if (under && under.name !== name && !beginnings.isForAll(under, answer)) continue;
@@ -178,15 +195,23 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
       const trip = answer.value;
       if (!trip.flight.hold()) continue;
       beginnings.promote(trip.ticket, priority);
-      const member = await trip.join(name, timeout);
+      const member = await trip.join(name, timeout, caller).catch(async (error: unknown) => {
+        await trip.flight.release();
+        throw error;
+      });
       if (member.kind === 'found') return answer;
       await trip.flight.release();
       return member;
     }
   }
 
-  async function open(name: string, digest: Digest, priority: Priority): Promise<Answer<Flight> | Corrupt> {
-    const trip = await tripFor(name, digest, priority);
+  async function open(
+    name: string,
+    digest: Digest,
+    priority: Priority,
+    caller = BACKGROUND,
+  ): Promise<Answer<Flight> | Corrupt> {
+    const trip = await tripFor(name, digest, priority, caller);
     return trip.kind === 'found' ? found(trip.value.flight) : trip;
   }
 
@@ -197,8 +222,7 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     reader.destroy(new SourceFailed('the reader took too little'));
   }
 
-  const paced: Beside['atLeastRate'] = (source, reader) =>
-    atLeastRate(source, { leastRate, onTooSlow: () => dropReader(reader()) });
+  const paced: Beside['atLeastRate'] = (source, reader) => takenAtLeast(source, leastRate, () => dropReader(reader()));
 
   function read(name: string, flight: Flight, range: ReaderOptions = {}): Readable {
     if (flight.state !== 'spilled' || flight.edge > 0 || range.start !== undefined)
@@ -218,14 +242,21 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     return new PassThroughReader(source, upload, leastRate, dropReader);
   }
 
-  function beside(name: string, digest: Digest): Beside {
-    const { openPart: open, onBytes } = origin.partsOf(name, digest, { priority: 'on-demand' });
-    return { open, onBytes: (count) => onBytes?.(count), atLeastRate: paced };
+  function beside(name: string, digest: Digest, caller = BACKGROUND): Beside {
+    const ticket: Ticket = { priority: 'on-demand', claim: Claim.of(caller) };
+    const parts = origin.partsOf(name, digest, ticket);
+    const { openPart: open, turnBeside: turn, onBytes, bound, rates } = parts;
+    return { open, how: { onBytes, bound, turn, rates }, atLeastRate: paced };
   }
 
-  async function fill(name: string, digest: Digest, priority: Priority): Promise<Answer<undefined> | Corrupt> {
+  async function fill(
+    name: string,
+    digest: Digest,
+    priority: Priority,
+    caller = BACKGROUND,
+  ): Promise<Answer<undefined> | Corrupt> {
     if (!isStored(name)) return { kind: 'unsupported' };
-    const answer = await tripFor(name, digest, priority);
+    const answer = await tripFor(name, digest, priority, caller);
     // Here that word is the secondary's: it takes no writes.
     if (answer.kind === 'unsupported') return { kind: 'unavailable', reason: 'the primary gives no blobs' };
     if (answer.kind !== 'found') return answer;
@@ -268,8 +299,8 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
 
   /** Those who ask for the blob meanwhile wait for its file. */
   function beginWith(left: Leftover): Promise<Answer<Trip>> {
-    const ticket: Ticket = { priority: 'background' };
-    return beginnings.begin(left.digest, undefined, ticket, () => takeUp(left, ticket));
+    const ticket = beginnings.ticketFor(left.digest, 'background');
+    return beginnings.begin(left.digest, undefined, ticket, BACKGROUND, () => takeUp(left, ticket));
   }
 
   async function close(grace: number): Promise<void> {

@@ -7,6 +7,7 @@ import { Received } from './pieces.ts';
 import { heldBack, readSource, type OpenAt } from './source.ts';
 import type { Spool, SpoolFile } from './spool.ts';
 import { transfer, type PartsOptions, type TransferDeps } from './transfer.ts';
+import type { Turn } from './turn.ts';
 
 /**
  * `flying`: bytes come in. `whole`: all are there and have the digest. `failed`: they never will be. `spilled`: the
@@ -20,8 +21,9 @@ export interface FlightDeps extends Omit<TransferDeps, 'take' | 'signal'> {
   readonly spool: Spool;
   /** Takes bytes of the spool, making room for them where it can. */
   readonly reserve: (bytes: number) => Promise<boolean>;
-  /** As `open` for readers of a spilled flight, who are beside the flight's own connections. */
+  /** As `open` for readers of a spilled flight, who are beside the flight's own connections, in slots of their own. */
   readonly openBeside: OpenAt;
+  readonly turnBeside?: Turn | undefined;
   /** Told of all bytes that were hashed to their end whether they had the digest. */
   readonly onVerdict: (isRight: boolean) => void;
   readonly parts?: PartsOptions | undefined;
@@ -132,17 +134,9 @@ export class Flight {
 
   /** The primary's bytes for a reader of a spilled flight. @throws DigestMismatch before the last chunk if checked. */
   async *rest({ from, until, isChecked, first, signal }: Rest): AsyncGenerator<Buffer, void, undefined> {
-    const { openBeside, onBytes, onResume, pace, patience } = this.#deps;
-    const source = readSource(first, openBeside, {
-      from,
-      until,
-      size: this.size,
-      onBytes,
-      onResume,
-      pace,
-      patience,
-      signal,
-    });
+    const { openBeside, turnBeside: turn, onBytes, onResume, pace, patience, bound, rates } = this.#deps;
+    const how = { size: this.size, onBytes, onResume, pace, patience, bound, rates, turn, signal };
+    const source = readSource(first, openBeside, { from, until, ...how });
     if (!isChecked) return yield* source;
     // Whoever begins anew has had nothing of what the spool took.
     const hash = from === 0 ? hasherFor(this.digest) : this.#hash.copy();

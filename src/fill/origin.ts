@@ -5,14 +5,16 @@ import type { Budget } from '../lib/budget.ts';
 import type { Log } from '../lib/log.ts';
 import { createLru } from '../lib/lru.ts';
 import type { Meter } from '../lib/meter.ts';
-import type { Slots, Ticket } from '../lib/slots.ts';
+import { QueueFull, type Slots, type Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Answer } from '../registry/answer.ts';
+import { BUSY_HERE, type Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import type { Registry } from '../registry/registry.ts';
+import { createBound, withinMax } from './bound.ts';
 import type { FlightDeps } from './flight.ts';
-import type { OpenAt } from './source.ts';
+import type { OpenAt, SourceRates } from './source.ts';
 import { PARTS, type PartsOptions } from './transfer.ts';
+import { turnOfEach, type Turn } from './turn.ts';
 
 /** What an origin is made of. */
 export interface OriginDeps {
@@ -32,8 +34,11 @@ export interface OriginOptions {
   readonly backgroundTimeout?: number;
   /** How long a client without an answer waits for a slot; what it waits for stays in the queue. */
   readonly slotPatience?: number;
-  /** How long a transfer that broke off is tried again without a byte in between. */
+  /** How long a transfer that broke off is tried again without progress in between. */
   readonly patience?: number | undefined;
+  readonly rates?: SourceRates | undefined;
+  /** The most bytes that are taken of a blob. */
+  readonly blobMax?: number;
   /** How long a blob whose digest was wrong twice is not asked for again. */
   readonly corruptFor?: number;
   readonly parts?: PartsOptions | undefined;
@@ -41,7 +46,10 @@ export interface OriginOptions {
 
 /** What a flight asks and tells, and how its first body is opened. */
 export interface OriginParts extends Omit<FlightDeps, 'digest' | 'spool' | 'reserve'> {
-  /** The body from its first byte; only a part of it, where the blob is large or its size not known. */
+  /**
+   * The body from its first byte; only a part of it, where the blob is large or its size not known. The question is given
+   * up when all who wait for the ticket have left.
+   */
   readonly begin: () => Promise<Answer<BlobBody>>;
   /** As `openBeside` for a client who has no answer yet: it does not wait for a slot without end. */
   readonly openPart: OpenAt;
@@ -49,14 +57,13 @@ export interface OriginParts extends Omit<FlightDeps, 'digest' | 'spool' | 'rese
 
 /** @see createOrigin */
 export interface Origin {
-  /** What a flight of a blob asks and tells; whoever starts it has a slot for its own connection. */
-  partsOf(name: string, digest: Digest, ticket: Ticket): OriginParts;
+  /** What a flight of a blob asks and tells; whoever starts it has a slot for its own connection, `turn`. */
+  partsOf(name: string, digest: Digest, ticket: Ticket, turn?: Turn): OriginParts;
   /** Whether the primary gave wrong bytes twice in a row: it is not asked again for a while. */
   isCorrupt(digest: Digest): boolean;
 }
 
 const WRONG_MAX = 2;
-const WRONG_KEPT = 10_000;
 
 /** Calls `act` when a body is closed, or at once when it is already. */
 export function whenClosed(body: Readable, act: () => void): void {
@@ -81,7 +88,10 @@ async function begin(open: OpenAt, size: number | undefined, { size: piece, abov
 }
 
 /** Opens a body that keeps its slot until it is closed. */
-async function inSlot(taking: Promise<() => void>, open: () => Promise<Answer<BlobBody>>): Promise<Answer<BlobBody>> {
+async function inSlot(
+  taking: ReturnType<Slots['take']>,
+  open: () => Promise<Answer<BlobBody>>,
+): Promise<Answer<BlobBody>> {
   const giveBack = await taking;
   let answer: Answer<BlobBody> | undefined;
   try {
@@ -104,9 +114,11 @@ export function createOrigin(
     slotPatience = 30_000,
     corruptFor = 600_000,
     patience,
+    rates,
+    blobMax = Infinity,
     parts = PARTS,
   } = options;
-  const wrong = createLru<Digest, number>(WRONG_KEPT, { ttl: corruptFor });
+  const wrong = createLru<Digest, number>('wrongBlobs', { ttl: corruptFor });
 
   /** As {@link inSlot}, but the wait for the slot has an end. */
   async function inSlotSoon(ticket: Ticket, open: () => Promise<Answer<BlobBody>>): Promise<Answer<BlobBody>> {
@@ -115,6 +127,7 @@ export function createOrigin(
     try {
       return await inSlot(taking, open);
     } catch (error) {
+      if (error instanceof QueueFull) return BUSY_HERE;
       if (error !== limit.reason) throw error;
       return { kind: 'unavailable', reason: `no free slot in ${slotPatience} ms` };
     }
@@ -122,23 +135,39 @@ export function createOrigin(
 
   return {
     isCorrupt: (digest) => (wrong.get(digest) ?? 0) >= WRONG_MAX,
-    partsOf(name, digest, ticket) {
+    partsOf(name, digest, ticket, turn) {
       const facts = { repository: name, digest };
-      const open: OpenAt = (position, until) => {
-        const limit = ticket.priority === 'background' ? backgroundTimeout : timeout;
+      const limit = (): number => (ticket.priority === 'background' ? backgroundTimeout : timeout);
+      const openUnless = async (signal: AbortSignal | undefined, position: number, until?: number) => {
         const end = until === undefined ? {} : { end: until - 1 };
         const range = position > 0 || until !== undefined ? { start: position, ...end } : undefined;
-        return primary.blobs.open(name, digest, limit, range);
+        return withinMax(await primary.blobs.open(name, digest, limit(), range, signal), blobMax);
       };
+      const open: OpenAt = (position, until) => openUnless(undefined, position, until);
+      const openWanted: OpenAt = (position, until) => openUnless(ticket.claim?.signal, position, until);
+      const wrongBytes = (what: string): void => {
+        wrong.set(digest, (wrong.get(digest) ?? 0) + 1);
+        log.error(facts, what);
+      };
+      const bound = createBound({
+        claimed: sizeOf(digest),
+        max: blobMax,
+        head: () => primary.blobs.head(name, digest, limit()),
+        onOverlong: () => wrongBytes('the primary gave more bytes for this blob than it can have'),
+      });
       return {
-        begin: () => begin(open, sizeOf(digest), parts),
+        begin: () => begin(openWanted, sizeOf(digest), parts),
         open,
         openBeside: (position, until) => inSlot(slots.take(ticket), () => open(position, until)),
-        openPart: (position, until) => inSlotSoon(ticket, () => open(position, until)),
+        openPart: (position, until) => inSlotSoon(ticket, () => openWanted(position, until)),
         more: () => slots.takeMore(ticket),
         early: () => slots.takeFree(ticket),
         parts,
         patience,
+        rates,
+        bound,
+        turn,
+        turnBeside: turnOfEach(slots, ticket),
         pace: (count, signal) => budget.spend(ticket, count, signal),
         onBytes: (count) => meter('primary_body_bytes_total', {}, count),
         onResume: (position, cause) => {
@@ -148,8 +177,7 @@ export function createOrigin(
         onVerdict: (isRight) => {
           if (isRight) return void wrong.delete(digest);
           meter('digest_mismatches_total', { registry: 'primary' });
-          wrong.set(digest, (wrong.get(digest) ?? 0) + 1);
-          log.error(facts, 'the primary gave wrong bytes for this blob');
+          wrongBytes('the primary gave wrong bytes for this blob');
         },
       };
     },

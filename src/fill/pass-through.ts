@@ -2,8 +2,8 @@
 import { PassThrough, Readable, type Writable } from 'node:stream';
 import type { Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
+import { watchRate, type LeastRate, type RateWatch } from '../lib/least-rate.ts';
 import type { Flight } from './flight.ts';
-import { watchRate, type LeastRate, type RateWatch } from './least-rate.ts';
 import type { Store } from './store.ts';
 
 // A store that takes nothing for this long (ms) is given up, so that it never holds up the client.
@@ -49,6 +49,7 @@ function untilDrained(sink: Writable): Promise<void> {
 export class PassThroughReader extends Readable {
   readonly #store: Writable;
   readonly #watch: RateWatch;
+  #isOffered = false;
   #more: (() => void) | undefined;
 
   constructor(
@@ -59,7 +60,11 @@ export class PassThroughReader extends Readable {
   ) {
     super({ highWaterMark: 256 * 1024 });
     this.#store = store;
-    this.#watch = watchRate({ leastRate, onTooSlow: () => onTooSlow(this) });
+    this.#watch = watchRate(
+      leastRate,
+      () => this.#isOffered,
+      () => onTooSlow(this),
+    );
     store.on('error', () => undefined);
     this.#pump(source).then(
       () => {
@@ -78,6 +83,7 @@ export class PassThroughReader extends Readable {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#watch.stop();
     this.#more?.();
     callback(error);
   }
@@ -91,13 +97,14 @@ export class PassThroughReader extends Readable {
 
   async #toClient(chunk: Buffer): Promise<void> {
     if (this.destroyed) return;
-    this.#watch.offered();
+    this.#isOffered = true;
     if (!this.push(chunk)) {
       await new Promise<void>((resolve) => {
         this.#more = resolve;
       });
     }
-    this.#watch.took(chunk.length);
+    this.#isOffered = false;
+    this.#watch.count(chunk.length);
   }
 
   async #toStore(chunk: Buffer): Promise<void> {

@@ -1,8 +1,8 @@
 // A reader of a flight: at its own pace, from any byte, waiting for nothing that is already there.
 import { Readable, type Writable } from 'node:stream';
+import { takenAtLeast, type LeastRate } from '../lib/least-rate.ts';
 import { pump } from '../lib/pump.ts';
 import type { Flight } from './flight.ts';
-import { atLeastRate, type LeastRate } from './least-rate.ts';
 import { SourceFailed } from './source.ts';
 
 /** What a reader wants: from `start` to `end` inclusive; without an end, to the blob's. */
@@ -116,6 +116,6 @@ export class FlightReader extends Readable {
     });
     if (!this.#limit) return rest;
     const { leastRate, onTooSlow } = this.#limit;
-    return atLeastRate(rest, { leastRate, onTooSlow: () => onTooSlow(this) });
+    return takenAtLeast(rest, leastRate, () => onTooSlow(this));
   }
 }

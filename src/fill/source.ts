@@ -2,8 +2,12 @@
 import type { Hash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { unlessAborted } from '../lib/abort.ts';
+import { LEAST_RATE, watchRate, type LeastRate } from '../lib/least-rate.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import type { Answer } from '../registry/answer.ts';
+import type { Bound } from './bound.ts';
+import { Overlong } from './digest-mismatch.ts';
+import type { Turn } from './turn.ts';
 
 /** Opens the body at a byte, up to the byte `until` where that is not its end, with a fresh token and a fresh redirect. */
 export type OpenAt = (position: number, until?: number) => Promise<Answer<BlobBody>>;
@@ -20,10 +24,26 @@ export interface SourceOptions {
   readonly onResume?: ((position: number, cause: unknown) => void) | undefined;
   /** Resolves when more bytes may be taken after so many; nothing is read meanwhile, and it is no trouble of the source. */
   readonly pace?: ((count: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
-  /** How long (ms) it is tried again without a byte in between. */
+  /** How many bytes there may be where nothing tells the end; any number where absent. */
+  readonly bound?: Bound | undefined;
+  /** The slot of its connection; it is kept, however slow that is, where absent. */
+  readonly turn?: Turn | undefined;
+  readonly rates?: SourceRates | undefined;
+  /** How long (ms) it is tried again without progress in between. */
   readonly patience?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** What a body has to bring in the time in which it is waited for. */
+export interface SourceRates {
+  /** One that brings less has broken off; and so many bytes are progress. */
+  readonly least: LeastRate;
+  /** One that brings less gives its slot to those who wait for it. */
+  readonly shared: LeastRate;
+}
+
+/** {@link SourceRates} unless others are given. Who waits for a slot, which is 30 s at the most, finds one in time. */
+export const SOURCE_RATES: SourceRates = { least: LEAST_RATE, shared: { bytes: LEAST_RATE.bytes, window: 10_000 } };
 
 /** The source could not be read to its end; `cause` says why. */
 export class SourceFailed extends Error {
@@ -32,6 +52,9 @@ export class SourceFailed extends Error {
     this.name = 'SourceFailed';
   }
 }
+
+/** A body was left for those who wait for its slot. */
+export class GaveWay extends Error {}
 
 // A registry that is started anew is back within this; a client that gets no byte for longer is better off told.
 const PATIENCE = 30_000;
@@ -54,51 +77,91 @@ function isPassing(answer: Exclude<Answer<BlobBody>, { kind: 'found' }>): boolea
 
 /**
  * The bytes from `from` to `until`, resumed as often as there is progress in between.
- * @throws SourceFailed when it cannot go on: gone, changed in size, no progress for too long, or aborted.
+ * @throws SourceFailed when it cannot go on: gone, changed in size, no progress for too long, or aborted; Overlong.
  */
 export async function* readSource(
   first: BlobBody | undefined,
   open: OpenAt,
   options: SourceOptions,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const { signal, size, onBytes, onResume, pace, patience = PATIENCE } = options;
+  const { signal, size, onBytes, onResume, pace, bound, turn, rates = SOURCE_RATES, patience = PATIENCE } = options;
   let { from: position, until } = options;
+  let most = bound?.bytes ?? Infinity;
   let brokeAt: number | undefined;
   let attempts = 0;
+  // Bytes since then: a byte now and then is none.
+  let progress = 0;
+
+  function came(count: number): void {
+    position += count;
+    progress += count;
+    onBytes?.(count);
+    if (progress < rates.least.bytes) return;
+    progress = 0;
+    brokeAt = undefined;
+    attempts = 0;
+  }
+
+  /** Ends a body that brings too little, and one that does not bring enough to keep others waiting. */
+  function watch({ body }: BlobBody, isAsked: () => boolean): { count(bytes: number): void; stop(): void } {
+    const least = watchRate(rates.least, isAsked, () => body.destroy(new SourceFailed('too slow')));
+    const shared =
+      turn && watchRate(rates.shared, isAsked, () => void (turn.isWanted() && body.destroy(new GaveWay())));
+    return {
+      count(bytes) {
+        least.count(bytes);
+        shared?.count(bytes);
+      },
+      stop() {
+        least.stop();
+        shared?.stop();
+      },
+    };
+  }
 
   /** Gives one body's bytes from `position` on; returns why it broke, undefined when it came to its own end. */
-  async function* bytesOf({ body, start, end }: BlobBody): AsyncGenerator<Buffer, unknown, undefined> {
+  async function* bytesOf(opened: BlobBody): AsyncGenerator<Buffer, unknown, undefined> {
+    const { body, start, end = Infinity } = opened;
     const stop = (): void => void body.destroy();
+    // What comes behind the end that it has told is not the blob's.
+    const stopAt = Math.min(until ?? Infinity, end + 1);
+    let isAsked = true;
+    const rate = watch(opened, () => isAsked);
     signal?.addEventListener('abort', stop);
     try {
       if (start > position) return new SourceFailed(`asked for byte ${position}, got byte ${start}`);
       let at = start;
       for await (const chunk of body as AsyncIterable<Buffer>) {
+        isAsked = false;
+        rate.count(chunk.length);
         // A registry may ignore a Range: what comes before it is thrown away.
-        const wanted = chunk.subarray(Math.max(0, position - at), until === undefined ? undefined : until - at);
+        const wanted = chunk.subarray(Math.max(0, position - at), Math.max(0, stopAt - at));
         at += chunk.length;
         if (wanted.length > 0) {
-          position += wanted.length;
-          brokeAt = undefined;
-          attempts = 0;
-          onBytes?.(wanted.length);
+          came(wanted.length);
+          if (until === undefined && position > most) most = await bound!.raise(position);
           yield wanted;
           await pace?.(wanted.length, signal);
         }
         // A body that ends here is read to its end: its connection can be used again then.
-        if (position === until && (end !== at - 1 || at > position)) break;
+        if (at > stopAt || (at === stopAt && end !== at - 1)) break;
+        isAsked = true;
       }
       return undefined;
     } catch (error) {
+      if (error instanceof Overlong) throw error;
       return error;
     } finally {
+      rate.stop();
       signal?.removeEventListener('abort', stop);
       body.destroy();
     }
   }
 
   function check(opened: BlobBody): void {
-    if (opened.size === undefined || (size === undefined ? opened.size >= (until ?? 0) : opened.size === size)) return;
+    if (opened.size === undefined) return;
+    const least = Math.max(position, until ?? 0);
+    if (size === undefined ? opened.size >= least : opened.size === size) return;
     opened.body.destroy();
     throw new SourceFailed('the blob’s size changed');
   }
@@ -109,6 +172,13 @@ export async function* readSource(
     } catch (error) {
       throw new SourceFailed(signal?.aborted ? 'stopped' : 'cannot be opened', error);
     }
+  }
+
+  /** Lets others have the slot; the time that takes is no trouble of the source. */
+  async function giveWay(): Promise<void> {
+    const since = performance.now();
+    await turn?.pass(signal);
+    if (brokeAt !== undefined) brokeAt += performance.now() - since;
   }
 
   for (let next: Answer<BlobBody> | undefined = first && { kind: 'found', value: first }; ; next = undefined) {
@@ -131,11 +201,16 @@ export async function* readSource(
       if (!isPassing(answer)) throw cause;
     }
     if (signal?.aborted) throw new SourceFailed('stopped', signal.reason);
+    if (cause instanceof GaveWay) {
+      await giveWay();
+      continue;
+    }
     brokeAt ??= performance.now();
     if (performance.now() - brokeAt > patience) throw new SourceFailed('no progress', cause);
     onResume?.(position, cause);
     await delay(pauseBefore(attempts), undefined, signal && { signal }).catch(() => undefined);
     attempts += 1;
+    if (turn?.isWanted()) await giveWay();
   }
 }
 

@@ -22,6 +22,10 @@ interface Note {
 // <algorithm>-<hex>.<uuid>.part while it comes in, .blob when its digest was right, .json: whose it is.
 const OURS = /^sha(?:256|512)-[0-9a-f]{64,128}\.[0-9a-f-]{36}\.(?:part|blob|json)$/;
 
+// What is written to see whether the disk takes it: named as a blob's file is, so that the next run removes what is left.
+const TRIAL = `sha256:${'0'.repeat(64)}` as Digest;
+const TRIAL_SIZE = 64 * 1024;
+
 /** The path of a file of ours without its suffix: what belongs together has one. */
 function baseOf(dir: string, name: string): string {
   return join(dir, name.replace(/\.\w+$/, ''));
@@ -38,11 +42,15 @@ function parseNote(text: string): Note | undefined {
   }
 }
 
+/** Told of what the file system says to writes; without an error, that it took one. */
+type OnWrite = (error?: unknown) => void;
+
 /** One file of the spool: written once from the front, read anywhere, gone when disposed of. */
 export class SpoolFile {
   readonly #handle: FileHandle;
   readonly #base: string;
   readonly #free: (bytes: number) => void;
+  readonly #onWrite: OnWrite;
   #reserved: number;
   #name: string;
   #isClosed = false;
@@ -55,12 +63,14 @@ export class SpoolFile {
     suffix: 'part' | 'blob',
     reserved: number,
     free: (bytes: number) => void,
+    onWrite: OnWrite,
   ) {
     this.#handle = handle;
     this.#base = base;
     this.#name = `${base}.${suffix}`;
     this.#reserved = reserved;
     this.#free = free;
+    this.#onWrite = onWrite;
   }
 
   /** Notes that more of the spool's space is this file's. */
@@ -71,10 +81,16 @@ export class SpoolFile {
   /** Writes all of `chunk` at `position`. @throws what the file system says (ENOSPC …). */
   async write(chunk: Uint8Array, position: number): Promise<void> {
     let written = 0;
-    while (written < chunk.length) {
-      const { bytesWritten } = await this.#handle.write(chunk, written, chunk.length - written, position + written);
-      written += bytesWritten;
+    try {
+      while (written < chunk.length) {
+        const { bytesWritten } = await this.#handle.write(chunk, written, chunk.length - written, position + written);
+        written += bytesWritten;
+      }
+    } catch (error) {
+      if (!this.#isClosed) this.#onWrite(error);
+      throw error;
     }
+    this.#onWrite();
   }
 
   /** Reads at `position` into `buffer`; the answer is the part that was filled: empty at the end of the file. */
@@ -127,6 +143,7 @@ export class Spool {
   readonly #dir: string;
   readonly #max: number;
   #used = 0;
+  #trouble: string | undefined;
 
   constructor(dir: string, max: number) {
     this.#dir = dir;
@@ -159,6 +176,19 @@ export class Spool {
     this.#used -= bytes;
   };
 
+  readonly #note: OnWrite = (error) => {
+    this.#trouble = error === undefined ? undefined : (error as Error).message;
+  };
+
+  /** Why files cannot be written, for people; undefined where they can. After a failure one is tried. */
+  async trouble(): Promise<string | undefined> {
+    if (this.#trouble === undefined) return undefined;
+    const trial = await this.create(TRIAL, 0).catch(() => undefined);
+    await trial?.write(Buffer.alloc(TRIAL_SIZE), 0).catch(() => undefined);
+    await trial?.dispose();
+    return this.#trouble === undefined ? undefined : `blobs pass without the spool: ${this.#trouble}`;
+  }
+
   async #open(path: string): Promise<FileHandle> {
     const make = (): Promise<FileHandle> => open(path, 'wx+', 0o600);
     try {
@@ -178,8 +208,9 @@ export class Spool {
   async create(digest: Digest, reserved: number): Promise<SpoolFile> {
     const base = join(this.#dir, `${algorithmOf(digest)}-${hexOf(digest)}.${randomUUID()}`);
     try {
-      return new SpoolFile(await this.#open(`${base}.part`), base, 'part', reserved, this.#free);
+      return new SpoolFile(await this.#open(`${base}.part`), base, 'part', reserved, this.#free, this.#note);
     } catch (error) {
+      this.#note(error);
       this.#free(reserved);
       throw error;
     }
@@ -210,7 +241,7 @@ export class Spool {
     const { size } = await handle.stat();
     // Beyond the limit it may be, if the limit was lowered: it goes as soon as it is stored.
     this.#used += size;
-    const file = new SpoolFile(handle, base, 'blob', size, this.#free);
+    const file = new SpoolFile(handle, base, 'blob', size, this.#free, this.#note);
     return { digest: note.digest, size, names: note.names, file, base };
   }
 }

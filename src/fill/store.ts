@@ -2,7 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Readable } from 'node:stream';
 import type { Digest } from '../oci/digest.ts';
-import { found, type Answer, type Failure } from '../registry/answer.ts';
+import { LEAST_RATE, watchRate, type LeastRate } from '../lib/least-rate.ts';
+import { found, isNotStored, type Answer, type Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 
 /** Stores blobs in the secondary. Nothing here throws for what a registry does. */
@@ -29,35 +30,35 @@ export interface Store {
 /** Times in milliseconds. */
 export interface StoreOptions {
   readonly timeout?: number;
-  /** A body of which the secondary takes nothing for this long is ended. */
-  readonly idle?: number;
+  /** What the secondary takes at least of a body that is there for it. */
+  readonly leastRate?: LeastRate;
   /** How long the secondary may take for its answer once it has all of the body. */
   readonly commit?: number;
   readonly pauses?: readonly number[];
 }
 
 /**
- * Calls `giveUp` when the secondary takes nothing of a body although there is something, or does not answer when it has
- * all. A body that waits for the primary is not the secondary's fault.
+ * Calls `giveUp` when the secondary takes next to nothing of a body although there is something, or does not answer when
+ * there is no more. A body that waits for the primary is not the secondary's fault.
  */
 function watch(
   body: Readable,
-  { idle, commit }: { idle: number; commit: number },
+  { leastRate, commit }: { leastRate: LeastRate; commit: number },
   giveUp: (reason: string) => void,
 ): () => void {
-  let seen = 0;
-  let taken = 0;
-  let endedFor = 0;
-  body.on('data', (chunk: Buffer) => (taken += chunk.length));
+  const rate = watchRate(
+    leastRate,
+    () => body.readableLength > 0 && !body.destroyed,
+    () => giveUp('it takes next to nothing of an upload'),
+  );
+  const isOver = (): boolean => body.readableEnded || body.destroyed;
+  const answer = watchRate({ bytes: 1, window: commit }, isOver, () => giveUp('no answer to an upload'));
+  body.on('data', (chunk: Buffer) => rate.count(chunk.length));
   body.pause();
-  const timer = setInterval(() => {
-    if (body.readableEnded) endedFor += idle;
-    if (endedFor >= commit) giveUp('no answer to an upload');
-    if (taken === seen && body.readableLength > 0) giveUp('it takes nothing of an upload');
-    seen = taken;
-  }, idle);
-  timer.unref();
-  return () => clearInterval(timer);
+  return () => {
+    rate.stop();
+    answer.stop();
+  };
 }
 
 async function hasByte(body: Readable): Promise<boolean> {
@@ -71,7 +72,7 @@ async function hasByte(body: Readable): Promise<boolean> {
 
 /** @see Store */
 export function createStore(secondary: Registry, options: StoreOptions = {}): Store {
-  const { timeout = 10_000, idle = 60_000, commit = 600_000, pauses = [0, 200, 1_000, 5_000] } = options;
+  const { timeout = 10_000, leastRate = LEAST_RATE, commit = 600_000, pauses = [0, 200, 1_000, 5_000] } = options;
 
   async function put(
     name: string,
@@ -82,12 +83,10 @@ export function createStore(secondary: Registry, options: StoreOptions = {}): St
   ): Promise<Answer<undefined>> {
     // Its end, whatever it is, shows in the answer.
     body.on('error', () => undefined);
-    const givenUp = Promise.withResolvers<Answer<undefined>>();
-    const unwatch = watch(body, { idle, commit }, (reason) =>
-      givenUp.resolve({ kind: 'unavailable', reason: `secondary: ${reason}` }),
-    );
+    const stop = new AbortController();
+    const unwatch = watch(body, { leastRate, commit }, (reason) => stop.abort(new Error(reason)));
     try {
-      return await Promise.race([secondary.uploads.put(name, session, digest, body, size), givenUp.promise]);
+      return await secondary.uploads.put(name, session, digest, body, size, stop.signal);
     } finally {
       unwatch();
       body.destroy();
@@ -133,7 +132,7 @@ export function createStore(secondary: Registry, options: StoreOptions = {}): St
   async function has(name: string, digest: Digest, size?: number): Promise<Answer<boolean>> {
     const isRight = (given: number | undefined): boolean => size === undefined || given === undefined || given === size;
     const head = await secondary.blobs.head(name, digest, timeout);
-    if (head.kind === 'missing') return found(false);
+    if (head.kind === 'missing' || isNotStored(head)) return found(false);
     if (head.kind !== 'found') return head;
     if (!isRight(head.value.size)) return found(false);
     if (head.value.size === 0) return found(true);

@@ -3,7 +3,8 @@ import { unlessAborted } from '../lib/abort.ts';
 import type { Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { Todo, type Piece } from './pieces.ts';
-import { readSource, type OpenAt, type SourceOptions } from './source.ts';
+import { GaveWay, readSource, type OpenAt, type SourceOptions } from './source.ts';
+import type { Turn } from './turn.ts';
 
 /** How large blobs are fetched; sizes in bytes. */
 export interface PartsOptions {
@@ -19,7 +20,10 @@ export interface PartsOptions {
 export const PARTS: PartsOptions = { connections: 4, size: 8 * 1024 * 1024, above: 32 * 1024 * 1024 };
 
 /** What a transfer needs. */
-export interface TransferDeps extends Pick<SourceOptions, 'onBytes' | 'onResume' | 'pace' | 'patience'> {
+export interface TransferDeps extends Pick<
+  SourceOptions,
+  'onBytes' | 'onResume' | 'pace' | 'patience' | 'bound' | 'turn' | 'rates'
+> {
   readonly open: OpenAt;
   /** Takes a slot for one more connection, if there is one to spare; gives the function that gives it back. */
   readonly more: () => (() => void) | undefined;
@@ -51,6 +55,17 @@ function exactly(open: OpenAt): OpenAt {
   };
 }
 
+/** How one connection asks, and what it does when others wait for its slot. */
+interface Line {
+  readonly open: OpenAt;
+  readonly turn: Turn | undefined;
+}
+
+/** What a helping connection does in its turn's place. */
+function endInstead(): Promise<never> {
+  return Promise.reject(new GaveWay());
+}
+
 /** A piece that is asked for before the one before it has ended. */
 interface Early {
   readonly piece: Piece;
@@ -75,7 +90,9 @@ function createSpeed(): { add(bytes: number): void; timeFor(bytes: number): numb
 /** Several connections for one blob: the first is the transfer's own, the others come and go as there are slots. */
 class Parts {
   readonly #deps: TransferDeps;
-  readonly #open: OpenAt;
+  /** The transfer's own connection, and each of the others: they end rather than wait, and their piece is the first's. */
+  readonly #own: Line;
+  readonly #other: Line;
   readonly #size: number;
   readonly #todo: Todo;
   readonly #length: number;
@@ -90,12 +107,15 @@ class Parts {
 
   constructor(deps: TransferDeps, { from, until }: Piece, options: PartsOptions) {
     this.#deps = deps;
-    this.#open = async (...given) => {
+    const open: OpenAt = async (...given) => {
       const askedAt = performance.now();
       const answer = await deps.open(...given);
       this.#latency = performance.now() - askedAt;
       return answer;
     };
+    const { turn } = deps;
+    this.#own = { open, turn };
+    this.#other = { open: exactly(open), turn: turn && { isWanted: () => turn.isWanted(), pass: endInstead } };
     this.#size = until;
     this.#todo = new Todo({ from, until });
     this.#length = lengthOf(until - from, options);
@@ -127,7 +147,7 @@ class Parts {
     let body: BlobBody | undefined = first;
     for (let piece: Piece | undefined = firstPiece; ; piece = this.#next()) {
       this.#share();
-      if (piece) await this.#bringOn(piece, this.#open, body);
+      if (piece) await this.#bringOn(piece, this.#own, body);
       else if (this.#others.size > 0) await Promise.race(this.#others);
       else return;
       body = undefined;
@@ -157,25 +177,25 @@ class Parts {
 
   async #help(piece: Piece): Promise<void> {
     try {
-      await this.#bringOn(piece, exactly(this.#open));
-    } catch {
+      await this.#bringOn(piece, this.#other);
+    } catch (error) {
       // What it did not bring the first connection will, which says what is wrong, if it is.
-      this.#isShared = false;
+      if (!(error instanceof GaveWay)) this.#isShared = false;
     }
   }
 
   /** Brings a piece, and those behind it as long as they could be asked for in time. */
-  async #bringOn(piece: Piece, open: OpenAt, first?: BlobBody): Promise<void> {
-    let next = await this.#bring(piece, open, first);
-    while (next) next = await this.#bring(next.piece, open, await next.body);
+  async #bringOn(piece: Piece, line: Line, first?: BlobBody): Promise<void> {
+    let next = await this.#bring(piece, line, first);
+    while (next) next = await this.#bring(next.piece, line, await next.body);
   }
 
   /** Brings one piece; gives the next where that was asked for meanwhile. */
-  async #bring({ from, until }: Piece, open: OpenAt, first?: BlobBody): Promise<Early | undefined> {
-    const { take, onBytes, onResume, pace, patience } = this.#deps;
+  async #bring({ from, until }: Piece, { open, turn }: Line, first?: BlobBody): Promise<Early | undefined> {
+    const { take, onBytes, onResume, pace, patience, rates } = this.#deps;
     const { signal } = this.#halt;
-    const size = this.#size;
-    const source = readSource(first, open, { from, until, size, onBytes, onResume, pace, patience, signal });
+    const how = { size: this.#size, onBytes, onResume, pace, patience, rates, turn, signal };
+    const source = readSource(first, open, { from, until, ...how });
     const speed = createSpeed();
     let position = from;
     let next: Early | undefined;

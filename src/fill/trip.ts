@@ -1,9 +1,11 @@
 // A trip: a flight and what it is for, the repositories that have the blob, and its uploads into the secondary.
+import type { Caller } from '../lib/claim.ts';
 import type { Log } from '../lib/log.ts';
 import type { Meter } from '../lib/meter.ts';
-import { createSingleFlight } from '../lib/single-flight.ts';
+import type { Places } from '../lib/places.ts';
+import { createSharedWork } from '../lib/shared-work.ts';
 import type { Ticket } from '../lib/slots.ts';
-import { found, type Answer } from '../registry/answer.ts';
+import { BUSY_HERE, failureText, found, type Answer } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Flight } from './flight.ts';
 import { FlightReader } from './reader.ts';
@@ -12,6 +14,8 @@ import type { Store } from './store.ts';
 /** What every trip needs. */
 export interface TripDeps {
   readonly primary: Registry;
+  /** How many questions the primary is asked at once by HEAD. */
+  readonly lookups: Places;
   readonly store: Store;
   readonly log: Log;
   readonly meter: Meter;
@@ -39,7 +43,7 @@ export class Trip {
   readonly #stores = new Map<string, Promise<Answer<undefined>>>();
   #isSettled = false;
   #failures = 0;
-  readonly #joining = createSingleFlight<Answer<unknown>>();
+  readonly #joining = createSharedWork<Answer<unknown>>();
 
   constructor(deps: TripDeps, flight: Flight, ticket: Ticket, members: Iterable<string>) {
     this.#deps = deps;
@@ -70,15 +74,19 @@ export class Trip {
     await this.flight.release();
   }
 
-  /** Proves with the primary that the blob belongs to this repository, too. */
-  async join(name: string, timeout: number): Promise<Answer<unknown>> {
+  /**
+   * Proves with the primary that the blob belongs to this repository, too.
+   * @throws CallerLeft as soon as the caller has left.
+   */
+  async join(name: string, timeout: number, caller: Caller): Promise<Answer<unknown>> {
     if (this.#members.has(name)) return found(undefined);
     const { digest } = this.flight;
     let isOurs = false;
     const ask = (): Promise<Answer<unknown>> =>
-      this.#joining(name, () => {
+      this.#joining(name, caller, (claim) => {
         isOurs = true;
-        return this.#deps.primary.blobs.head(name, digest, timeout);
+        const { primary, lookups } = this.#deps;
+        return lookups.run(claim, (signal) => primary.blobs.head(name, digest, timeout, signal), BUSY_HERE);
       });
     let answer = await ask();
     // A question of somebody before us may have passed the moment of the push that our client knows of.
@@ -143,7 +151,7 @@ export class Trip {
     this.#stores.delete(name);
     await flight.ended;
     if (flight.state !== 'whole' || flight.isGone) return;
-    const reason = answer.kind === 'unavailable' ? answer.reason : answer.kind;
+    const reason = failureText(answer);
     log.warn({ repository: name, digest: flight.digest, reason }, 'blob not stored; its file is kept for now');
     await this.#keep();
     this.#storeLater(name);

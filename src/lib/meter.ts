@@ -11,7 +11,8 @@ export const COUNTERS = {
   digest_mismatches_total: 'Bodies whose digest was wrong, by registry',
   passed_through_total: 'Blobs streamed to a client without the spool',
   local_repairs_total: 'Local blobs that were short or wrong and were continued from the primary',
-  local_deliveries_total: 'Local blobs by who moved the bytes: registry and file (the proxy did), or nginx',
+  local_deliveries_total:
+    'Local blobs by who moved the bytes: registry and file (the proxy did), nginx, or storage (the client was sent there)',
   nginx_misses_total: 'Local blobs that nginx was told to deliver and could not; their pulls are counted twice',
   stores_total: 'Uploads into the secondary by result',
   copies_total: 'Background copies of an image by result',

@@ -3,6 +3,7 @@ import { createGate, type Gate } from '../auth/authorize.ts';
 import { createKeyRing } from '../auth/key-ring.ts';
 import { createVerifier } from '../auth/verify.ts';
 import type { Config } from '../config/config.ts';
+import { matchesHost } from '../config/host-pattern.ts';
 import type { Log } from '../lib/log.ts';
 import { watchFile } from '../lib/watch-file.ts';
 import { viaOf } from '../registry/client.ts';
@@ -19,6 +20,8 @@ export interface Sites {
   readonly gate: Gate;
   /** Reads keys, certificates and certificate authorities again; the old ones stay where that fails. */
   reload(): void;
+  /** What of the files could not be read again, a reason each; what was read before stays in use. */
+  troubles(): readonly string[];
   stop(): Promise<void>;
 }
 
@@ -28,8 +31,8 @@ const SECONDARY_CONNECTIONS = 1_024;
 // How often (ms) the certificate authorities are looked at.
 const CA_LOOK = 5_000;
 
-/** @throws what the key and certificate files say. */
-export function connectSites(config: Config, log: Log): Sites {
+/** Both registries; neither leads us to a port of `ownPorts` on this machine. @throws what the key and certificate files say. */
+export function connectSites(config: Config, log: Log, ownPorts: ReadonlySet<number>): Sites {
   const { tokenRealm: realm = '', tokenService: service, tokenIssuer: issuer, tokenKeyId, caFile } = config;
   const keys = createKeyRing(
     {
@@ -40,7 +43,18 @@ export function connectSites(config: Config, log: Log): Sites {
     { needsCertificate: tokenKeyId === 'x5c' },
   );
   const via = viaOf(config.siteName);
-  const connecting: ConnectDeps = { keys, log, caFile, via, issuer, service, tokenKeyId, realm: config.tokenRealm };
+  const isAllowed = (host: string, port: number): boolean => matchesHost(config.redirectHosts, host, port);
+  const connecting: ConnectDeps = {
+    keys,
+    log,
+    caFile,
+    via,
+    issuer,
+    service,
+    tokenKeyId,
+    realm: config.tokenRealm,
+    redirects: { isAllowed, ownPorts },
+  };
   const there = connectRegistry(connecting, {
     registry: 'primary',
     origin: config.primaryUrl,
@@ -59,13 +73,18 @@ export function connectSites(config: Config, log: Log): Sites {
   });
   const verifier = config.clientAuth === 'token' ? createVerifier({ keys, issuer, audience: service }) : undefined;
 
+  let authorities: string | undefined;
+
   function reload(): void {
     if (keys.reload()) log.info({}, 'other keys are in use');
     try {
       there.transport.reload();
       here.transport.reload();
+      authorities = undefined;
     } catch (error) {
-      log.error({ reason: (error as Error).message }, 'keeping the old certificate authorities');
+      const { message } = error as Error;
+      authorities = `GEO_CA_FILE: ${message}; the certificate authorities that were read before stay in use`;
+      log.error({ reason: message }, 'keeping the old certificate authorities');
     }
   }
 
@@ -76,6 +95,7 @@ export function connectSites(config: Config, log: Log): Sites {
     localSockets: here.transport,
     gate: createGate({ verifier, realm, service }),
     reload,
+    troubles: () => [keys.trouble(), authorities].filter((trouble) => trouble !== undefined),
     async stop() {
       unwatch();
       there.registry.client.breaker.stop();

@@ -7,7 +7,7 @@ export interface Descriptor {
   readonly digest: Digest;
   readonly size?: number;
   readonly platform?: { readonly os?: string; readonly architecture?: string };
-  /** Set where the content is to be had elsewhere: foreign layers are not in the registry. */
+  /** Where else the content is; a foreign layer need not be in the registry. */
   readonly urls?: readonly string[];
 }
 
@@ -46,7 +46,10 @@ export function parseDescriptors(value: unknown): Descriptor[] {
   return value.map(parseDescriptor).filter((descriptor) => descriptor !== undefined);
 }
 
-/** Whether a layer is fetched from its own URLs and need not be in the registry (image-spec layer.md#non-distributable-layers). */
+/**
+ * Whether a layer may be fetched from its own URLs and need not be in the registry (image-spec
+ * layer.md#non-distributable-layers). Many registries have such layers, and clients ask there first.
+ */
 export function isForeign(descriptor: Descriptor): boolean {
   return descriptor.urls !== undefined && /nondistributable|\.foreign\./.test(descriptor.mediaType);
 }

@@ -1,6 +1,7 @@
 // Manifests: bytes that are never changed, what they point at, and their digest.
 import { parseDescriptor, parseDescriptors, type Descriptor } from './descriptor.ts';
 import { algorithmOf, digestOf, parseDigest, type Digest, type DigestAlgorithm } from './digest.ts';
+import { parseJson, TooComplex } from './json.ts';
 import { essence, isManifestType, isSchema1, MANIFEST } from './media-types.ts';
 
 /** A manifest as a registry gave it: the bytes, and the type it gave them. */
@@ -15,14 +16,27 @@ export interface Links {
   readonly blobs: readonly Descriptor[];
   readonly manifests: readonly Descriptor[];
   readonly subject?: Descriptor;
+  /** Its JSON is nested too deep, or has too many values, to be read; the links are not known. */
+  readonly isTooComplex?: true;
 }
 
 const NOTHING: Links = { blobs: [], manifests: [] };
+const TOO_COMPLEX: Links = { ...NOTHING, isTooComplex: true };
 
-function parseJson(bytes: Buffer): Record<string, unknown> | undefined {
+/** The fields of a JSON object; undefined where the bytes are none. @throws {TooComplex} */
+function fieldsOf(bytes: Buffer): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    const value = parseJson(bytes);
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch (error) {
+    if (error instanceof TooComplex) throw error;
+    return undefined;
+  }
+}
+
+function fieldsOrNothing(bytes: Buffer): Record<string, unknown> | undefined {
+  try {
+    return fieldsOf(bytes);
   } catch {
     return undefined;
   }
@@ -41,7 +55,12 @@ function schema1Blobs(body: Record<string, unknown>): Descriptor[] {
  * In an index, entries that are no manifests are blobs (BuildKit cache).
  */
 export function linksOf(manifest: Pick<Manifest, 'mediaType' | 'bytes'>): Links {
-  const body = parseJson(manifest.bytes);
+  let body: Record<string, unknown> | undefined;
+  try {
+    body = fieldsOf(manifest.bytes);
+  } catch {
+    return TOO_COMPLEX;
+  }
   if (!body) return NOTHING;
   // Schema 1 is told by its fsLayers only where the type says nothing (`application/json`).
   if (isSchema1(manifest.mediaType) || (!isManifestType(manifest.mediaType) && Array.isArray(body['fsLayers']))) {
@@ -75,7 +94,7 @@ function decodeProtected(body: Record<string, unknown>): { formatLength: number;
   if (!Array.isArray(signatures)) return undefined;
   const encoded: unknown = (signatures[0] as { protected?: unknown } | undefined)?.protected;
   if (typeof encoded !== 'string') return undefined;
-  const header = parseJson(Buffer.from(encoded, 'base64url'));
+  const header = fieldsOrNothing(Buffer.from(encoded, 'base64url'));
   const { formatLength, formatTail } = header ?? {};
   return Number.isSafeInteger(formatLength) && typeof formatTail === 'string'
     ? { formatLength: formatLength as number, formatTail }
@@ -85,7 +104,7 @@ function decodeProtected(body: Record<string, unknown>): { formatLength: number;
 /** The bytes that a manifest's digest covers: all, but of a signed schema 1 manifest the signed payload only. */
 function payloadOf(bytes: Buffer, mediaType: string): Buffer {
   if (!isSchema1(mediaType)) return bytes;
-  const body = parseJson(bytes);
+  const body = fieldsOrNothing(bytes);
   const header = body && decodeProtected(body);
   if (!header || header.formatLength < 0 || header.formatLength > bytes.length) return bytes;
   return Buffer.concat([bytes.subarray(0, header.formatLength), Buffer.from(header.formatTail, 'base64url')]);

@@ -25,6 +25,18 @@ function decode(raw: string): string {
   }
 }
 
+// A part of a text that was cut out of a larger one holds all of that in memory, and names and digests are remembered: they
+// must not bring a long query along (characters).
+const QUERY_MAX = 1_024;
+
+/** The path of a URL, without its query. */
+function pathOf(url: string): string {
+  const query = url.indexOf('?');
+  if (query < 0) return url;
+  const path = url.slice(0, query);
+  return url.length - query > QUERY_MAX ? Buffer.from(path).toString() : path;
+}
+
 function checkedName(name: string): string {
   if (isName(name)) return name;
   throw new OciError('NAME_INVALID', 'invalid repository name');
@@ -47,8 +59,7 @@ function checkedReference(text: string): Reference {
  * @throws {OciError} 400 for a bad name, tag or digest, 404 for a path that the API does not have.
  */
 export function parsePath(url: string): DistributionPath {
-  const query = url.indexOf('?');
-  const path = decode(query < 0 ? url : url.slice(0, query));
+  const path = decode(pathOf(url));
   if (path === '/v2' || path === '/v2/') return { kind: 'base' };
   if (!path.startsWith('/v2/')) throw new OciError('UNSUPPORTED', 'no such endpoint', { status: 404 });
   const rest = path.slice('/v2/'.length);

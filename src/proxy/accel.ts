@@ -1,9 +1,10 @@
 // Delivery by nginx: we decide, and nginx moves a local blob's bytes (nginx/registry-accel.conf is the other half).
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { pullAccess } from '../auth/scope.ts';
+import type { Caller } from '../lib/claim.ts';
 import { resolveRange, type ByteRange, type Span } from '../oci/range.ts';
 import { found, RegistryOutage, type Answer } from '../registry/answer.ts';
-import { discard } from '../registry/response.ts';
+import { discard, type RegistryResponse } from '../registry/response.ts';
 import { BLOB_TYPE } from './body.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import type { Place } from './place.ts';
@@ -70,13 +71,16 @@ function send(reply: FastifyReply, { digest }: Place, headers: Record<string, st
 
 /** @see HandOver */
 export function createHandOver(deps: ProxyDeps, { delivery, secondaryTimeout = 2_000 }: ProxyOptions): HandOver {
-  const { secondary, storage, memory, meter } = deps;
+  const { secondary, storage, memory, places, meter } = deps;
   const { client } = secondary;
 
-  async function inRegistry({ name, digest }: Place): Promise<Located | typeof NOT_HERE | undefined> {
+  async function inRegistry({ name, digest }: Place, caller: Caller): Promise<Located | typeof NOT_HERE | undefined> {
     const target = `/v2/${name}/blobs/${digest}`;
     const access = [pullAccess(name)];
-    const response = await client.send({ method: 'HEAD', target, access, timeout: secondaryTimeout });
+    const ask = (signal: AbortSignal): Promise<RegistryResponse> =>
+      client.send({ method: 'HEAD', target, access, timeout: secondaryTimeout, signal });
+    const response = await places.local.runFor<RegistryResponse | undefined>(caller, ask, undefined);
+    if (!response) return undefined;
     discard(response);
     if (response.statusCode === 404) return NOT_HERE;
     // A redirect to its storage is for the client, and without a size there is nothing to compare.
@@ -109,16 +113,20 @@ export function createHandOver(deps: ProxyDeps, { delivery, secondaryTimeout = 2
     );
   }
 
-  async function locate(place: Place, range: ByteRange | undefined): Promise<Located | typeof NOT_HERE | undefined> {
+  async function locate(
+    place: Place,
+    range: ByteRange | undefined,
+    caller: Caller,
+  ): Promise<Located | typeof NOT_HERE | undefined> {
     const known = memory.sizeOf(place.digest);
     // Only what is proved, or as long as its manifest says, is out of our hands: nginx would send a cut file as a whole.
     if (known === undefined || memory.isDamaged(place.digest)) return undefined;
     if (delivery === 'accel-file') return inFile(place);
-    return known <= SMALL || isResuming(range) ? undefined : inRegistry(place);
+    return known <= SMALL || isResuming(range) ? undefined : inRegistry(place, caller);
   }
 
   async function handOver(...[request, reply, place, range]: Parameters<ServeHit>): Promise<Answer<true> | undefined> {
-    const located = await locate(place, range);
+    const located = await locate(place, range, request.caller);
     if (located === undefined || 'kind' in located) return located;
     if (located.size !== memory.sizeOf(place.digest)) return undefined;
     const span = range && resolveRange(range, located.size);

@@ -3,7 +3,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Grant } from '../auth/authorize.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseRange, type ByteRange } from '../oci/range.ts';
-import { found, type Answer } from '../registry/answer.ts';
+import { BUSY_HERE, found, type Answer } from '../registry/answer.ts';
+import type { Blobs } from '../registry/blob.ts';
 import { createHandOver } from './accel.ts';
 import { BLOB_TYPE } from './body.ts';
 import type { Origin, ProxyDeps, ProxyOptions } from './deps.ts';
@@ -23,6 +24,8 @@ export type ServeBlob = (
   grant: Grant,
 ) => Promise<FastifyReply>;
 
+type Head = ReturnType<Blobs['head']>;
+
 /** The range that a request asks for; none where `If-Range` speaks of other content (RFC 9110 section 13.1.5). */
 function rangeOf({ headers }: FastifyRequest, digest: Digest): ByteRange | undefined {
   const condition = [headers['if-range'] ?? []].flat()[0];
@@ -31,7 +34,7 @@ function rangeOf({ headers }: FastifyRequest, digest: Digest): ByteRange | undef
 
 /** @see ServeBlob */
 export function createServeBlob(deps: ProxyDeps, options: ProxyOptions): ServeBlob {
-  const { primary, secondary, storage, memory, meter } = deps;
+  const { primary, secondary, storage, memory, places, meter } = deps;
   const { primaryTimeout, secondaryTimeout = 2_000 } = options;
   const proof = createProof(deps, { primary: primaryTimeout, secondary: secondaryTimeout });
   const handOver = createHandOver(deps, options);
@@ -41,9 +44,10 @@ export function createServeBlob(deps: ProxyDeps, options: ProxyOptions): ServeBl
   async function localHead(request: FastifyRequest, place: Place): Promise<Answer<{ readonly size?: number }>> {
     if (memory.isDamaged(place.digest)) return NOT_HERE;
     const file = await storage?.find(place);
-    const here = file ? found(file) : await secondary.blobs.head(place.name, place.digest, secondaryTimeout);
+    const ask = (signal: AbortSignal): Head => secondary.blobs.head(place.name, place.digest, secondaryTimeout, signal);
+    const here = file ? found(file) : await places.local.runFor(request.caller, ask, BUSY_HERE);
     if (here.kind !== 'found' || here.value.size === undefined) return here;
-    return (await proof.confirm(place, here.value.size, request.log)) === 'damaged' ? NOT_HERE : here;
+    return (await proof.confirm(place, here.value.size, request)) === 'damaged' ? NOT_HERE : here;
   }
 
   async function serveHead(
@@ -55,7 +59,8 @@ export function createServeBlob(deps: ProxyDeps, options: ProxyOptions): ServeBl
     // HEAD fills nothing: push tools ask it for every blob. A pusher gets the primary's word only.
     const here = canPush ? NOT_HERE : await localHead(request, place);
     const origin: Origin = here.kind === 'found' ? 'secondary' : 'primary';
-    const answer = here.kind === 'found' ? here : await primary.blobs.head(place.name, place.digest, primaryTimeout);
+    const ask = (signal: AbortSignal): Head => primary.blobs.head(place.name, place.digest, primaryTimeout, signal);
+    const answer = here.kind === 'found' ? here : await places.lookups.runFor(request.caller, ask, BUSY_HERE);
     meter('pulls_total', { kind: 'blob', origin: answer.kind === 'found' ? origin : answer.kind });
     if (answer.kind !== 'found') throw failureError(answer);
     request.answeredFrom = origin;

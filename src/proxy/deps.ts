@@ -1,6 +1,7 @@
 // What the pull API is made of, put together once by the composition root.
 import type { Gate } from '../auth/authorize.ts';
 import type { Filler } from '../fill/filler.ts';
+import type { Caller } from '../lib/claim.ts';
 import type { Meter } from '../lib/meter.ts';
 import type { Places } from '../lib/places.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -19,6 +20,16 @@ export interface CopyWish {
 /** @see CopyWish */
 export type Enqueue = (wish: CopyWish) => void;
 
+/** How many questions of each kind there may be at once. */
+export interface QuestionPlaces {
+  /** To the primary: lists, manifests by digest, and what is asked by HEAD (a tag, whether a blob is there). */
+  readonly lists: Places;
+  readonly manifests: Places;
+  readonly lookups: Places;
+  /** To the local registry, each until its headers are there. */
+  readonly local: Places;
+}
+
 /** The parts of the pull API. */
 export interface ProxyDeps {
   readonly primary: Registry;
@@ -29,8 +40,7 @@ export interface ProxyDeps {
   readonly gate: Gate;
   readonly memory: Memory;
   readonly tags: TagLookup;
-  /** How much of the primary lists, and manifests by digest, may take at once: tags' look-ups go beside them. */
-  readonly places: { readonly lists: Places; readonly manifests: Places };
+  readonly places: QuestionPlaces;
   readonly meter: Meter;
   readonly enqueue: Enqueue;
   /** Whether content of this repository is stored in the secondary. */
@@ -50,6 +60,8 @@ export interface ProxyOptions {
   readonly via: string;
   /** Who moves the bytes of local blobs: we, or nginx from the local registry or from its files. */
   readonly delivery?: 'stream' | 'accel-proxy' | 'accel-file' | undefined;
+  /** What becomes of the local registry's redirects to its storage: passed on to the client, or followed here. */
+  readonly redirect?: 'pass' | 'stream' | undefined;
   /** To the headers of the primary's answer. */
   readonly primaryTimeout: number;
   /** To the headers of the secondary's answer. */
@@ -64,6 +76,8 @@ export type Origin = 'memory' | 'secondary' | 'primary' | 'fill' | 'stale';
 declare module 'fastify' {
   interface FastifyRequest {
     answeredFrom: Origin | undefined;
+    /** Who asks; set once the request is let in. */
+    caller: Caller;
     /** Who moves the bytes, where it is not we. */
     deliveredBy: 'nginx' | undefined;
   }

@@ -1,7 +1,8 @@
 // Every error under /v2/ leaves here, as OCI error JSON.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { DigestMismatch } from '../fill/digest-mismatch.ts';
+import { DigestMismatch, Overlong } from '../fill/digest-mismatch.ts';
 import { SourceFailed } from '../fill/source.ts';
+import { CallerLeft } from '../lib/claim.ts';
 import { ERROR_MEDIA_TYPE, errorBody, OciError } from '../oci/error.ts';
 import { API_VERSION, shownPath } from './headers.ts';
 
@@ -15,7 +16,8 @@ export function clientGone(): OciError {
 
 function asOciError(error: unknown): OciError {
   if (error instanceof OciError) return error;
-  if (error instanceof DigestMismatch) {
+  if (error instanceof CallerLeft) return clientGone();
+  if (error instanceof DigestMismatch || error instanceof Overlong) {
     return new OciError('UNKNOWN', 'the primary registry gave wrong bytes', { status: 502, cause: error });
   }
   if (error instanceof SourceFailed) {

@@ -1,13 +1,10 @@
 // From a registry's failure to the client's answer: "not known" is never reported as "does not exist".
 import type { Corrupt } from '../fill/filler.ts';
 import { OciError } from '../oci/error.ts';
-import type { Failure } from '../registry/answer.ts';
+import { failureText, type Failure } from '../registry/answer.ts';
 
 /** Seconds after which a client may ask again. */
 const RETRY_AFTER = '5';
-
-/** What we ourselves are short of says nothing about the primary. */
-export const BUSY_HERE: Failure = { kind: 'unavailable', reason: 'busy here: too many such requests to the primary' };
 
 /**
  * How each code of a missing thing reads. Not in Distribution's own words: a code with those and no detail is to Docker
@@ -37,13 +34,15 @@ export function failureError(failure: Failure | Corrupt): OciError {
       return new OciError('RANGE_INVALID', 'the range is not in the blob');
     case 'corrupt':
       return new OciError('UNKNOWN', 'the primary registry gave wrong bytes for this blob', { status: 502 });
+    case 'too-large':
+      return new OciError('UNKNOWN', 'the blob is larger than this site takes (GEO_BLOB_MAX)', { status: 502 });
     case 'locked-out':
       return new OciError('UNAVAILABLE', 'the primary registry does not accept this site’s key', later);
     case 'unsupported':
     case 'unavailable':
       return new OciError('UNAVAILABLE', 'not here, and the primary registry cannot be asked now', {
         ...later,
-        cause: new Error(failure.kind === 'unavailable' ? failure.reason : 'primary: does not do that'),
+        cause: new Error(failure.kind === 'unavailable' ? failureText(failure) : 'primary: does not do that'),
       });
   }
 }

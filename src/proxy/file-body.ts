@@ -6,7 +6,7 @@ import { hasherFor, hexOf } from '../oci/digest.ts';
 import type { MendDeps } from './mend.ts';
 
 /** What such a body is made of: as a mended one, with a file in the place of the registry's stream. */
-export interface FileBodyDeps extends Omit<MendDeps, 'body'> {
+export interface FileBodyDeps extends Omit<MendDeps, 'body' | 'leastRate'> {
   /** Closed when the body is done with it. */
   readonly file: FileHandle;
 }

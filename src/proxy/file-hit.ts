@@ -29,7 +29,7 @@ export function createFileHit(
   ): Promise<Answer<Sendable & { readonly part: Span | undefined }>> {
     const part = range && resolveRange(range, size);
     if (range && !part) {
-      if ((await proof.prove(place, size, request.log)) !== 'whole') return NOT_HERE;
+      if ((await proof.prove(place, size, request)) !== 'whole') return NOT_HERE;
       throw unsatisfiable(size);
     }
     const judged = await judge(request, place, { size, part }, range);
@@ -58,7 +58,7 @@ export function createFileHit(
       start: span.start,
       until,
       isHashed,
-      onward: onward(place, until),
+      onward: onward(request.caller, place, until),
       onDamage: (position, cause) => proof.doubt(place, request.log, { what: 'its file', position, cause }),
       onWhole: (whole) => {
         if (size !== undefined && !isHashed) return;

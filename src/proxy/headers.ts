@@ -33,9 +33,12 @@ export function contentHeaders(digest: Digest, mediaType: string): Record<string
   };
 }
 
+// Characters: clients name one tag. The whole manifest is a right answer to a longer header.
+const CONDITION_MAX = 4 * 1024;
+
 /** Whether `If-None-Match` names this content (RFC 9110 section 13.1.2; Distribution takes the digest unquoted, too). */
 export function noneMatch(header: string | undefined, digest: Digest): boolean {
-  if (header === undefined) return false;
+  if (header === undefined || header.length > CONDITION_MAX) return false;
   return header.split(',').some((entry) => {
     const tag = entry.trim().replace(/^W\//, '');
     return tag === '*' || tag === `"${digest}"` || tag === digest;

@@ -1,20 +1,21 @@
 // A blob that the local registry has: its bytes, its redirect to its storage, or our own 416.
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Readable } from 'node:stream';
+import type { FastifyRequest } from 'fastify';
 import { readSource } from '../fill/source.ts';
 import { parseContentRange, rangeHeader, resolveRange, type ByteRange } from '../oci/range.ts';
-import { found, RegistryOutage, type Answer } from '../registry/answer.ts';
+import { BUSY_HERE, found, isNotStored, RegistryOutage, unavailable, type Answer } from '../registry/answer.ts';
+import type { BlobBody, Blobs } from '../registry/blob.ts';
+import { isRedirect } from '../registry/redirect.ts';
 import { sendBody, unsatisfiable } from './body.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import type { Place } from './place.ts';
 import { createFileHit } from './file-hit.ts';
-import { API_VERSION, PRIVATE } from './headers.ts';
 import type { Onward, ServeHit } from './local-blob.ts';
 import { createJudge, NOT_HERE, unusable, type Shape } from './judge.ts';
 import { createAskLocal, type LocalAnswer } from './local.ts';
 import { MendedBody } from './mend.ts';
 import type { Proof } from './proof.ts';
-
-const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+import { createPassOn } from './redirect.ts';
 
 function shapeOf({ statusCode, headers }: LocalAnswer): Shape | undefined {
   if (statusCode === 206) {
@@ -25,6 +26,13 @@ function shapeOf({ statusCode, headers }: LocalAnswer): Shape | undefined {
   return Number.isSafeInteger(size) && size >= 0 ? { size } : undefined;
 }
 
+/** The shape of a storage's answer; one that is not what was asked for is all of the blob. */
+function storageShape({ start, end, size }: BlobBody, range: ByteRange | undefined): Shape | undefined {
+  if (size === undefined || end === undefined) return undefined;
+  const isPart = range !== undefined && isAnswerTo(range, { size, part: { start, end } });
+  return isPart || start > 0 || end < size - 1 ? { size, part: { start, end } } : { size };
+}
+
 /** Whether a part is the one that was asked for; all of a blob always is. */
 function isAnswerTo(range: ByteRange | undefined, { size, part }: Shape): boolean {
   if (!part) return true;
@@ -32,26 +40,31 @@ function isAnswerTo(range: ByteRange | undefined, { size, part }: Shape): boolea
   return wanted?.start === part.start && wanted.end === part.end;
 }
 
+/** A local body, and what it says of itself. */
+interface Content {
+  readonly shape: Shape | undefined;
+  readonly stream: Readable;
+}
+
 /** @see ServeHit */
 export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof): ServeHit {
-  const { secondary, storage, filler, memory, meter } = deps;
+  const { secondary, storage, filler, memory, places, meter } = deps;
   const { secondaryTimeout = 2_000, readerTimeout = 60_000 } = options;
   const askLocal = createAskLocal(secondary.client, options.via, secondaryTimeout);
   const judge = createJudge(memory, proof);
 
   const onward: Onward =
-    ({ name, digest }, until) =>
+    (caller, { name, digest }, until) =>
     (position, signal) => {
-      const { open, onBytes } = filler.beside(name, digest);
-      return readSource(undefined, open, { from: position, until, onBytes, signal });
+      const { open, how } = filler.beside(name, digest, caller);
+      return readSource(undefined, open, { ...how, from: position, until, signal });
     };
+  const passOn = createPassOn(deps, options, proof);
   const sendFile = storage && createFileHit(deps, options, { proof, onward, storage });
 
   async function sendContent(
-    ...[request, reply, place, range, answer]: [...Parameters<ServeHit>, LocalAnswer]
+    ...[request, reply, place, range, { shape, stream }]: [...Parameters<ServeHit>, Content]
   ): Promise<Answer<true>> {
-    const { stream } = answer;
-    const shape = shapeOf(answer);
     const sendable =
       shape && isAnswerTo(range, shape)
         ? await judge(request, place, shape, range)
@@ -70,7 +83,7 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
       start: span.start,
       until,
       isHashed,
-      onward: onward(place, until),
+      onward: onward(request.caller, place, until),
       onDamage: (position, cause) => proof.doubt(place, request.log, { what: 'its body', position, cause }),
       onWhole: (whole) => {
         if (size !== undefined && !isHashed) return;
@@ -84,30 +97,28 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
     return found(true as const);
   }
 
-  /** Passes a redirect to the registry's storage on; one to the registry itself is no use to a client. */
-  function sendRedirect(reply: FastifyReply, { digest }: Place, location: string | undefined): Answer<true> {
-    const { origin } = secondary.client.origin;
-    const target = location !== undefined && URL.canParse(location) ? new URL(location) : undefined;
-    if (location === undefined || !target || target.origin === origin || !/^https?:$/.test(target.protocol)) {
-      return { kind: 'unavailable', reason: 'secondary: redirect that leads nowhere' };
+  /** The local registry's storage has it: the client goes there, or gets its bytes through us. */
+  async function redirected(
+    ...[request, reply, place, range, location]: [...Parameters<ServeHit>, string | undefined]
+  ): Promise<Answer<true>> {
+    if (options.redirect !== 'stream') return passOn(request, reply, place, location);
+    const opened = await secondary.blobs.openAt(place.name, place.digest, location, secondaryTimeout, range);
+    if (opened.kind === 'unsatisfiable') return sendOutOfRange(request, place);
+    if (opened.kind !== 'found') {
+      if (isNotStored(opened)) deps.suspicion.suspect(place.name, place.digest);
+      return opened;
     }
-    reply.code(307).headers({
-      ...API_VERSION,
-      ...PRIVATE,
-      // As it came: it may be signed.
-      location,
-      'docker-content-digest': digest,
-      'content-length': '0',
-    });
-    reply.send();
-    return found(true as const);
+    const { body: stream } = opened.value;
+    return sendContent(request, reply, place, range, { shape: storageShape(opened.value, range), stream });
   }
 
   async function sendOutOfRange(request: FastifyRequest, place: Place): Promise<Answer<true>> {
-    const head = await secondary.blobs.head(place.name, place.digest, secondaryTimeout);
+    const ask = (signal: AbortSignal): ReturnType<Blobs['head']> =>
+      secondary.blobs.head(place.name, place.digest, secondaryTimeout, signal);
+    const head = await places.local.runFor(request.caller, ask, BUSY_HERE);
     if (head.kind !== 'found') return head;
     const { size } = head.value;
-    if (size === undefined || (await proof.prove(place, size, request.log)) !== 'whole') return NOT_HERE;
+    if (size === undefined || (await proof.prove(place, size, request)) !== 'whole') return NOT_HERE;
     throw unsatisfiable(size);
   }
 
@@ -120,11 +131,15 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
     if (fromFile) return fromFile;
     // The last no bytes of a blob: registries answer this in ways of their own.
     if (range && 'suffix' in range && range.suffix === 0) return sendOutOfRange(request, place);
-    const answer = await askLocal(reply, place, range && rangeHeader(range));
+    const ask = (): Promise<LocalAnswer> => askLocal(reply, place, range && rangeHeader(range));
+    const answer = await places.local.runFor<LocalAnswer | undefined>(request.caller, ask, undefined);
+    if (!answer) return BUSY_HERE;
     const { statusCode, headers, stream } = answer;
-    if (statusCode === 200 || statusCode === 206) return sendContent(request, reply, place, range, answer);
+    if (statusCode === 200 || statusCode === 206) {
+      return sendContent(request, reply, place, range, { shape: shapeOf(answer), stream });
+    }
     stream.destroy();
-    if (REDIRECTS.has(statusCode)) return sendRedirect(reply, place, headers.location);
+    if (isRedirect(statusCode)) return redirected(request, reply, place, range, headers.location);
     if (statusCode === 416) return sendOutOfRange(request, place);
     if (statusCode === 404) return NOT_HERE;
     return { kind: 'unavailable', reason: `secondary: answered ${statusCode}` };
@@ -134,7 +149,7 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
     try {
       return await hit(...asked);
     } catch (error) {
-      if (error instanceof RegistryOutage) return { kind: 'unavailable', reason: error.message };
+      if (error instanceof RegistryOutage) return unavailable(error);
       throw error;
     }
   };

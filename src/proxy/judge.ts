@@ -43,7 +43,7 @@ export function createJudge(memory: Memory, proof: Proof): Judge {
   return async (request, place, { size, part }, range) => {
     // Without a length an old client would take a body that broke off for a whole one.
     const needsSize = part ? range && hangsOnSize(range, part) : request.raw.httpVersion === '1.0';
-    const verdict = await proof[needsSize ? 'prove' : part ? 'confirm' : 'judge'](place, size, request.log);
+    const verdict = await proof[needsSize ? 'prove' : part ? 'confirm' : 'judge'](place, size, request);
     if (verdict === 'damaged') return NOT_HERE;
     const span = part ?? { start: 0, end: size - 1 };
     if (verdict === 'whole') return found({ size, span });

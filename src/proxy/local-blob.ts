@@ -1,5 +1,6 @@
 // Serving a blob from what is here, whether from the registry or from its file, and what such a copy lacks.
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Caller } from '../lib/claim.ts';
 import type { ByteRange } from '../oci/range.ts';
 import type { Answer } from '../registry/answer.ts';
 import type { Place } from './place.ts';
@@ -14,6 +15,7 @@ export type ServeHit = (
 
 /** The bytes of a blob from a position on, from the primary: what a local copy lacks before `until`, or before its end. */
 export type Onward = (
+  caller: Caller,
   place: Place,
   until: number | undefined,
 ) => (position: number, signal: AbortSignal) => AsyncIterable<Buffer>;

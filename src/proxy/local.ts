@@ -26,9 +26,15 @@ export interface LocalAgent {
   request(options: Dispatcher.RequestOptions, callback: (error: unknown, response?: object) => void): void;
 }
 
+/** How long a question may take, and whether its client is gone. */
+interface Limit {
+  readonly patience: Patience;
+  readonly isGone: () => boolean;
+}
+
 // reply-from knows neither an end to waiting nor a signal: both travel among the headers, under what is no header's name.
-const PATIENCE = Symbol('patience');
-type LocalHeaders = Record<string, string> & { readonly [PATIENCE]: Patience };
+const LIMIT = Symbol('limit');
+type LocalHeaders = Record<string, string> & { readonly [LIMIT]: Limit };
 
 const OUTAGE_STATUS = new Set([502, 503, 504]);
 
@@ -36,12 +42,15 @@ const OUTAGE_STATUS = new Set([502, 503, 504]);
 export function createLocalAgent(dispatcher: Dispatcher): LocalAgent {
   return {
     request(options, callback) {
-      const { [PATIENCE]: patience, ...headers } = options.headers as LocalHeaders;
+      const { [LIMIT]: limit, ...headers } = options.headers as LocalHeaders;
+      const { patience, isGone } = limit;
       const { signal, onSent } = patience;
       requestOnce(dispatcher, { ...options, headers, signal, onSent }).then(
         (response) => {
-          if (!signal.aborted) callback(null, response);
-          else response.body.on('error', () => undefined).destroy();
+          if (!signal.aborted && !isGone()) return callback(null, response);
+          // reply-from would destroy the body of an answer to nobody, and the process by that.
+          response.body.on('error', () => undefined).destroy();
+          patience.end(clientGone());
         },
         (error: unknown) => {
           if (!signal.aborted) callback(error);
@@ -66,7 +75,7 @@ export function createAskLocal(client: Client, via: string, timeout: number): As
         'accept-encoding': 'identity',
         ...(authorization === undefined ? {} : { authorization }),
         ...(range === undefined ? {} : { range }),
-        [PATIENCE]: patience,
+        [LIMIT]: { patience, isGone: () => reply.raw.destroyed },
       });
     };
     reply.raw.once('close', leave);
@@ -112,7 +121,7 @@ export function createAskLocal(client: Client, via: string, timeout: number): As
     const answer = await ask(reply, place, range);
     if (answer.statusCode !== 401) return answer;
     answer.stream.destroy();
-    const renewed = await client.renew([pullAccess(place.name)], answer.headers['www-authenticate']);
+    const renewed = await client.renew([pullAccess(place.name)], answer.headers['www-authenticate'], timeout);
     return renewed ? ask(reply, place, range) : answer;
   };
 }

@@ -1,13 +1,17 @@
 // GET and HEAD of manifests: what the resolver decided, as far as the client's Accept allows it.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Grant } from '../auth/authorize.ts';
+import { stayingCaller, type Caller } from '../lib/claim.ts';
 import type { Log } from '../lib/log.ts';
 import type { Digest } from '../oci/digest.ts';
 import { OciError } from '../oci/error.ts';
 import { defaultPlatformChild, type Manifest } from '../oci/manifest.ts';
-import { accepts, essence, isIndex, MANIFEST } from '../oci/media-types.ts';
+import { essence, isIndex, MANIFEST } from '../oci/media-types.ts';
 import type { Reference } from '../oci/reference.ts';
-import { isForeign } from '../oci/descriptor.ts';
+import { BUSY_HERE, type Answer } from '../registry/answer.ts';
+import type { Blobs } from '../registry/blob.ts';
+import type { ManifestHead } from '../registry/manifest.ts';
+import { accepts } from './accept.ts';
 import { sendBytes } from './body.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import { failureError } from './failure.ts';
@@ -28,9 +32,6 @@ export type ServeManifest = (
   grant: Grant,
 ) => Promise<FastifyReply>;
 
-/** Blobs that are started ahead of a client when its manifest was a miss. */
-const AHEAD_MAX = 8;
-
 const OCI_TYPES = new Set<string>([MANIFEST.ociManifest, MANIFEST.ociIndex, MANIFEST.ociArtifact]);
 
 /** Docker's types go out by digest whatever is accepted, as registries do; OCI's are refused as registries do. */
@@ -41,7 +42,7 @@ function refusal(manifest: Manifest): OciError {
 
 /** @see ServeManifest */
 export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log: Log): ServeManifest {
-  const { primary, secondary, filler, meter, isStored } = deps;
+  const { primary, secondary, filler, places, meter, isStored } = deps;
   const { secondaryTimeout = 2_000, readerTimeout = 60_000 } = options;
   const pace = { timeout: readerTimeout, meter };
   const resolver = createResolver(deps, options, log);
@@ -50,33 +51,37 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
    * Starts the blobs of a manifest that was a miss before the client asks for them. A HEAD starts none: a client that
    * pulls asks with GET next, and for one that only looks whether a tag has moved the background is fast enough.
    */
-  function startAhead(name: string, remembered: Remembered): void {
-    if (!remembered.isCold || !isStored(name)) return;
-    remembered.isCold = false;
-    const own = remembered.links.blobs.filter((blob) => !isForeign(blob));
-    // The configuration is small, and what clients ask for at once by themselves: a layer gains more by its place.
-    const blobs = own.toSorted((one, other) => (other.size ?? 0) - (one.size ?? 0)).slice(0, AHEAD_MAX);
-    for (const { digest } of blobs) {
-      startBlob(name, digest).catch((error: unknown) => {
+  function startAhead(name: string, remembered: Remembered, { share }: Caller): void {
+    if (remembered.ahead.length === 0 || !isStored(name)) return;
+    const { ahead } = remembered;
+    remembered.ahead = [];
+    for (const digest of ahead) {
+      startBlob(name, digest, stayingCaller(share)).catch((error: unknown) => {
         log.error({ repository: name, digest, err: error }, 'a blob was not started ahead');
       });
     }
   }
 
-  async function startBlob(name: string, digest: Digest): Promise<void> {
-    const here = await secondary.blobs.head(name, digest, secondaryTimeout);
-    if (here.kind === 'missing') await filler.fill(name, digest, 'ahead');
+  async function startBlob(name: string, digest: Digest, caller: Caller): Promise<void> {
+    const ask = (): ReturnType<Blobs['head']> => secondary.blobs.head(name, digest, secondaryTimeout);
+    const here = await places.local.runFor(caller, ask, BUSY_HERE);
+    if (here.kind === 'missing') await filler.fill(name, digest, 'ahead', caller);
   }
 
   /** The manifest that the client's Accept allows: the one that was asked, or a list's child for clients of old. */
-  async function allowed(name: string, reference: Reference, asked: Remembered, accept?: string): Promise<Remembered> {
+  async function allowed(
+    { headers, caller }: FastifyRequest,
+    { name, reference }: ManifestPath,
+    asked: Remembered,
+  ): Promise<Remembered> {
+    const { accept } = headers;
     const { manifest } = asked;
     if (accepts(accept, manifest.mediaType)) return asked;
     if (OCI_TYPES.has(essence(manifest.mediaType))) throw refusal(manifest);
     if (!('tag' in reference) || !isIndex(manifest.mediaType)) return asked;
     const child = defaultPlatformChild(manifest);
     if (!child) throw refusal(manifest);
-    const answer = await resolver.byDigest(name, child);
+    const answer = await resolver.byDigest(name, child, caller);
     if (answer.kind !== 'found') throw failureError(answer);
     return answer.value.value;
   }
@@ -87,7 +92,9 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
     reply: FastifyReply,
     { name, reference }: ManifestPath,
   ): Promise<FastifyReply> {
-    const answer = await primary.manifests.head(name, reference, options.primaryTimeout);
+    const ask = (signal: AbortSignal): Promise<Answer<ManifestHead>> =>
+      primary.manifests.head(name, reference, options.primaryTimeout, undefined, signal);
+    const answer = await places.lookups.runFor(request.caller, ask, BUSY_HERE);
     meter('pulls_total', { kind: 'manifest', origin: answer.kind === 'found' ? 'primary' : answer.kind });
     if (answer.kind !== 'found') throw failureError(answer);
     request.answeredFrom = 'primary';
@@ -97,18 +104,20 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
     return reply.send();
   }
 
-  return async (request, reply, { name, reference }, grant) => {
+  return async (request, reply, path, grant) => {
+    const { name, reference } = path;
+    const { caller } = request;
     const isHead = request.method === 'HEAD';
-    if (isHead && grant.canPush) return headForPusher(request, reply, { name, reference });
+    if (isHead && grant.canPush) return headForPusher(request, reply, path);
     const answer = await ('tag' in reference
-      ? resolver.byTag(name, reference.tag)
-      : resolver.byDigest(name, reference.digest));
+      ? resolver.byTag(name, reference.tag, caller)
+      : resolver.byDigest(name, reference.digest, caller));
     if (answer.kind !== 'found') {
       meter('pulls_total', { kind: 'manifest', origin: answer.kind });
       throw failureError(answer);
     }
     const { value: asked, origin, stale } = answer.value;
-    const served = await allowed(name, reference, asked, request.headers.accept);
+    const served = await allowed(request, path, asked);
     const { manifest } = served;
     meter('pulls_total', { kind: 'manifest', origin });
     request.answeredFrom = origin;
@@ -116,7 +125,7 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
     if (noneMatch(request.headers['if-none-match'], manifest.digest)) return sendNotModified(reply, manifest.digest);
     reply.code(200).headers(served.headers);
     if (isHead) return reply.send();
-    startAhead(name, served);
+    startAhead(name, served, caller);
     return sendBytes(reply, manifest.bytes, pace);
   };
 }

@@ -7,11 +7,10 @@ import { contentHeaders } from './headers.ts';
 /** A manifest in memory. */
 export interface Remembered {
   readonly manifest: Manifest;
-  readonly links: Links;
   /** What it is served with: the same for every client. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Whether it came from the primary and its blobs were not yet started ahead of the client. */
-  isCold: boolean;
+  /** Of one that came from the primary: its largest blobs, until they are started ahead of the client. */
+  ahead: readonly Digest[];
 }
 
 /** Bounded memory; manifests are kept per repository, since a digest says nothing about who may read it. */
@@ -49,11 +48,32 @@ export interface MemoryOptions {
 
 // Longer than this (ms) a manifest is not believed without asking the secondary.
 const BELIEF = 60_000;
-const OVERHEAD = 1_024;
-/** Manifests over this are not kept (bytes): registries take none. */
+// Bytes of a manifest in memory beside its own: headers, digests, objects.
+const OVERHEAD = 2_048;
+/** Manifests over this are neither kept nor read (bytes): registries take none. */
 const KEPT_MAX = 4 * 1024 * 1024;
-const SIZES_MAX = 100_000;
-const DAMAGED_MAX = 100_000;
+/** Blobs that are started ahead of a client when its manifest was a miss. */
+const AHEAD_MAX = 8;
+// As wide as an image may be, see replication/copy.ts.
+const SIZES_OF_ONE = 10_000;
+// Bytes of what is noted of a damaged blob.
+const DUE = 32;
+
+const NOTHING: Pick<Links, 'blobs'> = { blobs: [] };
+
+/** The configuration is small, and what clients ask for at once by themselves: a layer gains more by its place. */
+function largest(blobs: Links['blobs']): readonly Digest[] {
+  const first = blobs.toSorted((one, other) => (other.size ?? 0) - (one.size ?? 0)).slice(0, AHEAD_MAX);
+  return first.map(({ digest }) => digest);
+}
+
+/** A small buffer is a part of a larger one, which it would hold in memory. */
+function ownBytes(manifest: Manifest): Manifest {
+  if (manifest.bytes.buffer.byteLength === manifest.bytes.length) return manifest;
+  const bytes = Buffer.allocUnsafeSlow(manifest.bytes.length);
+  manifest.bytes.copy(bytes);
+  return { ...manifest, bytes };
+}
 
 function key(name: string, digest: Digest): string {
   return `${name}@${digest}`;
@@ -62,28 +82,34 @@ function key(name: string, digest: Digest): string {
 /** A memory of at most `bytes` for manifests. */
 export function createMemory(bytes: number, options: MemoryOptions = {}): Memory {
   const { lookAgain = 30_000, clock = () => performance.now() } = options;
-  const sizeOf = ({ manifest }: Remembered): number => manifest.bytes.length + OVERHEAD;
-  const manifests = createLru<string, Remembered>(Math.max(1, bytes), { ttl: BELIEF }, sizeOf);
-  const claimed = createLru<Digest, number>(SIZES_MAX);
-  const proven = createLru<Digest, number>(SIZES_MAX);
-  const read = createLru<Digest, true>(SIZES_MAX);
-  const damaged = createLru<Digest, { dueAt: number }>(DAMAGED_MAX);
-
-  const hidden = new Set<Digest>();
+  const manifests = createLru<string, Remembered>('manifests', {
+    maxBytes: Math.max(1, bytes),
+    ttl: BELIEF,
+    sizeOf: ({ manifest }) => manifest.bytes.length + OVERHEAD,
+  });
+  const claimed = createLru<Digest, number>('claimedSizes');
+  const proven = createLru<Digest, number>('provenSizes');
+  const read = createLru<Digest, true>('readBlobs');
+  const damaged = createLru<Digest, { dueAt: number }>('unservedBlobs', { sizeOf: () => DUE });
+  // A dummy is deleted again by the removal that put it: only the latest can still be there.
+  const hidden = createLru<Digest, true>('dummies');
 
   return {
-    hide: (digest) => void hidden.add(digest),
+    hide: (digest) => void hidden.set(digest, true),
     isHidden: (digest) => hidden.has(digest),
     manifest: (name, digest) => manifests.get(key(name, digest)),
     remember(name, manifest, isCold) {
-      const links = linksOf(manifest);
-      for (const { digest, size } of links.blobs) if (size !== undefined) claimed.set(digest, size);
+      const isKept = manifest.bytes.length <= KEPT_MAX;
+      const { blobs } = isKept ? linksOf(manifest) : NOTHING;
+      // The largest: a manifest that says too little must not end a blob for those of another.
+      for (const { digest, size = -1 } of blobs.slice(0, SIZES_OF_ONE))
+        if (size > (claimed.get(digest) ?? -1)) claimed.set(digest, size);
       const headers = {
         ...contentHeaders(manifest.digest, manifest.mediaType),
         'content-length': String(manifest.bytes.length),
       };
-      const remembered: Remembered = { manifest, links, headers, isCold };
-      if (manifest.bytes.length <= KEPT_MAX) manifests.set(key(name, manifest.digest), remembered);
+      const remembered: Remembered = { manifest: ownBytes(manifest), headers, ahead: isCold ? largest(blobs) : [] };
+      if (isKept) manifests.set(key(name, manifest.digest), remembered);
       return remembered;
     },
     forget: (name, digest) => void manifests.delete(key(name, digest)),

@@ -1,6 +1,7 @@
 // Mending: a local body that ends short is continued from the primary inside the same response.
 import type { Hash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { watchRate, type LeastRate, type RateWatch } from '../lib/least-rate.ts';
 import { hasherFor, hexOf, type Digest } from '../oci/digest.ts';
 
 /** What a mended body is made of. */
@@ -13,6 +14,8 @@ export interface MendDeps {
   readonly until: number | undefined;
   /** The body is the whole blob, and nobody has read it yet: it is hashed, as one without an end always is. */
   readonly isHashed?: boolean;
+  /** One that brings less while the client waits for it has broken off. */
+  readonly leastRate?: LeastRate | undefined;
   /** The bytes from a position on, from the primary. */
   readonly onward: (position: number, signal: AbortSignal) => AsyncIterable<Buffer>;
   /** Told that the local body is not what it should be: broken off for a cause, else short or wrong by itself. */
@@ -21,11 +24,15 @@ export interface MendDeps {
   readonly onWhole: (size: number) => void;
 }
 
+/** What a local body brings at least, unless another rate is given: one that stands still has broken off after as long. */
+const LOCAL_RATE: LeastRate = { bytes: 64 * 1024, window: 30_000 };
+
 /** A stream of a local body that survives its end. Destroyed where the primary cannot help either. */
 export class MendedBody extends Readable {
   readonly #deps: MendDeps;
   readonly #hash: Hash | undefined;
   readonly #left = new AbortController();
+  readonly #rate: RateWatch;
   #position: number;
   #held: Buffer | undefined;
   #onward: AsyncIterator<Buffer> | undefined;
@@ -36,8 +43,14 @@ export class MendedBody extends Readable {
     this.#deps = deps;
     this.#position = deps.start;
     this.#hash = deps.until === undefined || deps.isHashed ? hasherFor(deps.digest) : undefined;
-    const { body } = deps;
+    const { body, leastRate = LOCAL_RATE } = deps;
+    this.#rate = watchRate(
+      leastRate,
+      () => !body.isPaused(),
+      () => body.destroy(new Error('too slow')),
+    );
     body.on('data', (chunk: Buffer) => {
+      this.#rate.count(chunk.length);
       if (this.#give(chunk) === false) body.pause();
     });
     body.once('end', () => this.#localEnd(undefined));
@@ -53,6 +66,7 @@ export class MendedBody extends Readable {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#rate.stop();
     this.#left.abort();
     this.#deps.body.destroy();
     callback(error);
@@ -80,6 +94,7 @@ export class MendedBody extends Readable {
 
   #localEnd(cause: unknown): void {
     if (this.#onward || this.destroyed) return;
+    this.#rate.stop();
     if (this.#isWhole()) return this.#end();
     this.#deps.onDamage(this.#position, cause);
     // All bytes are out but those that are held back, and they are wrong.

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { DigestMismatch } from '../fill/digest-mismatch.ts';
 import type { Flight } from '../fill/flight.ts';
 import { readSource } from '../fill/source.ts';
+import type { Caller } from '../lib/claim.ts';
 import { resolveRange, type ByteRange, type Span } from '../oci/range.ts';
 import { sendBody, unsatisfiable } from './body.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
@@ -49,14 +50,14 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
   let farParts = 0;
 
   /** A part far beyond what is there, straight from the primary; undefined where the primary ignores ranges. */
-  async function farPart({ name, digest }: Place, { start, end }: Span): Promise<Readable | undefined> {
+  async function farPart({ name, digest }: Place, { start, end }: Span, caller: Caller): Promise<Readable | undefined> {
     const until = end + 1;
-    const { open, onBytes, atLeastRate } = filler.beside(name, digest);
+    const { open, how, atLeastRate } = filler.beside(name, digest, caller);
     const answer = await open(start, until);
     if (answer.kind !== 'found') throw failureError(answer);
     if (answer.value.start === start) {
       const body: Readable = leavable((signal) =>
-        atLeastRate(readSource(answer.value, open, { from: start, until, onBytes, signal }), () => body),
+        atLeastRate(readSource(answer.value, open, { ...how, from: start, until, signal }), () => body),
       );
       return body;
     }
@@ -64,9 +65,9 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
     return undefined;
   }
 
-  async function farBody(place: Place, flight: Flight, span: Span): Promise<Readable | undefined> {
+  async function farBody(place: Place, flight: Flight, span: Span, caller: Caller): Promise<Readable | undefined> {
     farParts += 1;
-    const body = await farPart(place, span).catch((error: unknown) => {
+    const body = await farPart(place, span, caller).catch((error: unknown) => {
       farParts -= 1;
       throw error;
     });
@@ -79,15 +80,15 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
     return body;
   }
 
-  async function bodyFor(place: Place, flight: Flight, span: Span | undefined): Promise<Readable> {
+  async function bodyFor(place: Place, flight: Flight, span: Span | undefined, caller: Caller): Promise<Readable> {
     if (!span) return filler.read(place.name, flight);
     const isFar = flight.state === 'flying' && !flight.isNear(span.start, NEAR) && farParts < FAR_MAX;
-    const far = isFar ? await farBody(place, flight, span) : undefined;
+    const far = isFar ? await farBody(place, flight, span, caller) : undefined;
     return far ?? filler.read(place.name, flight, span);
   }
 
   return async (request, reply, place, range) => {
-    const opened = await filler.open(place.name, place.digest, 'on-demand');
+    const opened = await filler.open(place.name, place.digest, 'on-demand', request.caller);
     if (opened.kind !== 'found') {
       meter('pulls_total', { kind: 'blob', origin: opened.kind });
       throw failureError(opened);
@@ -105,7 +106,7 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
       // Without a size there is no range to speak of: the whole blob is a right answer, too.
       const span = range && size !== undefined ? resolveRange(range, size) : undefined;
       if (range && size !== undefined && !span) throw unsatisfiable(size);
-      const body = await bodyFor(place, flight, span);
+      const body = await bodyFor(place, flight, span, request.caller);
       meter('pulls_total', { kind: 'blob', origin: 'fill' });
       request.answeredFrom = 'fill';
       const shape = { size, span: span ?? { start: 0, end: (size ?? 0) - 1 }, isPart: span !== undefined };

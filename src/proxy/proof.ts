@@ -1,8 +1,10 @@
 // Proof of local blobs: registries give sizes of files that are cut off, and only the bytes tell.
-import type { FastifyBaseLogger } from 'fastify';
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
+import { givenAtLeast, LEAST_RATE } from '../lib/least-rate.ts';
 import { createSingleFlight } from '../lib/single-flight.ts';
 import { hasherFor, matches } from '../oci/digest.ts';
-import { found, type Answer } from '../registry/answer.ts';
+import { BUSY_HERE, found, type Answer } from '../registry/answer.ts';
+import type { Blobs } from '../registry/blob.ts';
 import type { ProxyDeps } from './deps.ts';
 import type { Place } from './place.ts';
 
@@ -16,14 +18,17 @@ export interface Doubt {
   readonly cause: unknown;
 }
 
+/** The request that a proof is for. */
+export type Asking = Pick<FastifyRequest, 'log' | 'caller'>;
+
 /** Tells whole local blobs from damaged ones. */
 export interface Proof {
   /** Whether the local registry's size of a blob is right, where that can be told without reading a large blob. */
-  judge(place: Place, size: number, log: FastifyBaseLogger): Promise<Verdict>;
+  judge(place: Place, size: number, request: Asking): Promise<Verdict>;
   /** As `judge`, but asks the primary for a size that nobody has told yet: an answer is to name it. */
-  confirm(place: Place, size: number, log: FastifyBaseLogger): Promise<Verdict>;
+  confirm(place: Place, size: number, request: Asking): Promise<Verdict>;
   /** As `confirm`, but reads the blob however large it is where the primary does not say. */
-  prove(place: Place, size: number, log: FastifyBaseLogger): Promise<Verdict>;
+  prove(place: Place, size: number, request: Asking): Promise<Verdict>;
   /**
    * A local body was not what it should be. Short or wrong by itself it is damaged: clients get the blob from the primary
    * until it is whole again. One that broke off for a cause may be a registry's that was stopped: it is looked into.
@@ -38,7 +43,7 @@ const SMALL = 1024 * 1024;
 
 /** A {@link Proof}; times in milliseconds to the headers of each registry's answer. */
 export function createProof(
-  { primary, secondary, storage, memory, meter, suspicion }: ProxyDeps,
+  { primary, secondary, storage, memory, places, meter, suspicion }: ProxyDeps,
   timeout: { readonly primary: number; readonly secondary: number },
 ): Proof {
   const reading = createSingleFlight<number | Exclude<Verdict, 'whole'>>();
@@ -48,7 +53,9 @@ export function createProof(
     const opened = await storage?.open(place);
     if (opened) return found(opened.file.createReadStream({ highWaterMark: SMALL }) as AsyncIterable<Buffer>);
     const answer = await secondary.blobs.open(place.name, place.digest, timeout.secondary);
-    return answer.kind === 'found' ? found(answer.value.body as AsyncIterable<Buffer>) : answer;
+    if (answer.kind !== 'found') return answer;
+    const { body } = answer.value;
+    return found(givenAtLeast(body as AsyncIterable<Buffer>, LEAST_RATE, () => body.destroy(new Error('too slow'))));
   }
 
   /** Reads a local blob to its end: its size, or what is wrong. */
@@ -88,9 +95,11 @@ export function createProof(
   }
 
   /** Learns the size of a blob from the primary, unless it is known. */
-  async function learn({ name, digest }: Place): Promise<void> {
+  async function learn({ name, digest }: Place, { caller }: Asking): Promise<void> {
     if (memory.sizeOf(digest) !== undefined) return;
-    const head = await primary.blobs.head(name, digest, timeout.primary);
+    const ask = (signal: AbortSignal): ReturnType<Blobs['head']> =>
+      primary.blobs.head(name, digest, timeout.primary, signal);
+    const head = await places.lookups.runFor(caller, ask, BUSY_HERE);
     if (head.kind === 'found' && head.value.size !== undefined) memory.learnSize(digest, head.value.size);
   }
 
@@ -99,14 +108,14 @@ export function createProof(
     return size > SMALL || memory.wasRead(digest);
   }
 
-  async function judge(place: Place, size: number, log: FastifyBaseLogger): Promise<Verdict> {
+  async function judge(place: Place, size: number, request: Asking): Promise<Verdict> {
     const known = memory.sizeOf(place.digest);
     if (known === size && isBelieved(place, size)) return 'whole';
-    return known === undefined && size > SMALL ? 'unknown' : prove(place, size, log);
+    return known === undefined && size > SMALL ? 'unknown' : prove(place, size, request);
   }
 
-  async function prove(place: Place, size: number, log: FastifyBaseLogger): Promise<Verdict> {
-    if (size > SMALL) await learn(place);
+  async function prove(place: Place, size: number, request: Asking): Promise<Verdict> {
+    if (size > SMALL) await learn(place, request);
     const isAsKnown = memory.sizeOf(place.digest) === size;
     if (isAsKnown && isBelieved(place, size)) return 'whole';
     const found = await reading(`${place.name}@${place.digest}`, () => read(place));
@@ -114,15 +123,15 @@ export function createProof(
     if (found === size) return 'whole';
     // It is hashed on its way to the client, too.
     if (found === 'unknown') return isAsKnown ? 'whole' : 'unknown';
-    damage(place, log, `local size ${size}`);
+    damage(place, request.log, `local size ${size}`);
     return 'damaged';
   }
 
   return {
     judge,
-    async confirm(place, size, log) {
-      if (size > SMALL) await learn(place);
-      return judge(place, size, log);
+    async confirm(place, size, request) {
+      if (size > SMALL) await learn(place, request);
+      return judge(place, size, request);
     },
     prove,
     doubt,

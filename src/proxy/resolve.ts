@@ -1,65 +1,94 @@
 // Manifests: a digest names its bytes for ever, so the local copy is the answer; a tag moves, so the primary decides.
+import { BACKGROUND, Claim, type Caller } from '../lib/claim.ts';
 import type { Log } from '../lib/log.ts';
 import { createLru } from '../lib/lru.ts';
-import { createSingleFlight } from '../lib/single-flight.ts';
+import { createSharedWork } from '../lib/shared-work.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
-import { found, type Answer, type Failure } from '../registry/answer.ts';
+import { BUSY_HERE, found, type Answer, type Failure } from '../registry/answer.ts';
+import { isLayer } from '../registry/layer.ts';
+import type { ManifestHead } from '../registry/manifest.ts';
 import type { Found, ProxyDeps, ProxyOptions } from './deps.ts';
-import { BUSY_HERE } from './failure.ts';
 import type { Remembered } from './memory.ts';
 
 // How long (ms) a tag that was queued is not compared again; and one that was found to mean the same here, which only
 // somebody else who writes to the local registry can change: walks find that, too.
 const QUEUED_FOR = 10_000;
 const EQUAL_FOR = 600_000;
-// Tags.
-const COMPARED_MAX = 100_000;
+// Bytes of a digest.
+const DIGEST = 160;
 const GONE = 'gone';
 const NOT_HERE = { kind: 'missing', code: 'MANIFEST_UNKNOWN' } as const;
 
 /** A manifest and where it came from, or why there is none. */
 export type Resolved = Answer<Found<Remembered>>;
 
-/** Decides which manifest a client gets. */
+/** Decides which manifest a client gets. What it asks is asked in the caller's share. @throws CallerLeft when that leaves. */
 export interface Resolver {
-  byDigest(name: string, digest: Digest): Promise<Resolved>;
-  byTag(name: string, tag: string): Promise<Resolved>;
+  byDigest(name: string, digest: Digest, caller: Caller): Promise<Resolved>;
+  byTag(name: string, tag: string, caller: Caller): Promise<Resolved>;
 }
 
 /** @see Resolver */
 export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log): Resolver {
   const { primary, secondary, memory, tags, places, meter, enqueue, isStored } = deps;
   const { primaryTimeout, secondaryTimeout = 2_000 } = options;
-  const resolving = createSingleFlight<Resolved>();
+  const resolving = createSharedWork<Resolved>();
   // Tags that were compared with the local ones just now: a busy tag must not cost the local registry a request a pull.
-  const compared = createLru<string, string>(COMPARED_MAX, { ttl: QUEUED_FOR });
+  const compared = createLru<string, string>('comparedTags', { ttl: QUEUED_FOR, sizeOf: () => DIGEST });
+  // Tags by the manifests that the primary gave by them and not by digest: clients ask by digest after a HEAD of the tag.
+  const taggedOnly = createLru<string, string>('taggedOnly', { sizeOf: (tag) => tag.length });
 
-  async function local(name: string, digest: Digest): Promise<Answer<Found<Remembered>>> {
+  async function local(name: string, digest: Digest, claim: Claim): Promise<Answer<Found<Remembered>>> {
     // What only stands in for a tag that is being removed is no manifest of anybody's.
     if (memory.isHidden(digest)) return NOT_HERE;
-    const answer = await secondary.manifests.get(name, { digest }, secondaryTimeout);
+    const ask = (signal: AbortSignal): Promise<Answer<Manifest>> =>
+      secondary.manifests.get(name, { digest }, secondaryTimeout, signal);
+    const answer = await places.local.run(claim, ask, BUSY_HERE);
     if (answer.kind !== 'found') return answer;
     return found({ value: memory.remember(name, answer.value, false), origin: 'secondary' as const });
   }
 
-  async function remote(name: string, digest: Digest): Promise<Resolved> {
-    const ask = (): Promise<Answer<Manifest>> => primary.manifests.get(name, { digest }, primaryTimeout);
-    const answer = await places.manifests.run(ask, BUSY_HERE);
-    if (answer.kind !== 'found') return answer;
+  async function remote(name: string, digest: Digest, claim: Claim): Promise<Resolved> {
+    const ask = (signal: AbortSignal): Promise<Answer<Manifest>> =>
+      primary.manifests.get(name, { digest }, primaryTimeout, signal);
+    const answer = await places.manifests.run(claim, ask, BUSY_HERE);
+    if (answer.kind === 'missing') return (await byKnownTag(name, digest, claim)) ?? answer;
+    if (answer.kind !== 'found') {
+      const look = (): Promise<boolean> => isLayer(primary, name, digest, answer, primaryTimeout);
+      return (await places.lookups.run(claim, look, false)) ? NOT_HERE : answer;
+    }
     if (isStored(name)) enqueue({ name, reference: { digest } });
     return found({ value: memory.remember(name, answer.value, true), origin: 'primary' as const });
   }
 
-  async function byDigest(name: string, digest: Digest): Promise<Resolved> {
+  /** What the primary gives for the tag itself, whatever its digest is. */
+  async function remoteTag(name: string, tag: string, claim: Claim): Promise<Resolved> {
+    const ask = (signal: AbortSignal): Promise<Answer<Manifest>> =>
+      primary.manifests.get(name, { tag }, primaryTimeout, signal);
+    const answer = await places.manifests.run(claim, ask, BUSY_HERE);
+    if (answer.kind !== 'found') return answer;
+    taggedOnly.set(`${name}@${answer.value.digest}`, tag);
+    return found({ value: memory.remember(name, answer.value, true), origin: 'primary' as const });
+  }
+
+  /** A manifest that the primary gave by its tag alone, once more; undefined where it was not, or is gone from there. */
+  async function byKnownTag(name: string, digest: Digest, claim: Claim): Promise<Resolved | undefined> {
+    const tag = taggedOnly.get(`${name}@${digest}`);
+    const answer = tag === undefined ? undefined : await remoteTag(name, tag, claim);
+    if (answer?.kind === 'found') return answer.value.value.manifest.digest === digest ? answer : undefined;
+    return answer?.kind === 'missing' ? undefined : answer;
+  }
+
+  async function byDigest(name: string, digest: Digest, caller: Caller): Promise<Resolved> {
     const known = memory.manifest(name, digest);
     if (known) return found({ value: known, origin: 'memory' as const });
     let isOurs = false;
     const ask = (): Promise<Resolved> =>
-      resolving(`${name}@${digest}`, async () => {
+      resolving(`${name}@${digest}`, caller, async (claim) => {
         isOurs = true;
-        const here = await local(name, digest);
-        return here.kind === 'found' ? here : remote(name, digest);
+        const here = await local(name, digest, claim);
+        return here.kind === 'found' ? here : remote(name, digest, claim);
       });
     const answer = await ask();
     // A question of somebody before us may have passed the moment of the push that our client knows of.
@@ -67,8 +96,10 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
   }
 
   /** The local copy of a tag, because the primary could not be asked. */
-  async function stale(name: string, tag: string, failure: Failure): Promise<Resolved> {
-    const answer = await secondary.manifests.get(name, { tag }, secondaryTimeout);
+  async function stale(name: string, tag: string, failure: Failure, caller: Caller): Promise<Resolved> {
+    const ask = (signal: AbortSignal): Promise<Answer<Manifest>> =>
+      secondary.manifests.get(name, { tag }, secondaryTimeout, signal);
+    const answer = await places.local.runFor(caller, ask, BUSY_HERE);
     if (answer.kind !== 'found' || memory.isHidden(answer.value.digest)) return failure;
     meter('stale_answers_total', { reason: failure.kind });
     const value = memory.remember(name, answer.value, false);
@@ -82,7 +113,8 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
   async function keepTag(name: string, tag: string, digest: Digest | undefined): Promise<void> {
     const key = `${name}:${tag}`;
     compared.set(key, digest ?? GONE);
-    const here = await secondary.manifests.head(name, { tag }, secondaryTimeout);
+    const ask = (): Promise<Answer<ManifestHead>> => secondary.manifests.head(name, { tag }, secondaryTimeout);
+    const here = await places.local.runFor(BACKGROUND, ask, BUSY_HERE);
     const local = here.kind === 'found' ? here.value.digest : undefined;
     if (here.kind !== 'found' && here.kind !== 'missing') compared.delete(key);
     else if (local !== digest) enqueue({ name, reference: { tag } });
@@ -97,27 +129,25 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
     });
   }
 
-  async function byTag(name: string, tag: string, again = true): Promise<Resolved> {
-    const looked = await tags.find(name, tag);
+  async function byTag(name: string, tag: string, caller: Caller): Promise<Resolved> {
+    const looked = await tags.find(name, tag, caller);
     if (looked.kind === 'missing') {
       // What is gone there is to go here, too: whoever takes the wish reads the primary again.
       keepTagLater(name, tag, undefined);
       return looked;
     }
-    if (looked.kind !== 'found') return stale(name, tag, looked);
-    const answer = await byDigest(name, looked.value.digest);
-    if (answer.kind === 'found') {
-      keepTagLater(name, tag, looked.value.digest);
-      return answer;
-    }
-    // The tag moved between the look-up and now, and what it meant is gone.
-    if (answer.kind === 'missing' && again) {
+    if (looked.kind !== 'found') return stale(name, tag, looked, caller);
+    let answer = await byDigest(name, looked.value.digest, caller);
+    if (answer.kind === 'missing') {
+      // The tag moved between the look-up and now, and what it meant is gone; or the primary gives it by tag alone.
       tags.forget(name, tag);
-      return byTag(name, tag, false);
+      answer = await remoteTag(name, tag, Claim.of(caller));
     }
+    if (answer.kind === 'found') keepTagLater(name, tag, answer.value.value.manifest.digest);
+    else if (answer.kind === 'missing') keepTagLater(name, tag, undefined);
     // What the tag meant before is no answer where it is known to mean something else now.
     return answer;
   }
 
-  return { byDigest, byTag: (name, tag) => byTag(name, tag) };
+  return { byDigest, byTag };
 }

@@ -1,8 +1,10 @@
 // The pull API's door: pushes refused, loops ended, paths parsed, tokens checked, and only then the nouns.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Caller } from '../lib/claim.ts';
 import { OciError } from '../oci/error.ts';
 import { parsePath } from '../oci/path.ts';
 import { createServeBlob } from './blobs.ts';
+import { callerOf } from './caller.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import { sendError } from './error-reply.ts';
 import { API_VERSION, PRIVATE } from './headers.ts';
@@ -10,10 +12,14 @@ import { createServeList } from './lists.ts';
 import { createServeManifest } from './manifests.ts';
 import type { RefusePushes } from './push.ts';
 
-function checkLoop(request: FastifyRequest, via: string): void {
+/** Finds our own name among the hops, without taking a long header apart. */
+function hopOf(via: string): RegExp {
+  return new RegExp(`(?:^|,)[ \\t]*${via.replace(/[^\w ]/g, '\\$&')}[ \\t]*(?:,|$)`, 'i');
+}
+
+function checkLoop(request: FastifyRequest, via: RegExp): void {
   const received = request.headers.via;
-  if (received === undefined || !received.split(',').some((hop) => hop.trim().toLowerCase() === via.toLowerCase()))
-    return;
+  if (received === undefined || !via.test(received)) return;
   throw new OciError('UNSUPPORTED', 'this request came from this proxy: primary or secondary URL leads back to it', {
     status: 508,
   });
@@ -28,11 +34,13 @@ export function addPullRoutes(
   const serveManifest = createServeManifest(deps, options, app.log);
   const serveBlob = createServeBlob(deps, options);
   const serveList = createServeList(deps, options);
+  const ownHop = hopOf(options.via);
 
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    checkLoop(request, options.via);
+    checkLoop(request, ownHop);
     const path = parsePath(request.raw.url ?? '');
     const grant = await deps.gate.authorize(request.headers.authorization, path);
+    request.caller = callerOf(grant.share, reply.raw);
     switch (path.kind) {
       case 'base':
         return reply
@@ -52,6 +60,7 @@ export function addPullRoutes(
 
   app.decorateRequest('answeredFrom', undefined);
   app.decorateRequest('deliveredBy', undefined);
+  app.decorateRequest('caller', undefined as unknown as Caller);
   app.addHook('onRequest', (request, reply, done) => {
     if (!deps.refusePushes(request, reply)) done();
   });

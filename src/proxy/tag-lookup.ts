@@ -1,4 +1,5 @@
 // Which manifest a tag means now: the primary decides, and many pulls of one tag ask it little.
+import { Claim, unlessLeft, type Caller } from '../lib/claim.ts';
 import { createLru } from '../lib/lru.ts';
 import { isTag } from '../oci/reference.ts';
 import type { Answer } from '../registry/answer.ts';
@@ -6,7 +7,8 @@ import type { ManifestHead } from '../registry/manifest.ts';
 
 /** Looks a tag up at the primary. */
 export interface TagLookup {
-  find(name: string, tag: string): Promise<Answer<ManifestHead>>;
+  /** What the tag means, asked in the caller's share. @throws CallerLeft as soon as that has left. */
+  find(name: string, tag: string, caller: Caller): Promise<Answer<ManifestHead>>;
   /**
    * Ends the belief in what was found, since an event says that the tag has moved. What is no tag (a digest, or what stands
    * for the whole repository) may be any tag of the repository.
@@ -28,18 +30,25 @@ export interface TagLookupOptions {
   readonly clock?: () => number;
 }
 
-/** Asks the primary what a tag means; where `known` still holds, that very object is the value. */
-export type HeadTag = (name: string, tag: string, known: ManifestHead | undefined) => Promise<Answer<ManifestHead>>;
+/** Asks the primary what a tag means, for a claim; where `known` still holds, that very object is the value. */
+export type HeadTag = (
+  name: string,
+  tag: string,
+  known: ManifestHead | undefined,
+  claim: Claim,
+) => Promise<Answer<ManifestHead>>;
 
 // How long (ms) what the primary said in full is only asked to be confirmed, which costs it far less: it looks at the
 // tag then, but not at the manifest. What is gone from under a tag is so found out within this time.
 const CONFIRMED_FOR = 60_000;
-const KNOWN_MAX = 50_000;
+// Bytes of what is known of a tag beside its media type.
+const KNOWN = 512;
 
 type Found = Extract<Answer<ManifestHead>, { kind: 'found' }>;
 
 interface Lookup {
   readonly startedAt: number;
+  readonly claim: Claim;
   readonly answer: Promise<Answer<ManifestHead>>;
   /** The tag has moved since: what is found is an answer to those who wait, and to nobody after. */
   isOutdated: boolean;
@@ -71,13 +80,15 @@ export function createTagLookup(
   head: HeadTag,
   { ttl, patience = 250, parallel = 4, clock = () => performance.now() }: TagLookupOptions,
 ): TagLookup {
-  const known = createLru<string, Known>(KNOWN_MAX);
+  const known = createLru<string, Known>('tags', {
+    sizeOf: ({ answer }) => KNOWN + answer.value.mediaType.length,
+  });
   const under = new Map<string, Lookup[]>();
   // An arrival's number, not the clock: two things in one millisecond still have an order.
   let arrivals = 0;
   // Look-ups up to this number are not believed: of any repository, and of those that were forgotten as a whole.
   let allForgotten = 0;
-  const forgotten = createLru<string, number>(10_000, {
+  const forgotten = createLru<string, number>('forgottenTags', {
     dispose(number, _name, reason) {
       if (reason === 'evict') allForgotten = Math.max(allForgotten, number);
     },
@@ -112,43 +123,52 @@ export function createTagLookup(
     known.set(key, { answer, startedAt, foundAt, fullAt: isConfirmed ? asked!.fullAt : foundAt });
   }
 
-  function begin(key: string, name: string, tag: string): Promise<Answer<ManifestHead>> {
+  /** What is being given up, since all who waited for it have left, is no answer for others. */
+  function underWay(key: string): Lookup[] {
+    return under.get(key)?.filter(({ claim }) => !claim.isAbandoned) ?? [];
+  }
+
+  function begin(key: string, name: string, tag: string, claim: Claim): Promise<Answer<ManifestHead>> {
     const lookups = under.get(key) ?? [];
     under.set(key, lookups);
     const look = async (): Promise<Answer<ManifestHead>> => {
       try {
         const asked = confirmable(name, key);
-        const answer = await head(name, tag, asked?.answer.value);
+        const answer = await head(name, tag, asked?.answer.value, claim);
         if (answer.kind === 'found') note(name, key, lookup, answer, asked);
         return answer;
       } finally {
+        claim.keep();
         lookups.splice(lookups.indexOf(lookup), 1);
         if (lookups.length === 0 && under.get(key) === lookups) under.delete(key);
       }
     };
-    const lookup: Lookup = { startedAt: (arrivals += 1), isOutdated: false, answer: Promise.resolve().then(look) };
+    const answer = Promise.resolve().then(look);
+    const lookup: Lookup = { startedAt: (arrivals += 1), claim, isOutdated: false, answer };
     lookups.push(lookup);
-    return lookup.answer;
+    return answer;
   }
 
-  async function fresh(key: string, name: string, tag: string): Promise<Answer<ManifestHead>> {
+  async function fresh(key: string, name: string, tag: string, caller: Caller): Promise<Answer<ManifestHead>> {
     const arrivedAt = (arrivals += 1);
-    const joinable = (): Lookup | undefined => under.get(key)?.find(({ startedAt }) => startedAt > arrivedAt);
-    const older = under.get(key)?.at(-1);
-    if (older) await atMost(patience, older.answer);
+    const older = underWay(key).at(-1);
+    if (older) await unlessLeft(caller, atMost(patience, older.answer));
     for (;;) {
-      const younger = joinable();
-      if (younger) return younger.answer;
-      const lookups = under.get(key) ?? [];
-      if (lookups.length < parallel) return begin(key, name, tag);
-      await Promise.race(lookups.map(({ answer }) => answer));
+      const lookups = underWay(key);
+      const younger = lookups.find(({ startedAt }) => startedAt > arrivedAt);
+      if (younger) return younger.claim.wait(caller, () => younger.answer);
+      if (lookups.length < parallel) {
+        const claim = new Claim();
+        return claim.wait(caller, () => begin(key, name, tag, claim));
+      }
+      await unlessLeft(caller, Promise.race(lookups.map(({ answer }) => answer)));
     }
   }
 
   return {
-    async find(name, tag) {
+    async find(name, tag, caller) {
       const key = `${name}:${tag}`;
-      return believed(name, key) ?? fresh(key, name, tag);
+      return believed(name, key) ?? fresh(key, name, tag, caller);
     },
     forget(name, reference) {
       if (!isTag(reference)) {

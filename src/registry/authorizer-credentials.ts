@@ -1,6 +1,7 @@
 // Credentials of registries as Docker and Podman keep them: config.json, auth.json and credential helpers.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createLru } from '../lib/lru.ts';
 import { createSingleFlight } from '../lib/single-flight.ts';
 import { runHelper, tableOf, textOf, type Table } from './authorizer-helper.ts';
 import type { Credentials } from './authorizer-token.ts';
@@ -19,6 +20,8 @@ export type ReadCredentials = (
 const HELPER_TTL = 300_000;
 const FRESH = 2_000;
 const HELPER_TIMEOUT = 10_000;
+// Objects and short texts take about four times the memory of their JSON.
+const HEAP_PER_JSON = 4;
 
 const HUB = 'docker.io';
 const HUB_HOSTS = new Set([HUB, 'index.docker.io', 'registry-1.docker.io']);
@@ -89,7 +92,9 @@ async function readTable(file: string): Promise<Table> {
 
 /** Remembers what `work` gave for `ttl` ms, where a fresh look is asked for {@link FRESH} ms; one at a time per key. */
 function createMemory<T>(ttl: number, clock: () => number) {
-  const held = new Map<string, { readonly value: T; readonly at: number }>();
+  const held = createLru<string, { readonly value: T; readonly at: number }>('credentials', {
+    sizeOf: ({ value }) => HEAP_PER_JSON * (JSON.stringify(value)?.length ?? 0),
+  });
   const flights = createSingleFlight<T>();
   return async (key: string, fresh: boolean, work: () => Promise<T>): Promise<T> => {
     const known = held.get(key);

@@ -2,7 +2,7 @@
 import type { Dispatcher } from 'undici';
 import { parseChallenges, type Challenge } from '../auth/challenge.ts';
 import { scopeText, type Access } from '../auth/scope.ts';
-import { createLru } from '../lib/lru.ts';
+import { createLru, detached } from '../lib/lru.ts';
 import { createSingleFlight } from '../lib/single-flight.ts';
 import { RegistryOutage } from './answer.ts';
 import type { ReadCredentials } from './authorizer-credentials.ts';
@@ -35,8 +35,9 @@ interface Held {
 
 type TokenCredentials = TokenRequest['credentials'];
 
-const MEMORY_MAX = 10_000;
 const TIMEOUT = 10_000;
+// Bytes of what is remembered of a scope beside its texts.
+const HELD = 256;
 // A token is given out until this long before it ends.
 const MARGIN = 10_000;
 // What is not a token with a lifetime of its own is looked up again after this.
@@ -59,8 +60,10 @@ function isLoopback(hostname: string): boolean {
 export function dockerConfigAuthorizer(deps: DockerConfigDeps, options: DockerConfigOptions = {}): Authorizer {
   const { registry, readCredentials, dispatcher } = deps;
   const { trustedRealms = [], timeout = TIMEOUT, clock = () => performance.now() } = options;
-  const memory = createLru<string, Held>(MEMORY_MAX);
-  const extraScopes = createLru<string, string>(MEMORY_MAX);
+  const memory = createLru<string, Held>('serviceTokens', {
+    sizeOf: ({ header, scopes }) => HELD + (header?.length ?? 0) + scopes.join().length,
+  });
+  const extraScopes = createLru<string, string>('askedScopes', { sizeOf: (scope) => scope.length });
   const flights = createSingleFlight<Held>();
   const trusted = new Set([registry.hostname, ...trustedRealms.map((name) => name.toLowerCase())]);
   let challenge: Challenge | undefined;
@@ -133,7 +136,7 @@ export function dockerConfigAuthorizer(deps: DockerConfigDeps, options: DockerCo
       if (!told) return false;
       challenge = told;
       const id = scopeText(access);
-      extraScopes.set(id, told.parameters.get('scope') ?? '');
+      extraScopes.set(id, detached(told.parameters.get('scope') ?? ''));
       const held = memory.get(id);
       // Of many that were refused at once the first renews for all.
       const isNew = held && clock() - held.since < SHORT && held.scopes.join() === scopesOf(access).join();

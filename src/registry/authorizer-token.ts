@@ -1,5 +1,6 @@
 // One token from a token service: Docker's GET with Basic, or OAuth 2 with a refresh token.
 import { request, type Dispatcher } from 'undici';
+import { collect, limitsFor } from './body.ts';
 
 /** What a registry or its token service may be shown; an `identity` token is a refresh token (OAuth 2). */
 export type Credentials =
@@ -54,15 +55,10 @@ function postCall({ realm, service, scopes }: TokenRequest, refreshToken: string
   return { method: 'POST', url: realm, headers, body: form.toString() };
 }
 
-async function textOf(body: Dispatcher.ResponseData['body']): Promise<string> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of body as AsyncIterable<Buffer>) {
-    parts.push(part);
-    size += part.length;
-    if (size > ANSWER_MAX) throw new Error('its answer is too long');
-  }
-  return Buffer.concat(parts).toString();
+async function textOf(body: Dispatcher.ResponseData['body'], timeout: number): Promise<string> {
+  const { bytes, failure } = await collect(body, limitsFor(timeout, ANSWER_MAX));
+  if (failure) throw failure;
+  return bytes.toString();
 }
 
 function received(text: string): ReceivedToken {
@@ -91,7 +87,7 @@ export async function requestToken(
   try {
     const signal = AbortSignal.timeout(deps.timeout);
     const { statusCode, body } = await request(url, { ...call, dispatcher: deps.dispatcher, signal });
-    if (statusCode === 200) return received(await textOf(body));
+    if (statusCode === 200) return received(await textOf(body, deps.timeout));
     await body.dump();
     if (REFUSED.has(statusCode)) return undefined;
     throw new Error(`it answered ${statusCode}`);

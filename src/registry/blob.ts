@@ -3,10 +3,11 @@ import { Readable } from 'node:stream';
 import { pullAccess } from '../auth/scope.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseContentRange, rangeHeader, type ByteRange } from '../oci/range.ts';
-import { answered, found, RegistryOutage, type Answer } from './answer.ts';
+import { answered, found, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
 import type { Client, RegistryRequest } from './client.ts';
-import { discard, headerText, isJson, isPage, type RegistryResponse } from './response.ts';
+import { followRedirect, isRedirect, sendFollowing, type Followed } from './redirect.ts';
+import { contentLength, discard, headerText, isJson, isPage, readText, type RegistryResponse } from './response.ts';
 
 /** An open body: from byte `start` on. Whoever gets it reads or destroys it. */
 export interface BlobBody {
@@ -18,24 +19,38 @@ export interface BlobBody {
   readonly size?: number;
 }
 
-/** Blobs by (repository, digest); `timeout` in milliseconds to the headers. */
+/** Blobs by (repository, digest); `timeout` in milliseconds to the headers; `signal` as in a {@link RegistryRequest}. */
 export interface Blobs {
   /** GET; a registry that ignores the range gives the whole body with `start` 0. */
-  open(name: string, digest: Digest, timeout: number, range?: ByteRange): Promise<Answer<BlobBody>>;
+  open(
+    name: string,
+    digest: Digest,
+    timeout: number,
+    range?: ByteRange,
+    signal?: AbortSignal,
+  ): Promise<Answer<BlobBody>>;
+  /** As `open`, where the registry was asked already and answered with a redirect to `location`. */
+  openAt(
+    name: string,
+    digest: Digest,
+    location: string | undefined,
+    timeout: number,
+    range?: ByteRange,
+  ): Promise<Answer<BlobBody>>;
   /** The size, undefined where a registry does not say it. */
-  head(name: string, digest: Digest, timeout: number): Promise<Answer<{ readonly size?: number }>>;
+  head(
+    name: string,
+    digest: Digest,
+    timeout: number,
+    signal?: AbortSignal,
+  ): Promise<Answer<{ readonly size?: number }>>;
 }
 
-const REDIRECTS_MAX = 5;
-const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
+// How S3 and those that speak it, GCS among them, and Azure say that an object is not there. Any web server says 404.
+const NO_OBJECT = /<Code>(?:NoSuchKey|BlobNotFound)<\/Code>/;
 
 function blobPath(name: string, digest: Digest): string {
   return `/v2/${name}/blobs/${digest}`;
-}
-
-function lengthOf(response: RegistryResponse): number | undefined {
-  const length = Number(response.headers['content-length'] ?? NaN);
-  return Number.isSafeInteger(length) && length >= 0 ? length : undefined;
 }
 
 function bodyOf(response: RegistryResponse): BlobBody | undefined {
@@ -43,11 +58,17 @@ function bodyOf(response: RegistryResponse): BlobBody | undefined {
   // Whoever destroys a body that nobody reads yet must not bring the process down by its error event.
   body.on('error', () => undefined);
   if (statusCode === 200) {
-    const size = lengthOf(response);
+    const size = contentLength(response);
     return { body, start: 0, ...(size === undefined ? {} : { size, end: size - 1 }) };
   }
   const part = parseContentRange(String(response.headers['content-range'] ?? ''));
   return part && { body, ...part };
+}
+
+/** Ends a body of which only the first byte was wanted: one that is no longer is read, which keeps its connection. */
+export function release({ body, end }: BlobBody): void {
+  if (end === 0) body.resume();
+  else body.destroy();
 }
 
 /** Whether a range that begins with the first byte was refused because there is none: all of an empty blob is here then. */
@@ -56,38 +77,36 @@ function isEmpty(response: RegistryResponse, range: ByteRange | undefined): bool
   return fromStart && response.statusCode === 416 && headerText(response, 'content-range') === 'bytes */0';
 }
 
+function requestOf(
+  name: string,
+  digest: Digest,
+  timeout: number,
+  range?: ByteRange,
+  signal?: AbortSignal,
+): RegistryRequest {
+  return {
+    method: 'GET',
+    target: blobPath(name, digest),
+    access: [pullAccess(name)],
+    headers: { 'accept-encoding': 'identity', ...(range ? { range: rangeHeader(range) } : {}) },
+    timeout,
+    signal,
+  };
+}
+
 /** @see Blobs */
 export function createBlobs(client: Client, classify: Classify): Blobs {
-  function redirected(response: RegistryResponse, from: URL): URL {
-    const location = response.headers['location'];
-    const target = typeof location === 'string' && URL.canParse(location, from) ? new URL(location, from) : undefined;
-    const downgraded = from.protocol === 'https:' && target?.protocol === 'http:';
-    if (!target || !/^https?:$/.test(target.protocol) || downgraded) {
-      throw new RegistryOutage(client.registry, 'redirect that cannot be followed');
-    }
-    return target;
-  }
-
-  /** Follows redirects by hand: storage must not see our token, and its signature must stay as it is. */
-  async function follow(first: RegistryRequest): Promise<{ response: RegistryResponse; isStorage: boolean }> {
-    let url = new URL(first.target, client.origin);
-    let request = first;
-    for (let hop = 0; hop <= REDIRECTS_MAX; hop += 1) {
-      const response = await client.send(request);
-      if (!REDIRECT_STATUS.has(response.statusCode)) return { response, isStorage: hop > 0 };
-      discard(response);
-      url = redirected(response, url);
-      request = { ...first, target: url, access: url.origin === client.origin.origin ? first.access : undefined };
-    }
-    throw new RegistryOutage(client.registry, 'too many redirects');
-  }
-
   /** What a storage says is not in a registry's words: none of it means that the blob is missing, or refused to us. */
-  function storageFailure(response: RegistryResponse): Answer<never> {
-    discard(response);
+  async function storageFailure(response: RegistryResponse): Promise<Answer<never>> {
     const { statusCode } = response;
+    const body = await readText(response);
     if (statusCode === 416) return { kind: 'unsatisfiable' };
-    return { kind: 'unavailable', reason: `${client.registry}: its storage answered ${statusCode}` };
+    const reason = `${client.registry}: its storage answered ${statusCode}`;
+    return {
+      kind: 'unavailable',
+      reason,
+      ...(statusCode === 404 && NO_OBJECT.test(body) ? { storage: 'missing' } : {}),
+    };
   }
 
   /** A portal says yes to everything: that is no blob, and no word that one belongs to a repository. */
@@ -96,14 +115,7 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
     return { kind: 'unavailable', reason: `${client.registry}: a page instead of a blob` };
   }
 
-  async function open(name: string, digest: Digest, timeout: number, range?: ByteRange): Promise<Answer<BlobBody>> {
-    const { response, isStorage } = await follow({
-      method: 'GET',
-      target: blobPath(name, digest),
-      access: [pullAccess(name)],
-      headers: { 'accept-encoding': 'identity', ...(range ? { range: rangeHeader(range) } : {}) },
-      timeout,
-    });
+  async function opened({ response, isStorage }: Followed, range: ByteRange | undefined): Promise<Answer<BlobBody>> {
     const isContent = response.statusCode === 200 || response.statusCode === 206;
     if (isContent && isPage(response)) return pageFailure(response);
     if (isEmpty(response, range)) {
@@ -118,33 +130,49 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
     return { kind: 'unavailable', reason: `${client.registry}: 206 without a Content-Range` };
   }
 
-  async function head(name: string, digest: Digest, timeout: number): Promise<Answer<{ size?: number }>> {
+  async function head(
+    name: string,
+    digest: Digest,
+    timeout: number,
+    signal?: AbortSignal,
+  ): Promise<Answer<{ size?: number }>> {
     const target = blobPath(name, digest);
-    const response = await client.send({ method: 'HEAD', target, access: [pullAccess(name)], timeout });
+    const response = await client.send({ method: 'HEAD', target, access: [pullAccess(name)], timeout, signal });
     if (response.statusCode === 200 && isPage(response)) return pageFailure(response);
     if (response.statusCode === 200) {
       discard(response);
-      const size = lengthOf(response);
+      const size = contentLength(response);
       return found(size === undefined ? {} : { size });
     }
     // A storage's URL is signed for one method, and a 404 may be anybody's: the first byte settles it.
-    const isOpen = REDIRECT_STATUS.has(response.statusCode) || (response.statusCode === 404 && !isJson(response));
+    const isOpen = isRedirect(response.statusCode) || (response.statusCode === 404 && !isJson(response));
     if (!isOpen) return classify(response, 'blob', 'HEAD');
     discard(response);
-    return settled(name, digest, timeout);
+    return settled(name, digest, timeout, signal);
   }
 
-  async function settled(name: string, digest: Digest, timeout: number): Promise<Answer<{ size?: number }>> {
-    const first = await open(name, digest, timeout, { start: 0, end: 0 });
+  async function settled(
+    name: string,
+    digest: Digest,
+    timeout: number,
+    signal?: AbortSignal,
+  ): Promise<Answer<{ size?: number }>> {
+    const range = { start: 0, end: 0 };
+    const first = await opened(await sendFollowing(client, requestOf(name, digest, timeout, range, signal)), range);
     // Of an empty blob there is no first byte, and not every storage says so with its size.
     if (first.kind === 'unsatisfiable') return found({ size: 0 });
     if (first.kind !== 'found') return first;
-    first.value.body.destroy();
+    release(first.value);
     return found(first.value.size === undefined ? {} : { size: first.value.size });
   }
 
   return {
-    open: (name, digest, timeout, range) => answered(() => open(name, digest, timeout, range)),
-    head: (name, digest, timeout) => answered(() => head(name, digest, timeout)),
+    open: (name, digest, timeout, range, signal) =>
+      answered(async () => opened(await sendFollowing(client, requestOf(name, digest, timeout, range, signal)), range)),
+    openAt: (name, digest, location, timeout, range) =>
+      answered(async () =>
+        opened(await followRedirect(client, requestOf(name, digest, timeout, range), location), range),
+      ),
+    head: (name, digest, timeout, signal) => answered(() => head(name, digest, timeout, signal)),
   };
 }

@@ -1,9 +1,10 @@
 // One registry over HTTP: authorization, time to headers, the breaker, and the one retry there is.
 import type { Readable } from 'node:stream';
+import type { Dispatcher } from 'undici';
 import type { Access } from '../auth/scope.ts';
 import { RegistryOutage } from './answer.ts';
 import type { Authorizer } from './authorizer.ts';
-import { createBreaker, type Breaker, type BreakerOptions } from './breaker.ts';
+import { circuitOpen, createBreaker, type Breaker, type BreakerOptions } from './breaker.ts';
 import { createPatience, type Patience } from './patience.ts';
 import { discard, type RegistryResponse } from './response.ts';
 import { requestOnce, type Sockets } from './transport.ts';
@@ -19,8 +20,8 @@ export interface RegistryRequest {
   readonly body?: Readable | Buffer;
   /** Milliseconds to the answer's headers; 0 for no limit. */
   readonly timeout: number;
-  /** A large registry takes long for its lists: such a request's time-out is no outage. */
-  readonly isSlow?: boolean;
+  /** Aborted when the answer, or the rest of its body, is not wanted any more; that is no outage. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The HTTP client of one registry. */
@@ -29,13 +30,20 @@ export interface Client {
   readonly origin: URL;
   /** @throws RegistryOutage when the registry could not be asked. */
   send(request: RegistryRequest): Promise<RegistryResponse>;
-  /** The same breaker, time to headers (ms) and credentials, for requests that another library makes. */
+  /**
+   * The same breaker, time to headers (ms) and credentials, for GET requests that another library makes. They end when the
+   * breaker opens.
+   */
   readonly breaker: Breaker;
   patience(timeout: number): Patience;
   /** As {@link Authorizer.header}. @throws RegistryOutage where there is none to be had. */
   authorization(access: readonly Access[], lifetime?: number): Promise<string | undefined>;
-  /** As {@link Authorizer.renew}. */
-  renew(access: readonly Access[], challenge: string | readonly string[] | undefined): Promise<boolean>;
+  /** As {@link Authorizer.renew}, for `timeout` ms at most. @throws RegistryOutage */
+  renew(
+    access: readonly Access[],
+    challenge: string | readonly string[] | undefined,
+    timeout: number,
+  ): Promise<boolean>;
 }
 
 /** The name by which a site's proxy says in `Via` that a request went through it. */
@@ -58,6 +66,13 @@ export interface ClientDeps {
 const OUTAGE_STATUS = new Set([502, 503, 504]);
 const PROBE_TIMEOUT = 5_000;
 
+// Of undici, and of the kernel.
+const CONNECT_TIMEOUTS = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT']);
+
+function isConnectTimeout(error: unknown): boolean {
+  return CONNECT_TIMEOUTS.has((error as { code?: string }).code ?? '');
+}
+
 function reasonOf(error: unknown): string {
   const { code, message } = error as { code?: string; message?: string };
   return code ?? message ?? 'failed';
@@ -70,8 +85,21 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
   // Of a URL it is worked out anew each time.
   const home = origin.origin;
 
-  function patience(timeout: number, counts = true): Patience {
-    return createPatience({ registry, timeout, counts, isFull: () => dispatcher.isFull(home) });
+  // Requests without headers that end when the breaker opens: nobody waits for a registry that is known to hang.
+  const waiting = new Set<Patience>();
+  // Accesses for which credentials are being obtained, and the one that the probe tries: a token service may hang, too.
+  const obtaining = new Set<readonly Access[]>();
+  let probed: readonly Access[] = [];
+
+  function patience(timeout: number): Patience {
+    return createPatience({ registry, timeout, isFull: () => dispatcher.isFull(home), waiting });
+  }
+
+  /** A write may have had its effect: it has all of its time. */
+  function patienceFor({ method, timeout, target }: RegistryRequest, sockets: Dispatcher): Patience {
+    const isRead = method === 'GET' || method === 'HEAD';
+    if (isRead && sockets === dispatcher && placeOf(target).host === home) return patience(timeout);
+    return createPatience({ registry, timeout, isFull: () => sockets === dispatcher && dispatcher.isFull(home) });
   }
 
   /** The origin and the path of a target; a path of ours needs no reading. */
@@ -88,16 +116,27 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
     return headers;
   }
 
-  async function authorization(access: readonly Access[], lifetime?: number): Promise<string | undefined> {
+  /** Has credentials obtained. A token service may refuse what a client made us ask for: that is no outage of the registry. */
+  async function obtained<T>(access: readonly Access[], work: () => Promise<T>): Promise<T> {
+    obtaining.add(access);
     try {
-      return await authorizer.header(access, lifetime);
+      return await work();
     } catch (error) {
-      // A token service may refuse what a client made us ask for: that is no outage of the registry.
       throw new RegistryOutage(registry, `no credentials: ${reasonOf(error)}`, error, { counts: false });
+    } finally {
+      obtaining.delete(access);
     }
   }
 
-  async function dispatch(request: RegistryRequest, { signal, onSent }: Patience): Promise<RegistryResponse> {
+  function authorization(access: readonly Access[], lifetime?: number): Promise<string | undefined> {
+    return obtained(access, () => authorizer.header(access, lifetime));
+  }
+
+  async function dispatch(
+    request: RegistryRequest,
+    { signal, onSent }: Patience,
+    sockets: Dispatcher,
+  ): Promise<RegistryResponse> {
     const { host, path } = placeOf(request.target);
     // Whatever a registry's answer made of a URL: our token is for that registry alone.
     if (request.access && host !== home) throw new RegistryOutage(registry, 'it led to another host');
@@ -106,7 +145,7 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
     const { method, body = null } = request;
     // undici closes the socket after a HEAD unless told, in case of a body: each look-up would pay for TCP and TLS.
     const reset = false;
-    return requestOnce(dispatcher, {
+    return requestOnce(sockets, {
       origin: host,
       path,
       method,
@@ -118,20 +157,24 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
     });
   }
 
-  async function attempt(request: RegistryRequest): Promise<RegistryResponse> {
-    const limit = patience(request.timeout, !request.isSlow);
+  async function attempt(request: RegistryRequest, sockets: Dispatcher): Promise<RegistryResponse> {
+    const limit = patienceFor(request, sockets);
+    const { signal } = request;
+    const leave = (): void => limit.leave(new RegistryOutage(registry, 'given up', signal?.reason, { counts: false }));
+    if (signal?.aborted) leave();
+    else signal?.addEventListener('abort', leave, { once: true });
     try {
-      return await limit.race(dispatch(request, limit));
+      return await limit.race(dispatch(request, limit, sockets));
     } catch (error) {
       if (error instanceof RegistryOutage) throw error;
-      throw new RegistryOutage(registry, reasonOf(error), error);
+      throw new RegistryOutage(registry, reasonOf(error), error, { isTimeout: isConnectTimeout(error) });
     } finally {
       limit.stop();
     }
   }
 
-  async function checked(request: RegistryRequest): Promise<RegistryResponse> {
-    const response = await attempt(request);
+  async function checked(request: RegistryRequest, sockets: Dispatcher = dispatcher): Promise<RegistryResponse> {
+    const response = await attempt(request, sockets);
     if (!OUTAGE_STATUS.has(response.statusCode)) return response;
     discard(response);
     throw new RegistryOutage(registry, `answered ${response.statusCode}`);
@@ -139,34 +182,58 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
 
   function guarded(request: RegistryRequest): Promise<RegistryResponse> {
     const streaming = request.body !== undefined && !Buffer.isBuffer(request.body);
-    const isElsewhere = placeOf(request.target).host !== home;
-    // A body that streams can fail by its own source, and a storage is not the registry: neither says anything about it.
-    return streaming || isElsewhere ? checked(request) : breaker.run(() => checked(request));
+    // A storage is not the registry: nothing that it answers says anything about that.
+    if (placeOf(request.target).host !== home) return attempt(request, dispatcher);
+    // A body that streams can fail by its own source, which says nothing, either.
+    if (streaming) return checked(request);
+    // A registry may answer HEAD and hang at GET.
+    return breaker.run(() => checked(request), { isHead: request.method === 'HEAD' });
   }
 
-  function renew(access: readonly Access[], challenge: string | readonly string[] | undefined): Promise<boolean> {
-    return authorizer.renew(access, typeof challenge === 'object' ? challenge.join(', ') : challenge);
+  function renew(
+    access: readonly Access[],
+    challenge: string | readonly string[] | undefined,
+    timeout: number,
+  ): Promise<boolean> {
+    const text = typeof challenge === 'object' ? challenge.join(', ') : challenge;
+    const limit = createPatience({ registry, timeout, isFull: () => false, waiting });
+    const work = (): Promise<boolean> => limit.race(obtained(access, () => authorizer.renew(access, text)));
+    return breaker.run(work, { isHead: true }).finally(limit.stop);
   }
 
   async function send(request: RegistryRequest): Promise<RegistryResponse> {
     const response = await guarded(request);
     if (response.statusCode !== 401 || !request.access) return response;
     if (request.body !== undefined && !Buffer.isBuffer(request.body)) return response;
-    if (!(await renew(request.access, response.headers['www-authenticate']))) return response;
+    try {
+      if (!(await renew(request.access, response.headers['www-authenticate'], request.timeout))) return response;
+    } catch (error) {
+      discard(response);
+      throw error;
+    }
     discard(response);
     return guarded(request);
   }
 
-  const breaker = createBreaker(
-    {
-      registry,
-      onChange: deps.onBreaker,
-      probe: async () => {
-        discard(await checked({ method: 'GET', target: '/v2/', access: [], timeout: PROBE_TIMEOUT }));
-      },
-    },
-    options.breaker,
-  );
+  /** Asks on a connection of its own: the others may all be taken by requests that hang. */
+  async function probe(timeout = PROBE_TIMEOUT): Promise<void> {
+    const [stuck] = obtaining;
+    if (stuck) probed = stuck;
+    const sockets = dispatcher.apart();
+    try {
+      discard(await checked({ method: 'GET', target: '/v2/', access: probed, timeout }, sockets));
+      probed = [];
+    } finally {
+      sockets.destroy().catch(() => undefined);
+    }
+  }
 
-  return { registry, origin, send, breaker, patience: (timeout) => patience(timeout), authorization, renew };
+  function onChange(open: boolean): void {
+    deps.onBreaker(open);
+    if (open) for (const one of waiting) one.end(circuitOpen(registry));
+  }
+
+  const breaker = createBreaker({ registry, onChange, probe }, options.breaker);
+
+  return { registry, origin, send, breaker, patience, authorization, renew };
 }

@@ -2,12 +2,13 @@
 import type { KeyRing } from '../auth/key-ring.ts';
 import { createMinter, type TokenKeyId } from '../auth/mint.ts';
 import type { Log } from '../lib/log.ts';
+import { createAddressRule, type AddressRuleOptions } from './address-rule.ts';
 import { keyAuthorizer, noAuthorizer, type Authorizer } from './authorizer.ts';
 import { createCredentialReader, credentialFiles } from './authorizer-credentials.ts';
 import { dockerConfigAuthorizer } from './authorizer-docker-config.ts';
 import { createClient } from './client.ts';
 import { createRegistry, type Registry } from './registry.ts';
-import { Transport } from './transport.ts';
+import { portOf, Transport } from './transport.ts';
 
 /** How a registry lets us in: tokens that we mint, the credentials of a Docker `config.json`, or nothing. */
 export type RegistryAuth = 'key' | 'docker-config' | 'none';
@@ -34,6 +35,8 @@ export interface ConnectDeps {
   readonly tokenKeyId: TokenKeyId;
   /** Where clients are sent for tokens: the operator's own choice, so that credentials may go there, too. */
   readonly realm?: string | undefined;
+  /** Where redirects may lead. */
+  readonly redirects?: AddressRuleOptions;
 }
 
 /** A registry, and its transport for who sends requests by himself. */
@@ -53,11 +56,22 @@ function createAuthorizer(deps: ConnectDeps, { auth, origin }: ConnectOptions, d
   return dockerConfigAuthorizer({ registry: origin, readCredentials, dispatcher }, { trustedRealms });
 }
 
+/** The realm is the operator's own choice: it may be anywhere. */
+function withRealm({ realm, redirects = {} }: ConnectDeps): AddressRuleOptions {
+  const { isAllowed = () => false } = redirects;
+  const chosen = realm === undefined ? undefined : new URL(realm);
+  if (!chosen) return redirects;
+  const [name, at] = [chosen.hostname.replace(/^\[|\]$/g, ''), portOf(chosen)];
+  return { ...redirects, isAllowed: (host, port) => (host === name && port === at) || isAllowed(host, port) };
+}
+
 /** @see Connection */
 export function connectRegistry(deps: ConnectDeps, options: ConnectOptions): Connection {
   const { registry, origin, connections, connectTimeout, useProxy } = options;
   const { caFile, via, log } = deps;
-  const transport = new Transport({ connections, connectTimeout, bodyTimeout: BODY_TIMEOUT, caFile, useProxy });
+  const bounds = { home: origin.origin, rule: createAddressRule(origin, withRealm(deps)) };
+  const limits = { connections, connectTimeout, bodyTimeout: BODY_TIMEOUT };
+  const transport = new Transport({ ...limits, caFile, useProxy, bounds });
   const onBreaker = (isOpen: boolean): void => {
     if (isOpen) log.error({ registry }, 'registry is down');
     else log.info({ registry }, 'registry is back');

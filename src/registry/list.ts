@@ -4,7 +4,8 @@ import type { Digest } from '../oci/digest.ts';
 import { answered, found, type Answer } from './answer.ts';
 import { type Classify } from './classify.ts';
 import type { Client } from './client.ts';
-import { headerText, type RegistryResponse } from './response.ts';
+import { nextPage } from './link.ts';
+import { headerText, readBody, type RegistryResponse } from './response.ts';
 
 /** Which list is asked for. */
 export type ListPath =
@@ -16,15 +17,18 @@ export type ListPath =
 export interface Page {
   readonly mediaType: string;
   readonly bytes: Buffer;
-  /** Query of the next page (`n=…&last=…`), where the registry's Link leads to the same list of the same host. */
+  /** Query of the next page, as the registry's Link has it; undefined on the last page. */
   readonly next?: string;
   /** `OCI-Filters-Applied` (distribution-spec #listing-referrers). */
   readonly filtersApplied?: string;
 }
 
-/** Lists, one page a call; `query` as in the request. */
+/**
+ * Lists, one page a call; `query` as it goes into the request, `signal` as in a {@link RegistryRequest}. A page of which
+ * the next one cannot be asked for is `unavailable`: a list that ends early would look like the whole of it.
+ */
 export interface Lists {
-  page(list: ListPath, query: URLSearchParams, timeout: number): Promise<Answer<Page>>;
+  page(list: ListPath, query: string, timeout: number, signal?: AbortSignal): Promise<Answer<Page>>;
 }
 
 const PAGE_MAX = 32 * 1024 * 1024;
@@ -41,17 +45,6 @@ export function listPath(list: ListPath): string {
   }
 }
 
-function nextOf(response: RegistryResponse, asked: URL): string | undefined {
-  const link = [response.headers['link'] ?? []].flat().join(', ');
-  const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(link)?.[1];
-  if (target === undefined || !URL.canParse(target, asked)) return undefined;
-  const url = new URL(target, asked);
-  // A registry behind a proxy may name itself with another scheme; another host or path is not this list.
-  const same = url.hostname === asked.hostname && url.pathname.replaceAll('%2F', '/') === asked.pathname;
-  // A page that is its own next one has no end.
-  return same && url.search !== '' && url.search !== asked.search ? url.search.slice(1) : undefined;
-}
-
 /** A portal's or a maintenance page's 200 is no list. */
 function isObject(bytes: Buffer): boolean {
   return /^\s*\{/.test(bytes.subarray(0, 64).toString('latin1'));
@@ -64,34 +57,30 @@ function mediaTypeOf(response: RegistryResponse): string {
 
 /** @see Lists */
 export function createLists(client: Client, classify: Classify): Lists {
-  async function page(list: ListPath, query: URLSearchParams, timeout: number): Promise<Answer<Page>> {
-    const search = query.toString();
-    const target = listPath(list) + (search === '' ? '' : `?${search}`);
+  const unavailable = (reason: string): Answer<never> => ({
+    kind: 'unavailable',
+    reason: `${client.registry}: ${reason}`,
+  });
+
+  async function page(list: ListPath, query: string, timeout: number, signal?: AbortSignal): Promise<Answer<Page>> {
+    const target = listPath(list) + (query === '' ? '' : `?${query}`);
     const access = list.kind === 'catalog' ? [catalogAccess()] : [pullAccess(list.name)];
-    const response = await client.send({ method: 'GET', target, access, timeout, isSlow: true });
+    const response = await client.send({ method: 'GET', target, access, timeout, signal });
     if (response.statusCode !== 200) return classify(response, 'list');
-    const chunks: Buffer[] = [];
-    let size = 0;
-    try {
-      for await (const chunk of response.body as AsyncIterable<Buffer>) {
-        size += chunk.length;
-        if (size > PAGE_MAX) return { kind: 'unavailable', reason: `${client.registry}: list over 32 MiB` };
-        chunks.push(chunk);
-      }
-    } catch (error) {
-      return { kind: 'unavailable', reason: `${client.registry}: list broke off: ${(error as Error).message}` };
-    }
-    const bytes = Buffer.concat(chunks, size);
-    if (!isObject(bytes)) return { kind: 'unavailable', reason: `${client.registry}: a list that is no JSON` };
-    const next = nextOf(response, new URL(target, client.origin));
+    const { bytes, failure } = await readBody(response, timeout, PAGE_MAX);
+    if (failure) return unavailable(`list broke off: ${failure.message}`);
+    if (!isObject(bytes)) return unavailable('a list that is no JSON');
+    const next = nextPage(response.headers['link']);
+    if (next.kind === 'unclear') return unavailable('a Link to a next page that cannot be asked for');
+    if (next.kind === 'page' && next.query === query) return unavailable('a page that is its own next one');
     const filters = headerText(response, 'oci-filters-applied');
     return found({
       mediaType: mediaTypeOf(response),
       bytes,
-      ...(next === undefined ? {} : { next }),
+      ...(next.kind === 'page' ? { next: next.query } : {}),
       ...(filters !== undefined && /^[\w, .-]{1,128}$/.test(filters) ? { filtersApplied: filters } : {}),
     });
   }
 
-  return { page: (list, query, timeout) => answered(() => page(list, query, timeout)) };
+  return { page: (list, query, timeout, signal) => answered(() => page(list, query, timeout, signal)) };
 }

@@ -1,13 +1,14 @@
 // Manifests of one registry: asked with the full Accept, never believed without their digest.
 import { deleteAccess, pullAccess, pushAccess } from '../auth/scope.ts';
 import { parseDigest, type Digest } from '../oci/digest.ts';
+import { parseJson } from '../oci/json.ts';
 import { isManifestOf, manifestDigest, type Manifest } from '../oci/manifest.ts';
 import { ACCEPT_ALL, essence } from '../oci/media-types.ts';
 import { referenceText, type Reference } from '../oci/reference.ts';
 import { answered, found, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
 import type { Client } from './client.ts';
-import { discard, headerText, type RegistryResponse } from './response.ts';
+import { contentLength, discard, headerText, readBody, type RegistryResponse } from './response.ts';
 
 /** What HEAD tells of a manifest. */
 export interface ManifestHead {
@@ -16,15 +17,21 @@ export interface ManifestHead {
   readonly size?: number;
 }
 
-/** Manifests by (repository, reference); `timeout` in milliseconds to the headers. */
+/** Manifests by (repository, reference); `timeout` in milliseconds to the headers; `signal` as in a {@link RegistryRequest}. */
 export interface Manifests {
-  get(name: string, reference: Reference, timeout: number): Promise<Answer<Manifest>>;
+  get(name: string, reference: Reference, timeout: number, signal?: AbortSignal): Promise<Answer<Manifest>>;
   /**
    * A 200 without a digest header is settled by GET and hash, a 404 by GET and what its body says. Where `known` is given
    * the registry is asked whether it still holds (If-None-Match, RFC 9110 section 13.1.2), and it is the value, itself, on
    * 304: for that Distribution reads the tag's link, but not the manifest, which may be gone from under it.
    */
-  head(name: string, reference: Reference, timeout: number, known?: ManifestHead): Promise<Answer<ManifestHead>>;
+  head(
+    name: string,
+    reference: Reference,
+    timeout: number,
+    known?: ManifestHead,
+    signal?: AbortSignal,
+  ): Promise<Answer<ManifestHead>>;
   /** Stores bytes under a tag or their digest; the value is the digest that the registry answered. */
   put(name: string, reference: Reference, manifest: Manifest, timeout: number): Promise<Answer<Digest | undefined>>;
   /** By digest, with all its tags; by tag, which Distribution 2 does not have (`invalid`). */
@@ -41,22 +48,13 @@ function manifestPath(name: string, reference: Reference): string {
   return `/v2/${name}/manifests/${referenceText(reference)}`;
 }
 
-async function readUpTo(response: RegistryResponse, max: number): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of response.body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > max) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, size);
-}
-
-const TYPE = /^[\w.+-]+\/[\w.+-]+$/;
+// RFC 6838 section 4.2; a longer name would be remembered with each tag.
+const TYPE = /^[\w.+-]{1,127}\/[\w.+-]{1,127}$/;
+const TYPE_HEADER_MAX = 1_024;
 
 function parsed(bytes: Buffer): { readonly mediaType?: unknown } | undefined {
   try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    const value = parseJson(bytes);
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
   } catch {
     return undefined;
@@ -64,7 +62,8 @@ function parsed(bytes: Buffer): { readonly mediaType?: unknown } | undefined {
 }
 
 function mediaTypeOf(response: RegistryResponse, bytes?: Buffer): string {
-  const declared = essence(headerText(response, 'content-type') ?? '');
+  const header = headerText(response, 'content-type') ?? '';
+  const declared = header.length > TYPE_HEADER_MAX ? '' : essence(header);
   if (TYPE.test(declared)) return declared;
   const { mediaType } = (bytes && parsed(bytes)) ?? {};
   return typeof mediaType === 'string' && TYPE.test(mediaType) ? mediaType : 'application/octet-stream';
@@ -92,22 +91,23 @@ export function createManifests(client: Client, classify: Classify): Manifests {
     return found({ mediaType, digest, bytes });
   }
 
-  async function get(name: string, reference: Reference, timeout: number): Promise<Answer<Manifest>> {
+  async function get(
+    name: string,
+    reference: Reference,
+    timeout: number,
+    signal?: AbortSignal,
+  ): Promise<Answer<Manifest>> {
     const response = await client.send({
       method: 'GET',
       target: manifestPath(name, reference),
       access: [pullAccess(name)],
       headers: { accept: ACCEPT_ALL },
       timeout,
+      signal,
     });
     if (response.statusCode !== 200) return classify(response, 'manifest');
-    let bytes: Buffer | undefined;
-    try {
-      bytes = await readUpTo(response, MANIFEST_MAX);
-    } catch (error) {
-      return unavailable(`manifest broke off: ${(error as Error).message}`);
-    }
-    return bytes ? checked(bytes, response, reference) : unavailable('manifest over 32 MiB');
+    const { bytes, failure } = await readBody(response, timeout, MANIFEST_MAX);
+    return failure ? unavailable(`manifest broke off: ${failure.message}`) : checked(bytes, response, reference);
   }
 
   async function head(
@@ -115,6 +115,7 @@ export function createManifests(client: Client, classify: Classify): Manifests {
     reference: Reference,
     timeout: number,
     known?: ManifestHead,
+    signal?: AbortSignal,
   ): Promise<Answer<ManifestHead>> {
     const response = await client.send({
       method: 'HEAD',
@@ -122,6 +123,7 @@ export function createManifests(client: Client, classify: Classify): Manifests {
       access: [pullAccess(name)],
       headers: known ? { accept: ACCEPT_ALL, 'if-none-match': `"${known.digest}"` } : { accept: ACCEPT_ALL },
       timeout,
+      signal,
     });
     const { statusCode } = response;
     const digest = digestHeader(response);
@@ -129,21 +131,28 @@ export function createManifests(client: Client, classify: Classify): Manifests {
       discard(response);
       // Distribution names no digest here; who names another one did not understand the question either.
       const named = headerText(response, 'docker-content-digest') ?? known.digest;
-      return statusCode === 304 && named === known.digest ? found(known) : head(name, reference, timeout);
+      return statusCode === 304 && named === known.digest
+        ? found(known)
+        : head(name, reference, timeout, undefined, signal);
     }
     // A bodiless 404 may be anybody's, and tags are removed on its word; a 200 may not name what it speaks of.
     if (statusCode === 404 || (statusCode === 200 && !digest)) {
       discard(response);
-      return settled(name, reference, timeout);
+      return settled(name, reference, timeout, signal);
     }
     if (statusCode !== 200 || !digest) return classify(response, 'manifest', 'HEAD');
     discard(response);
-    const size = Number(headerText(response, 'content-length') ?? NaN);
-    return found({ mediaType: mediaTypeOf(response), digest, ...(Number.isSafeInteger(size) ? { size } : {}) });
+    const size = contentLength(response);
+    return found({ mediaType: mediaTypeOf(response), digest, ...(size === undefined ? {} : { size }) });
   }
 
-  async function settled(name: string, reference: Reference, timeout: number): Promise<Answer<ManifestHead>> {
-    const got = await get(name, reference, timeout);
+  async function settled(
+    name: string,
+    reference: Reference,
+    timeout: number,
+    signal?: AbortSignal,
+  ): Promise<Answer<ManifestHead>> {
+    const got = await get(name, reference, timeout, signal);
     if (got.kind !== 'found') return got;
     const { mediaType, digest, bytes } = got.value;
     return found({ mediaType, digest, size: bytes.length });
@@ -177,8 +186,8 @@ export function createManifests(client: Client, classify: Classify): Manifests {
   }
 
   return {
-    get: (name, reference, timeout) => answered(() => get(name, reference, timeout)),
-    head: (name, reference, timeout, known) => answered(() => head(name, reference, timeout, known)),
+    get: (name, reference, timeout, signal) => answered(() => get(name, reference, timeout, signal)),
+    head: (name, reference, timeout, known, signal) => answered(() => head(name, reference, timeout, known, signal)),
     delete: (name, reference, timeout) => answered(() => remove(name, reference, timeout)),
     put: (name, reference, manifest, timeout) => answered(() => put(name, reference, manifest, timeout)),
   };

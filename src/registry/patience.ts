@@ -9,8 +9,14 @@ export interface Patience {
   race<T>(work: Promise<T>): Promise<T>;
   /** Told that the request has a socket. */
   readonly onSent: () => void;
-  /** Ends the request for another reason. */
+  /**
+   * The answer is not wanted any more. Before it is sent the request ends at once; then, after a moment in which an answer
+   * may still come: ending it costs its connection, and when many clients leave together each request that ends would let
+   * the next one out, of a client that is just about to leave.
+   */
   leave(reason: Error): void;
+  /** Ends the request now. */
+  end(reason: Error): void;
   /** The headers are here. */
   stop(): void;
 }
@@ -22,19 +28,29 @@ export interface PatienceOptions {
   readonly timeout: number;
   /** Whether all connections to the registry are taken: a wait for one is then our own doing. */
   readonly isFull: () => boolean;
-  /** Whether an answer that does not come speaks against the registry. */
-  readonly counts?: boolean;
+  /** The requests without headers that may be ended together; this one is among them until it has its headers or ends. */
+  readonly waiting?: Set<Patience>;
 }
 
+// How long (ms) an answer that is not wanted any more may still come.
+const GRACE = 1_000;
+
 /** @see Patience */
-export function createPatience({ registry, timeout, isFull, counts = true }: PatienceOptions): Patience {
+export function createPatience({ registry, timeout, isFull, waiting }: PatienceOptions): Patience {
   const abort = new AbortController();
   const { signal } = abort;
   let fail: ((reason: Error) => void) | undefined;
   let sent = false;
+  let expiring: NodeJS.Immediate | undefined;
+
+  function stop(): void {
+    clearTimeout(timer);
+    clearImmediate(expiring);
+    waiting?.delete(patience);
+  }
 
   function end(reason: Error): void {
-    clearTimeout(timer);
+    stop();
     abort.abort(reason);
     fail?.(reason);
   }
@@ -42,11 +58,22 @@ export function createPatience({ registry, timeout, isFull, counts = true }: Pat
   function expire(): void {
     const isOurs = !sent && isFull();
     const reason = isOurs ? `no free connection in ${timeout} ms` : `no answer in ${timeout} ms`;
-    end(new RegistryOutage(registry, reason, undefined, { counts: counts && !isOurs }));
+    end(new RegistryOutage(registry, reason, undefined, { counts: !isOurs, isTimeout: true }));
   }
 
-  const timer = timeout > 0 ? setTimeout(expire, timeout) : undefined;
-  return {
+  /** Timers run before sockets are read: an answer that came while this process was busy is read first. */
+  function expireSoon(): void {
+    expiring = setImmediate(expire);
+  }
+
+  function leave(reason: Error): void {
+    if (!sent) return end(reason);
+    clearTimeout(timer);
+    timer = setTimeout(end, GRACE, reason);
+  }
+
+  let timer = timeout > 0 ? setTimeout(expireSoon, timeout) : undefined;
+  const patience: Patience = {
     signal,
     race(work) {
       return new Promise((resolve, reject) => {
@@ -57,9 +84,13 @@ export function createPatience({ registry, timeout, isFull, counts = true }: Pat
     },
     onSent: () => {
       sent = true;
+      clearImmediate(expiring);
       timer?.refresh();
     },
-    leave: end,
-    stop: () => clearTimeout(timer),
+    leave,
+    end,
+    stop,
   };
+  waiting?.add(patience);
+  return patience;
 }

@@ -2,7 +2,7 @@
 import { createSingleFlight } from '../lib/single-flight.ts';
 import { RegistryOutage } from './answer.ts';
 import type { Client } from './client.ts';
-import { discard, isPage, type RegistryResponse } from './response.ts';
+import { discard, headerText, isPage, type RegistryResponse } from './response.ts';
 
 /** The answer of `/v2/` (distribution-spec #determining-support). */
 export interface Ping {
@@ -12,12 +12,29 @@ export interface Ping {
   readonly acceptsUs: boolean;
   /** Whether it keeps its links in a database, as GitLab's may: its files then do not say what a repository has. */
   readonly hasDatabase: boolean;
+  /** What it tells of its version and features: when that changes it may take what it refused. */
+  readonly version: string;
 }
 
 /** Asks `/v2/` with our own token; a good answer is believed for a few seconds unless a `fresh` one is wanted. @throws RegistryOutage */
 export type Pinger = (options?: { readonly fresh?: boolean }) => Promise<Ping>;
 
 const PING_TIMEOUT = 5_000;
+
+// GitLab's registry, and others by the field of HTTP; Distribution tells none.
+const VERSION_HEADERS = [
+  'docker-distribution-api-version',
+  'gitlab-container-registry-version',
+  'gitlab-container-registry-features',
+  'gitlab-container-registry-database-enabled',
+  'server',
+];
+const VERSION_MAX = 1_024;
+
+function versionOf(response: RegistryResponse): string {
+  const values = VERSION_HEADERS.map((name) => headerText(response, name) ?? '');
+  return values.join(' | ').slice(0, VERSION_MAX);
+}
 
 /** Whether an answer of `/v2/` is a registry's. */
 export function answersAsRegistry(response: RegistryResponse): boolean {
@@ -42,6 +59,7 @@ export function createPinger(client: Client, { ttl = 5_000, now = () => performa
       isRegistry: answersAsRegistry(response),
       acceptsUs: response.statusCode === 200,
       hasDatabase: response.headers['gitlab-container-registry-database-enabled'] === 'true',
+      version: versionOf(response),
     };
     last = ping.isRegistry && ping.acceptsUs ? { at: now(), ping } : undefined;
     return ping;

@@ -1,36 +1,45 @@
 // A registry's answer as undici gives it: reading little of a body, or none.
 import type { Dispatcher } from 'undici';
+import { collect, limitsFor, type CollectedBody } from './body.ts';
 
 /** A registry's answer; its body has to be read or discarded. */
 export type RegistryResponse = Pick<Dispatcher.ResponseData, 'statusCode' | 'headers' | 'body'>;
 
 const ERROR_BODY_MAX = 64 * 1024;
 // An error's body is read no longer than this (ms): the client waits for what it means.
-const ERROR_BODY_PATIENCE = 2_000;
+const ERROR_BODY_TIME = 2_000;
+// What is thrown away is read for so long (ms), so that its connection can be used again; then the connection is closed.
+const DISCARD_TIME = 2_000;
 
 /** Throws a body away without waiting for it. */
 export function discard({ body }: RegistryResponse): void {
+  // As that of an answer to a HEAD is.
+  if (body.closed) return;
   body.on('error', () => undefined);
+  const limit = setTimeout(() => body.destroy(), DISCARD_TIME);
+  limit.unref();
+  body.once('close', () => clearTimeout(limit));
   body.dump().catch(() => undefined);
 }
 
-/** The first 64 KiB of a body as text; the rest is thrown away. */
+/** The first 64 KiB of a body as text; the rest is thrown away. An error's body that breaks off is still an error. */
 export async function readText({ body }: RegistryResponse): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  const limit = setTimeout(() => body.destroy(), ERROR_BODY_PATIENCE);
-  try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      chunks.push(chunk);
-      size += chunk.length;
-      if (size >= ERROR_BODY_MAX) break;
-    }
-  } catch {
-    // An error's body that breaks off is still an error.
-  } finally {
-    clearTimeout(limit);
-  }
-  return Buffer.concat(chunks).toString('utf8').slice(0, ERROR_BODY_MAX);
+  const limits = limitsFor(ERROR_BODY_TIME, ERROR_BODY_MAX);
+  const { bytes } = await collect(body, { ...limits, time: ERROR_BODY_TIME });
+  return bytes.toString('utf8');
+}
+
+/** All of a body whose headers were waited for `timeout` ms; one that says itself to be over `max` bytes is not read. */
+export async function readBody(response: RegistryResponse, timeout: number, max: number): Promise<CollectedBody> {
+  if (!((contentLength(response) ?? 0) > max)) return collect(response.body, limitsFor(timeout, max));
+  response.body.on('error', () => undefined).destroy();
+  return { bytes: Buffer.alloc(0), failure: new Error(`over ${max} bytes`) };
+}
+
+/** The Content-Length of an answer; undefined where it has none. */
+export function contentLength(response: RegistryResponse): number | undefined {
+  const length = Number(headerText(response, 'content-length') ?? NaN);
+  return Number.isSafeInteger(length) && length >= 0 ? length : undefined;
 }
 
 /** The first value of a header. */

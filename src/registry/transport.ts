@@ -1,8 +1,12 @@
 // The sockets: one undici agent a registry, TLS verified, replaced as a whole when the certificate authorities change.
+import { lookup as systemLookup } from 'node:dns';
 import { readFileSync } from 'node:fs';
+import type { LookupFunction } from 'node:net';
 import { rootCertificates } from 'node:tls';
 import { Agent, buildConnector, Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { countChunk } from '../lib/chunk-memory.ts';
+import { createLru } from '../lib/lru.ts';
+import { AddressRefused, type AddressRule } from './address-rule.ts';
 import type { RegistryResponse } from './response.ts';
 
 /** What an agent is made of; times in milliseconds. */
@@ -16,6 +20,16 @@ export interface TransportOptions {
   readonly caFile?: string | undefined;
   /** Whether HTTPS_PROXY and NO_PROXY are honoured. */
   readonly useProxy?: boolean;
+  /** Whose sockets these are, and which addresses besides they may go to; all when absent. */
+  readonly bounds?: Bounds;
+  /** How names are resolved; by the system when absent. */
+  readonly lookup?: LookupFunction;
+}
+
+/** A registry's own origin (`URL.origin`), where connections may always go, and the rule for all others. */
+export interface Bounds {
+  readonly home: string;
+  readonly rule: AddressRule;
 }
 
 const PROXY_VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY'];
@@ -37,22 +51,66 @@ function noteReuse(connect: buildConnector.connector): buildConnector.connector 
   };
 }
 
-function createAgent(options: TransportOptions): Dispatcher {
-  const ca = certificateAuthorities(options.caFile);
+/** A lookup whose result is judged, so that no connection is made to what a name means now and did not before. */
+function judged(lookup: LookupFunction, { refusal }: AddressRule, host: string, port: number): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, options, (error, found, family) => {
+      const addresses = typeof found === 'string' ? [found] : (found ?? []).map(({ address }) => address);
+      const reason = addresses.map((address) => refusal(host, port, address)).find(Boolean);
+      callback(reason === undefined ? error : new AddressRefused(reason), found, family);
+    });
+  };
+}
+
+// What one host's TLS session takes, about.
+const CONNECTOR_BYTES = 16 * 1024;
+
+/** Connects to the registry itself as it is, and notes where that is; and to all else where the rule has it. */
+function bounded(
+  { home, rule }: Bounds,
+  build: (lookup: LookupFunction) => buildConnector.connector,
+  lookup: LookupFunction,
+): buildConnector.connector {
+  const toHome = build(lookup);
+  const elsewhere = createLru<string, buildConnector.connector>('connectors', { sizeOf: () => CONNECTOR_BYTES });
+  return (options, callback) => {
+    const { protocol, host, hostname, port } = options;
+    const origin = `${protocol}//${host}`;
+    if (origin === home) {
+      toHome(options, (...result) => {
+        const address = result[1]?.remoteAddress;
+        if (address !== undefined) rule.reachedAt(address);
+        callback(...result);
+      });
+      return;
+    }
+    const connect = elsewhere.get(origin) ?? build(judged(lookup, rule, hostname, portOf({ protocol, port })));
+    elsewhere.set(origin, connect);
+    connect(options, callback);
+  };
+}
+
+/** The port of a URL, also where it is the protocol's own. */
+export function portOf({ protocol, port }: Pick<URL, 'protocol' | 'port'>): number {
+  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
+}
+
+function createAgent(options: TransportOptions, ca: string[] | undefined): Dispatcher {
+  const { bounds, connectTimeout: timeout, lookup = systemLookup as LookupFunction } = options;
   const tls = ca === undefined ? {} : { ca };
+  const build = (resolve: LookupFunction): buildConnector.connector =>
+    buildConnector({ ...tls, timeout, lookup: resolve });
   const common = {
     connections: options.connections,
     // Time to headers is the caller's (it differs by who waits); see client.ts.
     headersTimeout: 0,
     bodyTimeout: options.bodyTimeout,
     pipelining: 1,
+    connect: noteReuse(bounds ? bounded(bounds, build, lookup) : build(lookup)),
   };
-  if (options.useProxy && PROXY_VARIABLES.some((name) => process.env[name])) {
-    const connect = { ...tls, timeout: options.connectTimeout };
-    return new EnvHttpProxyAgent({ ...common, connect, requestTls: tls });
-  }
-  const connect = noteReuse(buildConnector({ ...tls, timeout: options.connectTimeout }));
-  return new Agent({ ...common, connect });
+  // A proxy resolves names by itself: what it does not connect to for us is connected to as without one.
+  const isProxied = options.useProxy && PROXY_VARIABLES.some((name) => process.env[name]);
+  return isProxied ? new EnvHttpProxyAgent({ ...common, requestTls: tls }) : new Agent(common);
 }
 
 /** What a request may say besides undici's own options. */
@@ -65,6 +123,8 @@ export interface SocketOptions {
 export interface Sockets extends Dispatcher {
   /** Whether every connection that there may be to an origin is in use. */
   isFull(origin: string): boolean;
+  /** A dispatcher with connections of its own, which wait for none of the others. Destroy it. */
+  apart(): Dispatcher;
 }
 
 /** Requests that have a connection, by origin; counted by ourselves, since an agent with an HTTP proxy keeps no figures. */
@@ -103,6 +163,7 @@ function watch(handler: Dispatcher.DispatchHandler, onBegin: () => void, onEnd: 
 /** A dispatcher whose agent can be replaced: requests under way end on the old one. */
 export class Transport extends Dispatcher implements Sockets {
   readonly #options: TransportOptions;
+  #ca: string[] | undefined;
   #agent: Dispatcher;
   /** Of this agent alone: another one has connections of its own. */
   #running: Running = new Map();
@@ -110,14 +171,21 @@ export class Transport extends Dispatcher implements Sockets {
   constructor(options: TransportOptions) {
     super();
     this.#options = options;
-    this.#agent = createAgent(options);
+    this.#ca = certificateAuthorities(options.caFile);
+    this.#agent = createAgent(options, this.#ca);
   }
 
   override dispatch(options: Dispatcher.DispatchOptions & SocketOptions, handler: Dispatcher.DispatchHandler): boolean {
     const { onSent } = options;
     const running = this.#running;
     const origin = String(options.origin);
-    const add = (by: number): void => void running.set(origin, (running.get(origin) ?? 0) + by);
+    this.#check(origin);
+    // An origin that is asked nothing is forgotten: the primary's redirects may name any number of them.
+    const add = (by: number): void => {
+      const count = (running.get(origin) ?? 0) + by;
+      if (count > 0) running.set(origin, count);
+      else running.delete(origin);
+    };
     const begin = (): void => {
       add(1);
       onSent?.();
@@ -131,14 +199,28 @@ export class Transport extends Dispatcher implements Sockets {
     }
   }
 
+  /** Judges a host as far as it can be by itself, which is all that can be done where a proxy resolves it. */
+  #check(origin: string): void {
+    const { bounds } = this.#options;
+    if (!bounds || origin === bounds.home) return;
+    const url = new URL(origin);
+    const reason = bounds.rule.refusal(url.hostname, portOf(url));
+    if (reason !== undefined) throw new AddressRefused(reason);
+  }
+
   isFull(origin: string): boolean {
     return (this.#running.get(origin) ?? 0) >= this.#options.connections;
+  }
+
+  apart(): Dispatcher {
+    return createAgent({ ...this.#options, connections: 1 }, this.#ca);
   }
 
   /** Reads the certificate authorities again. @throws when the file cannot be read: the old agent stays. */
   reload(): void {
     const old = this.#agent;
-    this.#agent = createAgent(this.#options);
+    this.#ca = certificateAuthorities(this.#options.caFile);
+    this.#agent = createAgent(this.#options, this.#ca);
     this.#running = new Map();
     void old.close();
   }
@@ -171,6 +253,7 @@ function diedOnReusedSocket(error: unknown): boolean {
 
 /** The body of an answer to a HEAD. */
 const NO_BODY = {
+  closed: true,
   on: () => NO_BODY,
   dump: () => Promise.resolve(),
   destroy: () => NO_BODY,

@@ -1,6 +1,7 @@
 // The audit: what the rows call synced is looked up in the secondary, down to the last byte of each blob, and each blob
 // is read and hashed once in a while. What is not right is marked for the worker, or listed as damaged.
 import type { Log } from '../lib/log.ts';
+import { createLru } from '../lib/lru.ts';
 import { isDigest } from '../oci/digest.ts';
 import type { Registry } from '../registry/registry.ts';
 import { DAMAGED_MAX, type Damage } from './damage.ts';
@@ -33,6 +34,7 @@ export interface AuditProgress {
 
 /** What an audit needs. */
 export interface AuditDeps {
+  readonly primary: Pick<Registry, 'blobs'>;
   readonly secondary: Registry;
   readonly rows: RowStore;
   readonly inspector: Inspector;
@@ -156,13 +158,14 @@ export function createAudit(deps: AuditDeps, options: AuditOptions = {}): Audit 
       { ...deps, clock, signal },
       { timeout, rehashAfter: rehash ? -Infinity : rehashAfter },
     );
-    const names = new Set<string>();
+    const names = createLru<string, true>('countedRepositories');
+    let repositories = 0;
     const results = { verified: 0, marked: 0, changed: 0, unknown: 0 };
     let end: Pick<AuditProgress, 'endedAt' | 'error'> = {};
     const progress = (): AuditProgress => {
       const { verified, marked, changed, unknown } = results;
       const all = verified + marked + changed + unknown;
-      const part = { repositories: names.size, rows: all, verified, marked, unknown };
+      const part = { repositories, rows: all, verified, marked, unknown };
       return { kind: 'verify', startedAt, ...part, ...soundness.counts, ...end };
     };
     look = progress;
@@ -170,7 +173,8 @@ export function createAudit(deps: AuditDeps, options: AuditOptions = {}): Audit 
       const isWanted = wanted ?? (() => true);
       await checkDamaged(soundness, isWanted);
       await forEach(synced(isWanted), parallel, async (row) => {
-        names.add(row.repository);
+        if (!names.has(row.repository)) repositories += 1;
+        names.set(row.repository, true);
         results[await judgeRow(row, soundness)] += 1;
       });
       if (!wanted) {

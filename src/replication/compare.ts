@@ -8,12 +8,12 @@ import type { FindTrouble } from './trouble.ts';
 import { WalkFailed } from './walk.ts';
 
 /**
- * What came out. `different`: the primary has something else than is here, if anything is; `surplus`: only here;
+ * What came out; `digest` is the primary's. `different`: the primary has something else than is here, if anything is; `surplus`: only here;
  * `absent`: on neither side; `unclear`: a registry could not say, for reasons of that one reference.
  */
 export type Verdict =
-  | { readonly kind: 'same'; readonly digest: Digest }
-  | { readonly kind: 'different' | 'surplus' | 'absent' | 'unclear' };
+  | { readonly kind: 'same' | 'different'; readonly digest: Digest }
+  | { readonly kind: 'surplus' | 'absent' | 'unclear' };
 
 /** Compares one reference, a tag or a digest. @throws WalkFailed where no reference could be compared now. */
 export type Compare = (name: string, reference: string) => Promise<Verdict>;
@@ -51,7 +51,7 @@ export function createCompare(
       if (there.kind !== 'found') return { kind: here.kind === 'found' ? 'surplus' : 'absent' };
       const { digest } = there.value;
       const isSame = here.kind === 'found' && here.value.digest === digest;
-      return isSame ? { kind: 'same', digest } : { kind: 'different' };
+      return { kind: isSame ? 'same' : 'different', digest };
     } finally {
       release();
     }
@@ -63,6 +63,8 @@ export function isWork(verdict: Verdict, row: Row | undefined): boolean {
   if (!row) return verdict.kind !== 'absent';
   // What was held since it was gone waits for a person, unless it is there again, or gone here, too.
   if (row.isHeld) return verdict.kind !== 'surplus';
-  if (row.state === 'unsupported') return verdict.kind === 'absent';
+  // The secondary would refuse the same manifest again.
+  if (row.state === 'unsupported' && verdict.kind === 'different') return verdict.digest !== row.primaryDigest;
+  if (row.state === 'unsupported') return verdict.kind !== 'unclear';
   return row.state === 'synced' && !(verdict.kind === 'same' && verdict.digest === row.primaryDigest);
 }

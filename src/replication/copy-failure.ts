@@ -1,6 +1,6 @@
 // Why something could not be copied or removed now, in plain words, with the registry's answer that was the reason.
 import type { Corrupt } from '../fill/filler.ts';
-import type { Failure } from '../registry/answer.ts';
+import { failureText, type Failure } from '../registry/answer.ts';
 
 /** An image could not be copied now; `reason` in plain words. */
 export class CopyFailed extends Error {
@@ -17,8 +17,18 @@ export class CopyFailed extends Error {
 /** The secondary takes no writes now (maintenance, garbage collection): nothing is wrong with the image. */
 export class SecondaryReadOnly extends CopyFailed {}
 
+/** It can be done once something else is here, or gone: `waitsFor` as in its row. */
+export class Waiting extends CopyFailed {
+  readonly waitsFor: string;
+
+  constructor(waitsFor: string, what: string, reason: string, failure?: Failure) {
+    super(what, reason, failure);
+    this.waitsFor = waitsFor;
+  }
+}
+
 /** The failure that a registry's answer means; `at` which one, for people. */
 export function copyFailure(what: string, answer: Failure | Corrupt, at: 'primary' | 'secondary'): CopyFailed {
   if (answer.kind === 'corrupt') return new CopyFailed(what, 'the primary gives wrong bytes');
-  return new CopyFailed(what, answer.kind === 'unavailable' ? answer.reason : `${answer.kind} at the ${at}`, answer);
+  return new CopyFailed(what, failureText(answer, at), answer);
 }

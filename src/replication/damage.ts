@@ -1,6 +1,7 @@
 // Damage: blobs and manifests whose bytes in the secondary are wrong. Registries do not overwrite a file that exists, so
 // such content stays listed, and out of local serving, until somebody has removed the file.
 import type { Log } from '../lib/log.ts';
+import { createLru } from '../lib/lru.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, hexOf, type Digest } from '../oci/digest.ts';
 import { CopyFailed } from './copy-failure.ts';
@@ -41,6 +42,9 @@ export interface DamageDeps {
 
 /** The most damaged blobs that are told of and looked at again. */
 export const DAMAGED_MAX = 100_000;
+// Repositories that are remembered of one blob, and bytes of a name beside its characters.
+const NAMES_MAX = 1_000;
+const NAME = 24;
 
 /** The file that Distribution keeps content in, below its storage root. */
 export function dataFileOf(digest: Digest): string {
@@ -58,21 +62,24 @@ function failure(digest: Digest): CopyFailed {
 /** @see Damage */
 export function createDamage(deps: DamageDeps): Damage {
   const { rows, inspector, onDamaged, onHealed, log, clock = Date.now } = deps;
-  /** By digest, in which repositories. */
-  const known = new Map<Digest, Set<string>>();
+  /** By digest, in which repositories. What no longer fits is in the database, and found again by the next verification. */
+  const known = createLru<Digest, readonly string[]>('damage', {
+    sizeOf: (names) => names.reduce((sum, name) => sum + NAME + name.length, 0),
+  });
 
   function add(name: string, digest: Digest): boolean {
-    const names = known.get(digest) ?? new Set();
-    known.set(digest, names);
-    const isNew = !names.has(name);
-    names.add(name);
+    const names = known.get(digest) ?? [];
+    const isNew = !names.includes(name);
+    if (isNew) known.set(digest, [...names, name].slice(-NAMES_MAX));
     onDamaged(name, digest);
     return isNew;
   }
 
   function drop(name: string, digest: Digest): void {
     const names = known.get(digest);
-    if (!names?.delete(name) || names.size > 0) return;
+    if (!names?.includes(name)) return;
+    const left = names.filter((other) => other !== name);
+    if (left.length > 0) return void known.set(digest, left);
     known.delete(digest);
     onHealed(digest);
   }
@@ -120,7 +127,7 @@ export function createDamage(deps: DamageDeps): Damage {
         await note(name, digest, reason);
         throw failure(digest);
       }
-      if (known.get(digest)?.has(name)) await healed(name, digest);
+      if (known.get(digest)?.includes(name)) await healed(name, digest);
       return kind;
     },
     failure,

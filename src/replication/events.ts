@@ -1,12 +1,13 @@
 // What the primary's notifications say: from a body of any form to the references that have to be looked at again.
 // Events are hints: the primary is asked what is true, and nothing of an event's digest is believed.
 import { parseDigest } from '../oci/digest.ts';
+import { checkJson, TooComplex } from '../oci/json.ts';
 import { isManifestType } from '../oci/media-types.ts';
 import { isName, isTag } from '../oci/reference.ts';
 import { WHOLE_REPOSITORY, type MalformedEvent, type Mark } from './rows.ts';
 
-/** What an event names: a tag, a digest, or {@link WHOLE_REPOSITORY}. */
-export type EventMark = Pick<Mark, 'repository' | 'reference'>;
+/** What an event names: a tag, a digest, or {@link WHOLE_REPOSITORY}; and whether it was pushed. */
+export type EventMark = Pick<Mark, 'repository' | 'reference' | 'isPush'>;
 
 /** A repository got another name, and so did all that lie below it. */
 export interface Rename {
@@ -41,6 +42,14 @@ type Reading =
 // More of one body tell people nothing new.
 const MALFORMED_MAX = 100;
 const BODY_MAX = 64 * 1024;
+/** Events of one body that are read. Registries send one, Azure's Event Grid 5,000 at the most. */
+export const EVENTS_MAX = 5_000;
+/** Renames of one body that are read: each marks all that is known below a name. */
+export const RENAMES_MAX = 100;
+// Events that are read before other work of the event loop comes; of a body larger than this (bytes) each part of the
+// reading is a step.
+const STEP = 250;
+const LARGE = 64 * 1024;
 // `mount` is of blobs; the others are Azure's: a trial by its button, and Helm charts of the old form, which no
 // registry API gives out.
 const IGNORED = new Set(['pull', 'mount', 'ping', 'chart_push', 'chart_delete']);
@@ -60,8 +69,8 @@ function malformed(reason: string): Reading {
   return { kind: 'malformed', reason };
 }
 
-function marked(repository: string, reference: string): Reading {
-  return { kind: 'marked', marks: [{ repository, reference }] };
+function marked(repository: string, reference: string, isPush: boolean): Reading {
+  return { kind: 'marked', marks: [isPush ? { repository, reference, isPush } : { repository, reference }] };
 }
 
 function isManifest(mediaType: unknown): boolean {
@@ -72,15 +81,16 @@ function isManifest(mediaType: unknown): boolean {
 function readTarget(action: 'push' | 'delete', { repository, tag, digest, mediaType }: Fields): Reading {
   if (typeof repository !== 'string' || !isName(repository))
     return malformed('target.repository is no repository name');
+  const isPush = action === 'push';
   if (isGiven(tag)) {
-    return typeof tag === 'string' && isTag(tag) ? marked(repository, tag) : malformed('target.tag is no tag');
+    return typeof tag === 'string' && isTag(tag) ? marked(repository, tag, isPush) : malformed('target.tag is no tag');
   }
   if (isGiven(mediaType) && !isManifest(mediaType)) return IS_IGNORED;
   if (isGiven(digest)) {
     const parsed = parseDigest(digest);
-    return parsed ? marked(repository, parsed) : malformed('target.digest is no digest of sha256 or sha512');
+    return parsed ? marked(repository, parsed, isPush) : malformed('target.digest is no digest of sha256 or sha512');
   }
-  return action === 'delete' ? marked(repository, WHOLE_REPOSITORY) : malformed('a push of neither tag nor digest');
+  return isPush ? malformed('a push of neither tag nor digest') : marked(repository, WHOLE_REPOSITORY, false);
 }
 
 /** GitLab's rename, whose two types differ in which part of the path changed; both names are whole paths. */
@@ -115,14 +125,15 @@ function eventsIn(document: unknown): readonly unknown[] {
   return [dataOf(document)];
 }
 
-/** An event as text without its actor, which GitLab gives a token. */
+/** Leaves the actor out, which GitLab gives a token, and what of a long text is not kept anyway. */
+function withoutActor(key: string, value: unknown): unknown {
+  if (key === 'actor') return undefined;
+  return typeof value === 'string' && value.length > BODY_MAX ? value.slice(0, BODY_MAX) : value;
+}
+
+/** An event as text. */
 function textOf(event: unknown): string {
-  try {
-    return JSON.stringify(event, (key, value: unknown) => (key === 'actor' ? undefined : value)).slice(0, BODY_MAX);
-  } catch {
-    // What is nested too deep for the stack can be read, but not written.
-    return '';
-  }
+  return JSON.stringify(event, withoutActor).slice(0, BODY_MAX);
 }
 
 /** Collects what the events of one body come to. */
@@ -146,7 +157,10 @@ class Collector implements ParsedEvents {
   }
 
   add(event: unknown): void {
-    const reading = readEvent(event);
+    let reading = readEvent(event);
+    if (reading.kind === 'marked' && reading.rename && this.renames.length === RENAMES_MAX) {
+      reading = malformed(`more than ${RENAMES_MAX} renames in one body`);
+    }
     if (reading.kind === 'malformed') return this.addMalformed(reading.reason, () => textOf(event));
     if (reading.kind === 'ignored') return void (this.counts.ignored += 1);
     const { marks, rename } = reading;
@@ -157,27 +171,42 @@ class Collector implements ParsedEvents {
     this.counts[isMarked ? 'marked' : 'not-replicated'] += 1;
   }
 
-  addMalformed(reason: string, body: () => string): void {
-    this.counts.malformed += 1;
+  addMalformed(reason: string, body: () => string, count = 1): void {
+    this.counts.malformed += count;
     if (this.malformed.length < MALFORMED_MAX) this.malformed.push({ reason, body: body() });
   }
 }
 
 /**
  * Reads a body: the envelope of `application/vnd.docker.distribution.events.v1+json` and `v2+json`, a bare event, or an
- * array of events. Never throws; what does not fit is kept with its reason and spoils nothing of the others.
+ * array of events. Never throws; what does not fit is kept with its reason and spoils nothing of the others. Yields where
+ * other work may come between.
  */
-export function parseEvents(body: Uint8Array, isReplicated: (repository: string) => boolean): ParsedEvents {
+export function* readEvents(
+  body: Uint8Array,
+  isReplicated: (repository: string) => boolean,
+): Generator<undefined, ParsedEvents> {
   const collector = new Collector(isReplicated);
-  const text = new TextDecoder().decode(body);
   let document: unknown;
   try {
-    document = JSON.parse(text);
-  } catch {
-    collector.addMalformed('the body is no JSON', () => text.slice(0, BODY_MAX));
+    checkJson(body);
+    if (body.length > LARGE) yield;
+    document = JSON.parse(new TextDecoder().decode(body));
+    if (body.length > LARGE) yield;
+  } catch (error) {
+    const reason = error instanceof TooComplex ? `the body is ${error.message}` : 'the body is no JSON';
+    collector.addMalformed(reason, () => new TextDecoder().decode(body.subarray(0, BODY_MAX)));
     return collector;
   }
-  for (const event of eventsIn(document)) collector.add(event);
+  const events = eventsIn(document);
+  for (let start = 0; start < Math.min(events.length, EVENTS_MAX); start += STEP) {
+    if (start > 0) yield;
+    for (const event of events.slice(start, Math.min(start + STEP, EVENTS_MAX))) collector.add(event);
+  }
+  if (events.length > EVENTS_MAX) {
+    const reason = `the body holds ${events.length} events, of which the first ${EVENTS_MAX} are read`;
+    collector.addMalformed(reason, () => textOf(events[EVENTS_MAX]), events.length - EVENTS_MAX);
+  }
   return collector;
 }
 

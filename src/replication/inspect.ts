@@ -1,10 +1,11 @@
 // Inspecting: whether a blob's bytes in the secondary are what its digest names, by a look at its end or by reading it.
 import type { Readable } from 'node:stream';
+import { givenAtLeast, LEAST_RATE, type LeastRate } from '../lib/least-rate.ts';
 import type { Rate } from '../lib/rate.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, digestOf, hasherFor, matches, type Digest } from '../oci/digest.ts';
 import type { ByteRange } from '../oci/range.ts';
-import type { Failure } from '../registry/answer.ts';
+import { failureText, isNotStored, type Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 
 /** What was found, `reason` for people. */
@@ -43,13 +44,14 @@ export interface InspectDeps {
 
 const WHOLE: Finding = { kind: 'whole', reason: '' };
 const NOT_THERE: Finding = { kind: 'missing', reason: 'the secondary does not have it' };
+/** Not in a registry's words: it counts when it is said twice. */
+const NOT_STORED: Finding = { kind: 'missing', reason: 'the storage of the secondary does not have it' };
 
 /** The one byte of a small range: its presence and the size that came with it. */
 type Peek = { readonly kind: 'byte'; readonly size: number | undefined } | { readonly kind: 'none' } | Finding;
 
 function unknown(failure: Failure): Finding {
-  const reason = failure.kind === 'unavailable' ? failure.reason : `secondary: ${failure.kind}`;
-  return { kind: 'unknown', reason, failure };
+  return { kind: 'unknown', reason: failureText(failure, 'secondary'), failure };
 }
 
 async function hasByte(body: Readable): Promise<boolean> {
@@ -62,7 +64,10 @@ async function hasByte(body: Readable): Promise<boolean> {
 }
 
 /** @see Inspector; `timeout` in milliseconds to the headers of an answer. */
-export function createInspector(deps: InspectDeps, { timeout = 30_000 }: { timeout?: number } = {}): Inspector {
+export function createInspector(
+  deps: InspectDeps,
+  { timeout = 30_000, leastRate = LEAST_RATE }: { timeout?: number; leastRate?: LeastRate } = {},
+): Inspector {
   const { secondary, rate } = deps;
 
   async function isAnswering(): Promise<boolean> {
@@ -76,7 +81,7 @@ export function createInspector(deps: InspectDeps, { timeout = 30_000 }: { timeo
 
   async function peek(name: string, digest: Digest, range: ByteRange): Promise<Peek> {
     const answer = await secondary.blobs.open(name, digest, timeout, range);
-    if (answer.kind === 'missing' || answer.kind === 'unsatisfiable') return { kind: 'none' };
+    if (answer.kind === 'missing' || answer.kind === 'unsatisfiable' || isNotStored(answer)) return { kind: 'none' };
     if (answer.kind !== 'found') return unknown(answer);
     return (await hasByte(answer.value.body)) ? { kind: 'byte', size: answer.value.size } : { kind: 'none' };
   }
@@ -84,6 +89,7 @@ export function createInspector(deps: InspectDeps, { timeout = 30_000 }: { timeo
   async function lookOnce(name: string, { digest, size }: Pick<Descriptor, 'digest' | 'size'>): Promise<Finding> {
     const head = await secondary.blobs.head(name, digest, timeout);
     if (head.kind === 'missing') return NOT_THERE;
+    if (isNotStored(head)) return NOT_STORED;
     if (head.kind !== 'found') return unknown(head);
     if (head.value.size === 0) {
       const isEmpty = digestOf(Buffer.alloc(0), algorithmOf(digest)) === digest;
@@ -116,11 +122,18 @@ export function createInspector(deps: InspectDeps, { timeout = 30_000 }: { timeo
     const { signal, onRead = () => undefined } = options;
     const answer = await secondary.blobs.open(name, digest, timeout);
     if (answer.kind === 'missing') return NOT_THERE;
+    if (isNotStored(answer)) return NOT_STORED;
     if (answer.kind !== 'found') return unknown(answer);
     const hash = hasherFor(digest);
     let position = 0;
+    let isTooSlow = false;
     try {
-      for await (const chunk of answer.value.body as AsyncIterable<Buffer>) {
+      const { body } = answer.value;
+      const tooSlow = (): void => {
+        isTooSlow = true;
+        body.destroy();
+      };
+      for await (const chunk of givenAtLeast(body as AsyncIterable<Buffer>, leastRate, tooSlow)) {
         hash.update(chunk);
         position += chunk.length;
         onRead(chunk.length);
@@ -128,7 +141,8 @@ export function createInspector(deps: InspectDeps, { timeout = 30_000 }: { timeo
       }
     } catch {
       signal?.throwIfAborted();
-      return position;
+      // Where a slow body was left says nothing about the bytes.
+      return isTooSlow ? { kind: 'unknown', reason: 'the secondary is too slow' } : position;
     }
     return matches(digest, hash) ? WHOLE : { kind: 'damaged', reason: 'its bytes have another digest' };
   }

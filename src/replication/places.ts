@@ -15,8 +15,8 @@ export interface PlacesDeps {
   readonly rows: Pick<RowStore, 'addPlaces' | 'placesOf'>;
 }
 
-// What was noted by this process is not written again.
-const NOTED_MAX = 100_000;
+// An image of very many blobs must not keep an event from being committed in time: they are noted by so many.
+const PAGE = 500;
 
 function keyOf(name: string, digest: Digest): string {
   return `${name}@${digest}`;
@@ -46,13 +46,17 @@ export function noteUploads(store: Store, rows: Pick<RowStore, 'addPlaces'>): St
 /** @see Places */
 export function createPlaces(deps: PlacesDeps, { timeout = 30_000 }: { timeout?: number } = {}): Places {
   const { primary, secondary, store, rows } = deps;
-  const noted = createLru<string, true>(NOTED_MAX);
+  // What was noted by this process is not written again.
+  const noted = createLru<string, true>('places');
 
   async function note(name: string, digests: readonly Digest[]): Promise<void> {
     const fresh = digests.filter((digest) => !noted.has(keyOf(name, digest)));
     if (fresh.length === 0) return;
-    await rows.addPlaces(name, fresh);
-    for (const digest of fresh) noted.set(keyOf(name, digest), true);
+    for (let start = 0; start < fresh.length; start += PAGE) {
+      const page = fresh.slice(start, start + PAGE);
+      await rows.addPlaces(name, page);
+      for (const digest of page) noted.set(keyOf(name, digest), true);
+    }
   }
 
   /** Links from one place; false where the blob is not there, or not whole. */

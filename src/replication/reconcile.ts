@@ -4,7 +4,7 @@ import { createSingleFlight } from '../lib/single-flight.ts';
 import { isDigest, type Digest } from '../oci/digest.ts';
 import type { Registry } from '../registry/registry.ts';
 import { createCompare, isWork } from './compare.ts';
-import { forEach } from './for-each.ts';
+import { forEach, inParts } from './for-each.ts';
 import type { MarkReferrers } from './referrers.ts';
 import { PRIORITY, WHOLE_REPOSITORY, type Mark, type Row, type RowPriority, type RowStore } from './rows.ts';
 import type { FindTrouble } from './trouble.ts';
@@ -145,7 +145,7 @@ export function createWalks(deps: WalkDeps, options: WalkOptions = {}): Walks {
     await forEach(referencesOf(name, known), tagsAtOnce, async (reference) => {
       const [verdict, row] = [await compare(name, reference), known.get(reference)];
       const isDue = isWork(verdict, row);
-      // Only a strong mark wakes what is not supported: it is not even there any more.
+      // Only a strong mark wakes what is not supported: it is another manifest, or not even there any more.
       if (isDue) await marker.add(name, reference, row?.state === 'unsupported' ? PRIORITY.event : undefined);
       else if (verdict.kind === 'same') same.add(verdict.digest);
       note(isDigest(reference) ? 0 : 1, isDue ? 1 : 0);
@@ -217,8 +217,11 @@ export function createWalks(deps: WalkDeps, options: WalkOptions = {}): Walks {
     try {
       await walk(async (names) => {
         signal.throwIfAborted();
-        const fresh = names.filter((name) => !seen.has(name) && seen.add(name) && isReplicated(name));
-        await forEach(fresh, parallel, visitOne);
+        for await (const part of inParts(names, BATCH)) {
+          signal.throwIfAborted();
+          const fresh = part.filter((name) => !seen.has(name) && seen.add(name) && isReplicated(name));
+          await forEach(fresh, parallel, visitOne);
+        }
       });
       if (kind === 'reconcile' && progress.repositoriesFailed === 0) await deps.onCompared();
       update({ endedAt: clock() });

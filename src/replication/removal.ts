@@ -4,8 +4,9 @@ import { createSlots } from '../lib/slots.ts';
 import { isDigest, type Digest } from '../oci/digest.ts';
 import type { Reference } from '../oci/reference.ts';
 import type { ManifestHead } from '../registry/manifest.ts';
+import { isLayer } from '../registry/layer.ts';
 import type { Registry } from '../registry/registry.ts';
-import { copyFailure, CopyFailed } from './copy-failure.ts';
+import { copyFailure, Waiting } from './copy-failure.ts';
 import { forEach } from './for-each.ts';
 import type { Remover } from './remove.ts';
 import { PRIORITY, WHOLE_REPOSITORY, type Counts, type Outcome, type Row, type RowStore } from './rows.ts';
@@ -67,7 +68,8 @@ export function createRemovals(deps: RemovalDeps, { share, timeout = 30_000 }: R
   const { primary, secondary, rows, remover, onRemoved, clock = Date.now } = deps;
   // The limit is read before each removal, and has to count the one before.
   const oneByOne = createSlots(1);
-  const releases = new Map<number, () => void>();
+  /** By the row as it was claimed: the same reference may be removed once more. */
+  const releases = new Map<Row, () => void>();
   let begun: unknown;
 
   async function begin(row: Row): Promise<void> {
@@ -100,6 +102,10 @@ export function createRemovals(deps: RemovalDeps, { share, timeout = 30_000 }: R
     const answer = await registry.manifests.head(name, reference, timeout);
     if (answer.kind === 'found') return answer.value;
     if (answer.kind === 'missing') return undefined;
+    // A blob that was deleted at the primary: there is no such manifest here, and the blob is none of a row's business.
+    if (at === 'secondary' && 'digest' in reference) {
+      if (await isLayer(registry, name, reference.digest, answer, timeout)) return undefined;
+    }
     throw copyFailure('what is to be removed', answer, at);
   }
 
@@ -113,7 +119,7 @@ export function createRemovals(deps: RemovalDeps, { share, timeout = 30_000 }: R
     return tags;
   }
 
-  /** A digest takes its tags along: each of them has to go, or to move, by itself first. @throws CopyFailed */
+  /** A digest takes its tags along: each of them has to go, or to move, by itself first. @throws Waiting */
   async function refuseTagged(row: Row, digest: Digest): Promise<void> {
     const { repository } = row;
     const tags: string[] = [];
@@ -123,7 +129,8 @@ export function createRemovals(deps: RemovalDeps, { share, timeout = 30_000 }: R
     if (tags.length === 0) return;
     const marks = tags.map((reference) => ({ repository, reference, priority: row.priority }));
     await rows.mark(marks, clock());
-    throw new CopyFailed(`manifest ${digest}`, `still tagged here: ${tags.slice(0, 5).join(', ')}`);
+    // Removals come one after the other, in the order of their marks.
+    throw new Waiting(tags.at(-1)!, `manifest ${digest}`, `still tagged here: ${tags.slice(0, 5).join(', ')}`);
   }
 
   /** A tag that was put on the digest while it was deleted went along; its row says where it was. */
@@ -157,9 +164,8 @@ export function createRemovals(deps: RemovalDeps, { share, timeout = 30_000 }: R
     const { repository: name } = row;
     if (!(await mayRemove(row))) return { kind: 'held' };
     if ('digest' in reference) await refuseTagged(row, reference.digest);
-    if (await headAt(primary, 'primary', name, reference)) {
-      throw new CopyFailed('what was to be removed', 'the primary has it again');
-    }
+    // The primary has it again: it is to be copied, and not to be removed.
+    if (await headAt(primary, 'primary', name, reference)) return { kind: 'released', nextAttempt: clock() };
     await begin(row);
     await carryOut(row, reference);
     onRemoved(name, here.digest);
@@ -177,16 +183,16 @@ export function createRemovals(deps: RemovalDeps, { share, timeout = 30_000 }: R
       outcome = await inTurn(row, reference, here);
       return outcome;
     } finally {
-      if (outcome?.kind === 'gone') releases.set(row.id, release);
+      if (outcome?.kind === 'gone') releases.set(row, release);
       else release();
     }
   }
 
   return {
     remove,
-    finished({ id }) {
-      releases.get(id)?.();
-      releases.delete(id);
+    finished(row) {
+      releases.get(row)?.();
+      releases.delete(row);
     },
   };
 }

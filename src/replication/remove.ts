@@ -7,8 +7,9 @@ import { MANIFEST } from '../oci/media-types.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import type { Store } from '../fill/store.ts';
 import type { Registry } from '../registry/registry.ts';
-import { copyFailure, CopyFailed, SecondaryReadOnly } from './copy-failure.ts';
-import type { Dummy, RowStore } from './rows.ts';
+import { failureText, wordsOf } from '../registry/answer.ts';
+import { copyFailure, CopyFailed, SecondaryReadOnly, Waiting } from './copy-failure.ts';
+import { ANY_CHANGE, type Dummy, type RowStore } from './rows.ts';
 
 /** What removing needs. */
 export interface RemoveDeps {
@@ -19,7 +20,7 @@ export interface RemoveDeps {
   readonly onDummy: (digest: Digest) => void;
 }
 
-/** Removes from the secondary. @throws CopyFailed, of which {@link SecondaryReadOnly} passes */
+/** Removes from the secondary. @throws CopyFailed, of which {@link SecondaryReadOnly} and {@link Waiting} pass */
 export interface Remover {
   removeTag(name: string, tag: string): Promise<void>;
   /** With all the tags that stand on it. */
@@ -65,6 +66,8 @@ export function createRemover(deps: RemoveDeps, { timeout = 30_000 } = {}): Remo
     const answer = await secondary.manifests.delete(name, { digest }, timeout);
     if (answer.kind === 'found' || answer.kind === 'missing') return;
     const what = `manifest ${digest}`;
+    // GitLab's registry with a database: an index points at it still, which has to go first.
+    if (wordsOf(answer)?.status === 409) throw new Waiting(ANY_CHANGE, what, failureText(answer), answer);
     throw answer.kind === 'unsupported' ? await refusal(name, what) : copyFailure(what, answer, 'secondary');
   }
 

@@ -12,6 +12,7 @@ import { createCopy } from './copy.ts';
 import { takeOverLeases } from './owner.ts';
 import { createPlaces } from './places.ts';
 import { createWalks, forgetBackfill, type Walks } from './reconcile.ts';
+import { createRecheck, type Recheck } from './recheck.ts';
 import { createMarkReferrers, createMarkReferrerTags } from './referrers.ts';
 import { createRemovals } from './removal.ts';
 import { createRemover } from './remove.ts';
@@ -71,6 +72,8 @@ export interface Replication {
   readonly walks: Walks;
   /** Verifies what is in the secondary. */
   readonly verification: Pick<Verification, 'run' | 'progress'>;
+  /** Makes what the secondary does not take due again if that may have changed. */
+  readonly recheck: Recheck;
   /** Hears of local blobs from those who serve them. */
   readonly suspicion: Pick<Suspicion, 'suspect' | 'clear'>;
   readonly worker: Worker;
@@ -168,6 +171,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
   }
 
   const closing = new AbortController();
+  const recheck = createRecheck({ secondary, rows, onMarked, log, clock });
   const findSurplus = createFindSurplus({ primary, secondary, rows, isReplicated: isStored });
 
   /** Ends the suspension of a first start where nothing is here that it is for; whether that is, or was, so. */
@@ -225,6 +229,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
         persistently(remover.recover, undefined, 'a removal that was begun is not finished yet'),
         persistently(walk, reconcileInterval, 'walk failed'),
         repeat(whenDue, closing.signal),
+        repeat(recheck, closing.signal),
       ]
     : [];
 
@@ -238,6 +243,7 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     nudge: worker.nudge,
     walks,
     verification,
+    recheck,
     suspicion,
     worker,
     get areRemovalsSuspended() {

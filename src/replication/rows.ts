@@ -17,6 +17,9 @@ export type RowPriority = (typeof PRIORITY)[keyof typeof PRIORITY];
  */
 export const WHOLE_REPOSITORY = '*';
 
+/** What a row may wait for in place of a reference: that any of its repository is gone, or is another manifest than before. */
+export const ANY_CHANGE = '*';
+
 /**
  * No row is put off for longer (ms). What would wait longer was put off while the clock was far ahead, and waits for
  * nothing.
@@ -33,14 +36,18 @@ export interface Row {
   readonly priority: RowPriority;
   /** Grows with each mark: work that began at an older one is done again. */
   readonly generation: number;
+  /** Grows with each claim: the end of an earlier one changes nothing. */
+  readonly claim: number;
   readonly attempts: number;
   readonly nextAttempt: number;
-  /** At most 255 characters, for people. */
+  /** At most 1,000 characters, for people. */
   readonly lastError?: string;
   readonly primaryDigest?: Digest;
   readonly localDigest?: Digest;
   /** When the oldest event arrived that this row has not caught up with: its age is the lag. */
   readonly eventAt?: number;
+  /** When the last event arrived, where that told of a push. */
+  readonly pushedAt?: number;
   readonly markedAt: number;
   readonly syncedAt?: number;
   readonly verifiedAt?: number;
@@ -53,6 +60,8 @@ export interface Row {
   readonly isHeld: boolean;
   /** A person has confirmed its removal; being held once more uses that up. */
   readonly isConfirmed: boolean;
+  /** What a pending row is due again with: a reference of its repository that is synced or gone, or {@link ANY_CHANGE}. */
+  readonly waitsFor?: string;
 }
 
 /** A wish that a reference be looked at again. */
@@ -62,17 +71,33 @@ export interface Mark {
   readonly priority: RowPriority;
   /** When the event arrived that the mark comes from. */
   readonly eventAt?: number;
+  /** Whether that event told of a push. */
+  readonly isPush?: boolean;
 }
 
 /** How a claimed row's work ended. */
 export type Outcome =
-  /** The secondary answered with the primary's digest. */
-  | { readonly kind: 'synced'; readonly digest: Digest; readonly bytes: number }
+  /** The secondary answered with the primary's digest; `manifests` are those that it points at, and itself. */
+  | {
+      readonly kind: 'synced';
+      readonly digest: Digest;
+      readonly bytes: number;
+      readonly manifests?: readonly Digest[];
+    }
   /** The reference is on neither side any more: the row goes. `isRemoval` counts towards the limit. */
   | { readonly kind: 'gone'; readonly isRemoval: boolean }
   /** A removal is due, but the limit is reached, or removals are suspended. */
   | { readonly kind: 'held' }
-  | { readonly kind: 'unsupported'; readonly error: string }
+  /** The secondary does not take `digest`, now or later. */
+  | { readonly kind: 'unsupported'; readonly error: string; readonly digest?: Digest }
+  /** It cannot be done before something else is here, or gone; it is due then, and at `nextAttempt` at the latest. */
+  | {
+      readonly kind: 'waiting';
+      readonly error: string;
+      /** A tag or a digest of the repository, or {@link ANY_CHANGE}. */
+      readonly waitsFor: string;
+      readonly nextAttempt: number;
+    }
   | { readonly kind: 'failed'; readonly error: string; readonly nextAttempt: number }
   /** Not tried (paused, shutting down): no attempt is burned. */
   | { readonly kind: 'released'; readonly nextAttempt: number };
@@ -81,6 +106,8 @@ export type Outcome =
 export interface RowFilter {
   readonly states?: readonly RowState[];
   readonly isHeld?: boolean;
+  /** Whether it waits for another reference. */
+  readonly isWaiting?: boolean;
   readonly repository?: string;
   /** Rows after this id, for paging. */
   readonly after?: number;
@@ -92,9 +119,11 @@ export interface Counts {
   readonly states: Readonly<Record<RowState, number>>;
   /** Removals that are held and not confirmed. */
   readonly held: number;
+  /** Pending rows that wait for another reference. */
+  readonly waiting: number;
   /** Pending rows by priority, in the order of {@link PRIORITY}. */
   readonly queue: Readonly<Record<keyof typeof PRIORITY, number>>;
-  /** Of the rows that can still catch up: an unsupported one would make the lag grow for ever. */
+  /** Of the rows that can still catch up: one that is unsupported, or waits, would make the lag grow for ever. */
   readonly oldestEventAt?: number;
   readonly bytes: number;
   readonly verified: number;
@@ -186,13 +215,14 @@ export interface RowStore {
    * pushed again must not wait for a person.
    */
   claim(owner: string, limit: number, now: number, leaseUntil: number): Promise<readonly Row[]>;
-  /** Prolongs leases; answers the ids that are still the owner's. */
+  /** Prolongs leases, whichever claim of the owner's they belong to; answers the ids that are still the owner's. */
   renew(owner: string, ids: readonly number[], leaseUntil: number): Promise<readonly number[]>;
   /**
-   * Ends a claim. A row that was marked again meanwhile becomes `pending`, whatever the outcome. Nothing happens when
-   * the lease went to somebody else.
+   * Ends the claim that `row` was got by. A row that was marked again meanwhile becomes `pending`, whatever the outcome.
+   * Nothing happens when the row was claimed again since, by this owner or another. Rows that waited for this outcome
+   * are due. Answers whether the claim was still the row's.
    */
-  finish(owner: string, row: Row, outcome: Outcome, now: number): Promise<void>;
+  finish(owner: string, row: Row, outcome: Outcome, now: number): Promise<boolean>;
   /** When the next row is due or its lease runs out, undefined for none. */
   nextDue(): Promise<number | undefined>;
 
@@ -209,7 +239,7 @@ export interface RowStore {
   checksum(repository: string): Promise<string | undefined>;
   /**
    * Makes failed and unsupported rows (or those in the states given) due now, attempts forgotten; unless states are given
-   * also what is put off beyond {@link PUT_OFF_MAX}. Answers how many.
+   * also what waits for another reference or is put off beyond {@link PUT_OFF_MAX}. Answers how many.
    */
   retry(filter: RowFilter, now: number): Promise<number>;
   /** Makes what is put off, or leased, beyond {@link PUT_OFF_MAX} due now; answers how many. */

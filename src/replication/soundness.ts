@@ -1,9 +1,10 @@
 // Soundness: whether what a manifest names is in the secondary, whole, down to the last byte of each blob.
 import { createLru } from '../lib/lru.ts';
+import type { MemoryName } from '../lib/memories.ts';
 import { isForeign, type Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { linksOf, type Manifest } from '../oci/manifest.ts';
-import type { Answer, Failure } from '../registry/answer.ts';
+import { failureText, type Answer, type Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Damage } from './damage.ts';
 import type { Finding, Inspector, ReadingOptions } from './inspect.ts';
@@ -39,6 +40,8 @@ export interface Soundness {
 
 /** What judging needs. */
 export interface SoundnessDeps {
+  /** Asked for foreign layers that are not here, and for nothing else. */
+  readonly primary: Pick<Registry, 'blobs'>;
   readonly secondary: Registry;
   readonly rows: Pick<RowStore, 'findBlob' | 'putBlob'>;
   readonly inspector: Inspector;
@@ -50,8 +53,6 @@ export interface SoundnessDeps {
 // As copying has them: what goes beyond is `unsupported` there.
 const DEPTH_MAX = 8;
 const NODES_MAX = 10_000;
-// What is remembered, so that shared content is asked for once (entries).
-const MEMORY_MAX = 100_000;
 
 /** A manifest's own part in whether an image is right. */
 interface Node {
@@ -62,18 +63,39 @@ interface Node {
 
 const BROKEN: Node = { isWhole: false, below: [] };
 
+const lengthOf = ({ reason }: Finding): number => reason.length;
+// As right as what is here: clients get it where the primary's clients do.
+const ELSEWHERE: Finding = { kind: 'whole', reason: '' };
+
 const keyOf = (name: string, digest: Digest): string => `${name}@${digest}`;
 
-/** Remembers promises by key, but not those that were rejected. */
-function remembering<T extends {}>(): (key: string, work: () => Promise<T>) => Promise<T> {
-  const memory = createLru<string, Promise<T>>(MEMORY_MAX);
+// Bytes of a promise and of an object, and of a digest in a list.
+const VALUE = 256;
+const DIGEST = 112;
+
+/**
+ * Remembers promises by key, so that shared content is asked for once, but not those that were rejected. `sizeOf` gives
+ * the bytes of a value.
+ */
+function remembering<T extends {}>(
+  name: MemoryName,
+  sizeOf: (value: T) => number,
+): (key: string, work: () => Promise<T>) => Promise<T> {
+  interface Entry {
+    readonly promise: Promise<T>;
+    readonly bytes: number;
+  }
+  const memory = createLru<string, Entry>(name, { sizeOf: ({ bytes }) => VALUE + bytes });
   return (key, work) => {
     const before = memory.get(key);
-    if (before) return before;
-    const now = work();
-    memory.set(key, now);
-    now.catch(() => memory.delete(key));
-    return now;
+    if (before) return before.promise;
+    const promise = work();
+    memory.set(key, { promise, bytes: 0 });
+    promise.then(
+      (value) => memory.set(key, { promise, bytes: sizeOf(value) }),
+      () => memory.delete(key),
+    );
+    return promise;
   };
 }
 
@@ -82,25 +104,30 @@ export function createSoundness(
   deps: SoundnessDeps,
   { timeout, rehashAfter }: { timeout: number; rehashAfter: number },
 ): Soundness {
-  const { secondary, rows, inspector, damage, clock, signal } = deps;
+  const { primary, secondary, rows, inspector, damage, clock, signal } = deps;
   const counts: SoundnessCounts = { blobs: 0, bytes: 0, damaged: 0, healed: 0 };
-  const counted = new Set<string>();
-  const [nodes, blobs, readings] = [remembering<Node>(), remembering<Finding>(), remembering<Finding>()];
+  const counted = createLru<string, true>('countedDamage');
+  const nodes = remembering<Node>('checkedManifests', ({ below }) => DIGEST * below.length);
+  const blobs = remembering('checkedBlobs', lengthOf);
+  const readings = remembering('hashedBlobs', lengthOf);
   const reading: ReadingOptions = { signal, onRead: (bytes) => (counts.bytes += bytes) };
 
   /** What the secondary leaves open: of one thing where it answers otherwise, of everything where it does not. */
-  async function leaveOpen(what: string, reason: string): Promise<never> {
+  async function leaveOpen(what: string, reason: string, failure?: Failure): Promise<never> {
+    // All its blobs are in the one storage.
+    if (failure?.kind === 'unavailable' && failure.storage === 'away') throw new SecondaryAway(reason);
     throw (await inspector.isAnswering()) ? new Unknown(`${what}: ${reason}`) : new SecondaryAway(reason);
   }
 
   function leaveFailureOpen(what: string, failure: Failure): Promise<never> {
-    return leaveOpen(what, failure.kind === 'unavailable' ? failure.reason : `secondary: ${failure.kind}`);
+    return leaveOpen(what, failureText(failure, 'secondary'));
   }
 
   async function noteDamage(name: string, digest: Digest, reason: string): Promise<void> {
     await damage.note(name, digest, reason);
-    counted.add(keyOf(name, digest));
-    counts.damaged = counted.size;
+    const key = keyOf(name, digest);
+    if (!counted.has(key)) counts.damaged += 1;
+    counted.set(key, true);
   }
 
   async function heal(name: string, digest: Digest): Promise<void> {
@@ -108,19 +135,26 @@ export function createSoundness(
     counts.healed += 1;
   }
 
-  /** Registries keep one copy of a blob for all repositories: it is read once. */
-  function read(name: string, digest: Digest): Promise<Finding> {
-    return readings(digest, async () => {
+  /** Registries keep one copy of a blob for all repositories: it is read once. That one lacks it says nothing of others. */
+  async function read(name: string, digest: Digest): Promise<Finding> {
+    const readHere = async (): Promise<Finding> => {
       const finding = await inspector.read(name, digest, reading);
-      return finding.kind === 'unknown' ? leaveOpen(`blob ${digest}`, finding.reason) : finding;
-    });
+      return finding.kind === 'unknown' ? leaveOpen(`blob ${digest}`, finding.reason, finding.failure) : finding;
+    };
+    const finding = await readings(digest, readHere);
+    return finding.kind === 'missing' ? readings(keyOf(name, digest), readHere) : finding;
   }
 
   async function judge(name: string, blob: Pick<Descriptor, 'digest' | 'size'>, isDue: boolean): Promise<Finding> {
     const seen = await inspector.look(name, blob);
-    if (seen.kind === 'unknown') return leaveOpen(`blob ${blob.digest}`, seen.reason);
+    if (seen.kind === 'unknown') return leaveOpen(`blob ${blob.digest}`, seen.reason, seen.failure);
     const needsReading = seen.kind === 'doubtful' || (seen.kind === 'whole' && isDue);
     return needsReading ? read(name, blob.digest) : seen;
+  }
+
+  /** Whether a foreign layer could be here; a primary that cannot be asked is asked by the next run. */
+  async function isAtPrimary(name: string, digest: Digest): Promise<boolean> {
+    return (await primary.blobs.head(name, digest, timeout)).kind === 'found';
   }
 
   async function checkBlob(name: string, blob: Descriptor): Promise<Finding> {
@@ -129,6 +163,7 @@ export function createSoundness(
     const isDue = !record || record.isDamaged || record.verifiedAt <= clock() - rehashAfter;
     const finding = await judge(name, blob, isDue);
     counts.blobs += 1;
+    if (finding.kind === 'missing' && isForeign(blob) && !(await isAtPrimary(name, digest))) return ELSEWHERE;
     if (finding.kind !== 'whole') await noteDamage(name, digest, finding.reason);
     else if (record?.isDamaged) await heal(name, digest);
     else if (isDue) await rows.putBlob({ repository: name, digest, verifiedAt: clock(), isDamaged: false });
@@ -150,7 +185,7 @@ export function createSoundness(
     if (answer.kind === 'missing' || answer.kind === 'damaged') return BROKEN;
     if (answer.kind !== 'found') return leaveFailureOpen(`manifest ${digest}`, answer);
     const links = linksOf(answer.value);
-    const own = new Map(links.blobs.filter((blob) => !isForeign(blob)).map((blob) => [blob.digest, blob]));
+    const own = new Map(links.blobs.map((blob) => [blob.digest, blob]));
     let isWhole = true;
     for (const blob of own.values()) {
       const { kind } = await blobs(keyOf(name, blob.digest), () => checkBlob(name, blob));

@@ -38,9 +38,9 @@ const WAITING_MAX = 1_000;
 /** @see Suspicion */
 export function createSuspicion(deps: SuspicionDeps): Suspicion {
   const { damage, inspector, verification, rows, onMarked, isOn, log, clock } = deps;
-  const lately = createLru<string, true>(10 * WAITING_MAX, { ttl: ONCE_IN });
+  const lately = createLru<string, true>('suspects', { ttl: ONCE_IN });
   const waiting: { readonly name: string; readonly digest: Digest }[] = [];
-  const unsound = new Set<string>();
+  const unsound = createLru<string, true>('unsoundRepositories');
   const stopping = new AbortController();
   let reading: Promise<void> | undefined;
   let verifying: Promise<void> | undefined;
@@ -50,7 +50,7 @@ export function createSuspicion(deps: SuspicionDeps): Suspicion {
     if (kind !== 'damaged' && kind !== 'missing') return;
     if (kind === 'damaged') await damage.note(name, digest, reason);
     if (!isOn) return;
-    unsound.add(name);
+    unsound.set(name, true);
     verifying ??= verify();
   }
 
@@ -68,7 +68,7 @@ export function createSuspicion(deps: SuspicionDeps): Suspicion {
   /** The tags that stand on it are not what they were taken for: they are found, and brought again or fail. */
   async function verify(): Promise<void> {
     while (unsound.size > 0 && !stopping.signal.aborted) {
-      const names = new Set(unsound);
+      const names = new Set(unsound.keys());
       unsound.clear();
       // It tells in the log why it could not.
       await verification.run({ wanted: (name) => names.has(name) });

@@ -1,12 +1,13 @@
 // Syncing one row: what the primary says of the reference now is what has to be here, whatever marked the row.
 import { isDigest, type Digest } from '../oci/digest.ts';
-import type { Reference } from '../oci/reference.ts';
+import { isTag, type Reference } from '../oci/reference.ts';
+import { isLayer } from '../registry/layer.ts';
 import type { Registry } from '../registry/registry.ts';
-import { copyFailure, CopyFailed, SecondaryReadOnly } from './copy-failure.ts';
-import type { Copy } from './copy.ts';
+import { copyFailure, CopyFailed, SecondaryReadOnly, Waiting } from './copy-failure.ts';
+import type { Copy, CopyResult } from './copy.ts';
 import type { MarkReferrers, MarkReferrerTags } from './referrers.ts';
 import type { Removals } from './removal.ts';
-import { PRIORITY, WHOLE_REPOSITORY, type Outcome, type Row } from './rows.ts';
+import { PRIORITY, PUT_OFF_MAX, WHOLE_REPOSITORY, type Outcome, type Row } from './rows.ts';
 import type { FindTrouble, Trouble } from './trouble.ts';
 import { retryAt, type Sync } from './worker.ts';
 
@@ -31,12 +32,21 @@ export interface SyncDeps {
 }
 
 // Distribution sends the event of a push before it writes the tag. Until the last one is so old (ms) a 404 says nothing,
-// and is asked again, and what the tag meant before may be what an earlier push made of it.
+// and is asked again, and what the tag meant before may be what an earlier push made of it. After the event of a
+// deletion a 404 is what it told of.
 const YOUNG = 3_000;
 const LOOK_AGAIN = 500;
 const SETTLED = 1_000;
 
+// What waits for another reference is due with that: its own time (ms) is for what nobody tells of.
+const WAIT_FOR_TAG = 600_000;
+const WAIT_FOR_OTHER = PUT_OFF_MAX;
+
 const LEFT_ALONE: Outcome = { kind: 'gone', isRemoval: false };
+
+function unsupported({ reason: error, digest }: Extract<CopyResult, { kind: 'unsupported' }>): Outcome {
+  return { kind: 'unsupported', error, ...(digest ? { digest } : {}) };
+}
 
 /** @see Sync; `timeout` in milliseconds. */
 export function createSync(deps: SyncDeps, { timeout = 30_000 }: { timeout?: number } = {}): Sync {
@@ -56,15 +66,16 @@ export function createSync(deps: SyncDeps, { timeout = 30_000 }: { timeout?: num
     await checkWritable(name);
     const result = await copy(name, reference);
     if (result.kind === 'gone') return undefined;
-    if (result.kind === 'unsupported') return { kind: 'unsupported', error: result.reason };
+    if (result.kind === 'unsupported') return unsupported(result);
     if (deps.isOn) await deps.markReferrers(name, result.manifests, row.priority);
     if (row.priority === PRIORITY.onDemand) await deps.markReferrerTags(name, result.digest);
-    return { kind: 'synced', digest: result.digest, bytes: result.bytes };
+    const { digest, bytes, manifests } = result;
+    return { kind: 'synced', digest, bytes, manifests };
   }
 
-  /** How old (ms) the last mark of a row is that an event marked; a clock may have been put back. */
-  function ageOf({ eventAt, markedAt }: Row): number {
-    return eventAt === undefined ? Infinity : Math.abs(clock() - markedAt);
+  /** How old (ms) the event of the last push is; a clock may have been put back. */
+  function ageOf({ pushedAt }: Row): number {
+    return pushedAt === undefined ? Infinity : Math.abs(clock() - pushedAt);
   }
 
   async function gone(row: Row, reference: Reference): Promise<Outcome> {
@@ -95,6 +106,8 @@ export function createSync(deps: SyncDeps, { timeout = 30_000 }: { timeout?: num
     const what = `manifest ${digest}`;
     const there = await primary.manifests.head(row.repository, { digest }, timeout);
     if (there.kind === 'missing') return gone(row, { digest });
+    // The event of a blob's deletion does not tell it from a manifest's.
+    if (there.kind !== 'found' && (await isLayer(primary, row.repository, digest, there, timeout))) return LEFT_ALONE;
     if (there.kind !== 'found') throw copyFailure(what, there, 'primary');
     const outcome = await copied(row, { digest });
     if (outcome) return outcome;
@@ -108,8 +121,15 @@ export function createSync(deps: SyncDeps, { timeout = 30_000 }: { timeout?: num
     return LEFT_ALONE;
   }
 
+  function waiting({ message, waitsFor }: Waiting): Outcome {
+    const longest = isTag(waitsFor) ? WAIT_FOR_TAG : WAIT_FOR_OTHER;
+    const nextAttempt = clock() + longest * (0.75 + Math.random() / 4);
+    return { kind: 'waiting', error: message, waitsFor, nextAttempt };
+  }
+
   /** An attempt is burned only where the row itself is to blame. */
   async function failed(row: Row, error: unknown): Promise<Outcome> {
+    if (error instanceof Waiting) return waiting(error);
     const trouble = await deps.findTrouble(error);
     if (!trouble) {
       return { kind: 'failed', error: (error as Error).message, nextAttempt: retryAt(row.attempts + 1, clock()) };

@@ -11,6 +11,7 @@ import type { RowStore } from './rows.ts';
 
 /** What verification is made of. */
 export interface VerificationDeps {
+  readonly primary: Registry;
   readonly secondary: Registry;
   readonly rows: RowStore;
   readonly isReplicated: (name: string) => boolean;

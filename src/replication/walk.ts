@@ -3,7 +3,8 @@
 import { parseDescriptors } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { isName, isTag } from '../oci/reference.ts';
-import type { Answer, Failure } from '../registry/answer.ts';
+import { failureText, type Answer, type Failure } from '../registry/answer.ts';
+import { readEntries } from '../registry/entries.ts';
 import type { ListPath, Page } from '../registry/list.ts';
 import type { Registry } from '../registry/registry.ts';
 
@@ -12,16 +13,20 @@ export class WalkFailed extends Error {
   readonly failure: Failure;
 
   constructor(what: string, failure: Failure) {
-    super(`${what}: ${failure.kind === 'unavailable' ? failure.reason : failure.kind}`);
+    super(`${what}: ${failureText(failure)}`);
     this.name = 'WalkFailed';
     this.failure = failure;
   }
 }
 
 // Entries that are asked for at once; registries cap it as they like, and some refuse more than 1,000.
-const PAGE = '1000';
+const FIRST = 'n=1000';
 // A list that never ends is no list.
 const PAGES_MAX = 100_000;
+// Characters of an entry that is remembered; longer ones are no names.
+const KEY_MAX = 512;
+// Bytes of all pages and cursors of one list: whoever walks it remembers what it has seen of it.
+const LIST_MAX = 128 * 1024 * 1024;
 const TIMEOUT = 30_000;
 
 const KEYS = { catalog: 'repositories', tags: 'tags', referrers: 'manifests' } as const;
@@ -34,33 +39,61 @@ function unavailable(list: ListPath, reason: string): WalkFailed {
   return new WalkFailed(nameOf(list), { kind: 'unavailable', reason });
 }
 
-/** The entries of a page. Registries write null for none, or leave the key out. */
-function entriesOf(list: ListPath, { bytes }: Page): readonly unknown[] {
-  try {
-    const value = (JSON.parse(bytes.toString('utf8')) as Record<string, unknown>)[KEYS[list.kind]] ?? [];
-    if (Array.isArray(value)) return value;
-  } catch {
-    // Said below.
-  }
-  throw unavailable(list, 'a page that is no list');
+/** A page, and the query that it was asked by. */
+interface Asked {
+  readonly query: string;
+  readonly answer: Answer<Page>;
 }
 
-/** The first page, where it was left (`from`) or at the beginning; without a number where the registry takes none. */
-async function firstPage(
-  registry: Registry,
-  list: ListPath,
-  from: string | undefined,
-  timeout: number,
-): Promise<Answer<Page>> {
-  const asked = list.kind === 'referrers' ? {} : { n: PAGE };
-  const answer = await registry.lists.page(list, new URLSearchParams(from ?? asked), timeout);
-  return answer.kind === 'invalid' ? registry.lists.page(list, new URLSearchParams(), timeout) : answer;
+type Ask = (query: string) => Promise<Asked>;
+
+/** A list from its beginning; without a number where the registry takes none. */
+async function firstPage(list: ListPath, ask: Ask): Promise<Asked> {
+  if (list.kind === 'referrers') return ask('');
+  const first = await ask(FIRST);
+  return first.answer.kind === 'invalid' ? ask('') : first;
 }
 
-/** Entries of a page, and the query of the next one. */
+/** A list from where it was left: cursors may last less long than we were away, and then it begins again. */
+async function pageFrom(list: ListPath, ask: Ask, from: string): Promise<Asked> {
+  const left = await ask(from);
+  if (left.answer.kind === 'found' || left.answer.kind === 'busy') return left;
+  const first = await firstPage(list, ask);
+  if (first.answer.kind !== 'found') return left;
+  // It answers: what was an outage a moment ago is none any more.
+  const again = left.answer.kind === 'unavailable' ? await ask(from) : left;
+  return again.answer.kind === 'found' ? again : first;
+}
+
+/** Some entries of a page, and the query by which a walk goes on after them: the page's own until all were given. */
 interface Entries {
   readonly entries: readonly unknown[];
   readonly next: string | undefined;
+}
+
+/** What tells an entry from others: a name, a tag or a digest; empty where it has none. */
+function keyOf(entry: unknown): string {
+  const key = typeof entry === 'string' ? entry : (entry as { digest?: unknown } | null)?.digest;
+  return typeof key === 'string' && key.length <= KEY_MAX ? key : '';
+}
+
+async function* slices(list: ListPath, bytes: Buffer, own: string, next: string | undefined): AsyncGenerator<Entries> {
+  let held: readonly unknown[] | undefined;
+  try {
+    for await (const entries of readEntries(bytes, KEYS[list.kind])) {
+      if (held) yield { entries: held, next: own };
+      held = entries;
+    }
+  } catch (error) {
+    throw unavailable(list, `a page that is no list: ${(error as Error).message}`);
+  }
+  yield { entries: held ?? [], next };
+}
+
+/** Why a page was not given, where it is not the first: whatever was said of it, the list is not at its end. */
+function brokenOff(list: ListPath, failure: Failure): WalkFailed {
+  if (failure.kind === 'unavailable' || failure.kind === 'busy') return new WalkFailed(nameOf(list), failure);
+  return unavailable(list, `${failure.kind} in the middle of the list`);
 }
 
 async function* pages(
@@ -68,16 +101,30 @@ async function* pages(
   list: ListPath,
   { from, timeout = TIMEOUT }: { from?: string | undefined; timeout?: number | undefined },
 ): AsyncGenerator<Entries> {
+  const ask: Ask = async (query) => ({ query, answer: await registry.lists.page(list, query, timeout) });
   const asked = new Set<string>();
-  let answer = await firstPage(registry, list, from, timeout);
+  const begun = new Set<string>();
+  let size = 0;
+  let { query, answer } = await (from === undefined ? firstPage(list, ask) : pageFrom(list, ask, from));
   for (;;) {
-    if (answer.kind !== 'found') throw new WalkFailed(nameOf(list), answer);
-    const { next } = answer.value;
-    yield { entries: entriesOf(list, answer.value), next };
+    if (answer.kind !== 'found') throw asked.size > 0 ? brokenOff(list, answer) : new WalkFailed(nameOf(list), answer);
+    asked.add(query);
+    const { bytes, next } = answer.value;
+    size += bytes.length + (next?.length ?? 0);
+    if (size > LIST_MAX) throw unavailable(list, 'it is larger than 128 MiB');
+    const isEndless = next !== undefined && (asked.has(next) || asked.size === PAGES_MAX);
+    let isFirst = true;
+    for await (const slice of slices(list, bytes, query, isEndless ? query : next)) {
+      const first = isFirst ? keyOf(slice.entries[0]) : '';
+      isFirst = false;
+      // Cursors may differ each time they are given out.
+      if (begun.has(first)) throw unavailable(list, 'it gives the same page twice');
+      if (first !== '') begun.add(first);
+      yield slice;
+    }
+    if (isEndless) throw unavailable(list, 'its pages have no end');
     if (next === undefined) return;
-    if (asked.has(next) || asked.size === PAGES_MAX) throw unavailable(list, 'its pages have no end');
-    asked.add(next);
-    answer = await registry.lists.page(list, new URLSearchParams(next), timeout);
+    ({ query, answer } = await ask(next));
   }
 }
 
@@ -90,7 +137,7 @@ async function* knownPages(registry: Registry, list: ListPath, timeout?: number)
   }
 }
 
-/** A page of repository names and the cursor after it, from which a walk can be taken up again. */
+/** Some repository names, and the cursor from which a walk can be taken up after them; undefined at the end. */
 export interface Repositories {
   readonly names: readonly string[];
   readonly cursor: string | undefined;

@@ -2,12 +2,15 @@
 // tries for ever what is not answered with success, and holds back all that came after: only what a later attempt can
 // mend (a wrong token, a database that cannot be used) is refused.
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from '../lib/log.ts';
 import type { Meter } from '../lib/meter.ts';
-import { marksBelow, parseEvents, type EventMark, type ParsedEvents } from './events.ts';
+import { inSteps } from '../lib/steps.ts';
+import { marksBelow, readEvents, type EventMark, type ParsedEvents } from './events.ts';
 import { PRIORITY, StoreUnavailable, type RowStore } from './rows.ts';
+import { createTurns } from './turns.ts';
+import { Body, createHolding } from './webhook-body.ts';
 
 /** The part of the rows that the webhook writes to. */
 export type EventRows = Pick<RowStore, 'mark' | 'keepMalformed' | 'repositories'>;
@@ -26,16 +29,19 @@ export interface WebhookDeps {
   readonly clock?: () => number;
 }
 
-/** Knobs: `bodyMax` in bytes. */
+/** Knobs in bytes: of one body, and of all bodies that are held at once. */
 export interface WebhookOptions {
   readonly bodyMax?: number;
+  readonly heldMax?: number;
 }
 
 /** Where the primary's notifications go: the path that GitLab's own take. */
 export const WEBHOOK_PATH = '/api/v4/container_registry_event/events';
 
 const BODY_MAX = 8 * 1024 * 1024;
-const KEPT_MAX = 64 * 1024;
+const HELD_MAX = 64 * 1024 * 1024;
+// Larger bodies (bytes) are read one after the other: what they hold takes more memory than they do.
+const LARGE = 64 * 1024;
 // Other calls may come between two pages.
 const PAGE = 500;
 const RETRY_AFTER = '5';
@@ -55,19 +61,6 @@ function createIsToken(tokens: readonly string[]): (header: string | undefined) 
   };
 }
 
-/** Reads to the end, so that the sender is there for the answer; more than `max` bytes are not kept as a whole. */
-async function readBody(stream: Readable, max: number): Promise<{ readonly head: Buffer; readonly whole?: Buffer }> {
-  let chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size <= max || size - chunk.length < KEPT_MAX) chunks.push(chunk);
-    else if (chunks.length > 1) chunks = [Buffer.from(Buffer.concat(chunks).subarray(0, KEPT_MAX))];
-  }
-  const bytes = Buffer.concat(chunks);
-  return { head: bytes.subarray(0, KEPT_MAX), ...(size <= max ? { whole: bytes } : {}) };
-}
-
 function tooLarge(head: Buffer, max: number): ParsedEvents {
   return {
     marks: [],
@@ -82,10 +75,27 @@ function tooLarge(head: Buffer, max: number): ParsedEvents {
 type Commit = (events: ParsedEvents, log: Log) => Promise<void>;
 
 function createCommit({ rows, isReplicated, onNamed, onMarked, clock = Date.now }: WebhookDeps): Commit {
-  async function renamed({ renames }: ParsedEvents): Promise<readonly EventMark[]> {
-    if (renames.length === 0) return [];
+  async function mark(marks: readonly EventMark[], at: number): Promise<void> {
+    for (let start = 0; start < marks.length; start += PAGE) {
+      const page = marks.slice(start, start + PAGE);
+      await rows.mark(
+        page.map((one) => ({ ...one, priority: PRIORITY.event, eventAt: at })),
+        at,
+      );
+    }
+  }
+
+  /** One rename after the other: their marks together may be very many. */
+  async function markBelow({ renames }: ParsedEvents, at: number): Promise<void> {
+    if (renames.length === 0) return;
     const known = await rows.repositories();
-    return renames.flatMap((rename) => marksBelow(rename, known)).filter(({ repository }) => isReplicated(repository));
+    for (const rename of renames) {
+      await mark(
+        marksBelow(rename, known).filter(({ repository }) => isReplicated(repository)),
+        at,
+      );
+      await nextTurn();
+    }
   }
 
   async function keep(events: ParsedEvents, at: number, log: Log): Promise<void> {
@@ -101,14 +111,9 @@ function createCommit({ rows, isReplicated, onNamed, onMarked, clock = Date.now 
   return async (events, log) => {
     const at = clock();
     onNamed?.(events);
-    const marks = [...events.marks, ...(await renamed(events))];
-    for (let start = 0; start < marks.length; start += PAGE) {
-      const page = marks.slice(start, start + PAGE);
-      await rows.mark(
-        page.map((mark) => ({ ...mark, priority: PRIORITY.event, eventAt: at })),
-        at,
-      );
-    }
+    const { marks } = events;
+    await mark(marks, at);
+    await markBelow(events, at);
     if (marks.length > 0) onMarked();
     await keep(events, at, log);
   };
@@ -118,11 +123,20 @@ function createCommit({ rows, isReplicated, onNamed, onMarked, clock = Date.now 
 export function addWebhookRoute(
   app: FastifyInstance,
   deps: WebhookDeps,
-  { bodyMax = BODY_MAX }: WebhookOptions = {},
+  { bodyMax = BODY_MAX, heldMax = HELD_MAX }: WebhookOptions = {},
 ): void {
   const { meter } = deps;
   const isToken = createIsToken(deps.tokens);
   const commit = createCommit(deps);
+  const holding = createHolding(heldMax);
+  const inTurn = createTurns();
+
+  function eventsOf(body: Body): Promise<ParsedEvents> | ParsedEvents {
+    const { bytes } = body;
+    if (body.isTooLarge) return tooLarge(bytes, bodyMax);
+    const read = (): Promise<ParsedEvents> => inSteps(readEvents(bytes, deps.isReplicated));
+    return bytes.length > LARGE ? inTurn('large', read) : read();
+  }
 
   async function admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
     if (!isToken(request.headers.authorization)) {
@@ -136,20 +150,37 @@ export function addWebhookRoute(
   }
 
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const body = await readBody(request.raw, bodyMax).catch(() => undefined);
-    if (!body) {
+    const body = new Body(bodyMax, holding);
+    try {
+      return await store(body, request, reply);
+    } finally {
+      body.free();
+    }
+  }
+
+  function sendAgain(reply: FastifyReply): FastifyReply {
+    meter('event_requests_total', { result: 'unstored' });
+    return reply.code(503).header('retry-after', RETRY_AFTER).send({ error: 'events cannot be stored now' });
+  }
+
+  async function store(body: Body, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    try {
+      await body.read(request.raw);
+    } catch {
       // The sender has gone: nobody is there for an answer.
       meter('event_requests_total', { result: 'broken-off' });
       return reply.hijack();
     }
-    const { head, whole } = body;
-    const events = whole ? parseEvents(whole, deps.isReplicated) : tooLarge(head, bodyMax);
+    if (body.isRefused) {
+      request.log.error({ max: heldMax }, 'events are not taken: more bytes of them than this are under way');
+      return sendAgain(reply);
+    }
+    const events = await eventsOf(body);
     try {
       await commit(events, request.log);
     } catch (error) {
-      meter('event_requests_total', { result: 'unstored' });
       request.log.error({ err: error }, 'events cannot be stored');
-      return reply.code(503).header('retry-after', RETRY_AFTER).send({ error: 'events cannot be stored now' });
+      return sendAgain(reply);
     }
     meter('event_requests_total', { result: 'stored' });
     for (const [result, count] of Object.entries(events.counts)) {

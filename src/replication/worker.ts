@@ -11,7 +11,7 @@ export type Sync = (row: Row) => Promise<Outcome>;
 export interface WorkerDeps {
   readonly rows: Pick<RowStore, 'claim' | 'renew' | 'finish' | 'nextDue'>;
   readonly sync: Sync;
-  /** Told when a row's outcome is on disk, or never will be. */
+  /** Told when a row's outcome is on disk, or never will be; the row is the one that {@link Sync} got. */
   readonly onFinished?: (row: Row) => void;
   readonly log: Log;
   readonly meter: Meter;
@@ -50,10 +50,20 @@ const STORE_PAUSE = 1_000;
 // Retries (ms): exponential with jitter, capped, so that one broken tag costs some forty attempts a day, not thousands.
 const RETRY_FIRST = 500;
 
+const UNSUPPORTED = 'the secondary does not take it: clients get it from the primary';
+
 /** When a row is due again whose attempt failed; `attempts` with that one, so 1 at the least. */
 export function retryAt(attempts: number, now: number, random = Math.random): number {
   const pause = Math.min(PUT_OFF_MAX, RETRY_FIRST * 2 ** Math.min(attempts - 1, 30));
   return now + Math.round(pause * (0.75 + random() / 4));
+}
+
+/** Work on a row. `next` is the row as it was claimed again meanwhile. */
+interface Job {
+  /** As it was claimed when its work began; `claim` is the latest one that the work stands for. */
+  row: Row;
+  next: Row | undefined;
+  readonly done: Promise<void>;
 }
 
 /** A bell whose ringing is never lost: one that rang before the sleep ends the sleep at once. */
@@ -93,7 +103,8 @@ function createBell(): Bell {
 export function createWorker(deps: WorkerDeps, options: WorkerOptions = {}): Worker {
   const { rows, sync, onFinished, log, meter, owner, clock = Date.now } = deps;
   const { concurrency = 4, lease = 30_000, nap = 5_000 } = options;
-  const running = new Map<number, { readonly row: Row; readonly work: Promise<void> }>();
+  /** By row id: no row is worked on twice at once. */
+  const running = new Map<number, Job>();
   const bell = createBell();
   const closing = new AbortController();
   let paused: { readonly until: number; readonly time: number; readonly reason: string } | undefined;
@@ -121,46 +132,92 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions = {}): Wor
   }
 
   async function take(row: Row): Promise<void> {
-    // Its lease ran out while the store could not be asked: the work goes on, and the lease is ours again.
-    if (running.has(row.id)) return;
     if (closing.signal.aborted) return release(row);
-    const work = run(row).finally(() => {
-      running.delete(row.id);
-      onFinished?.(row);
+    const job = running.get(row.id);
+    // Its lease ran out, or its outcome was written just before this claim.
+    if (job) job.next = row;
+    else start(row);
+  }
+
+  function start(row: Row): void {
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    const job: Job = { row, next: undefined, done };
+    running.set(row.id, job);
+    void run(job).finally(() => {
+      if (running.get(row.id) === job) running.delete(row.id);
+      resolve();
       bell.ring();
     });
-    running.set(row.id, { row, work });
   }
 
   /** Gives a row back untouched; where that fails its lease runs out. */
   async function release(row: Row): Promise<void> {
-    await rows.finish(owner, row, { kind: 'released', nextAttempt: clock() }, clock()).catch(() => undefined);
+    await rows.finish(owner, row, { kind: 'released', nextAttempt: clock() }, clock()).catch(() => false);
   }
 
-  async function run(row: Row): Promise<void> {
-    const outcome = await sync(row).catch((error: unknown): Outcome => {
-      const { message } = error as Error;
-      return { kind: 'failed', error: message, nextAttempt: retryAt(row.attempts + 1, clock()) };
-    });
+  async function run(job: Job): Promise<void> {
+    for (;;) {
+      const { row } = job;
+      await finish(job, await outcomeOf(row));
+      onFinished?.(row);
+      const { next } = job;
+      if (next && closing.signal.aborted) await release(next);
+      else if (next) {
+        job.row = next;
+        job.next = undefined;
+        continue;
+      }
+      // In the turn in which there was no other claim: a later one finds no job.
+      running.delete(row.id);
+      return;
+    }
+  }
+
+  async function outcomeOf(row: Row): Promise<Outcome> {
+    const outcome = await sync(row).catch((error: unknown) => failed(row, (error as Error).message));
     meter('copies_total', { result: outcome.kind });
     const facts = { repository: row.repository, reference: row.reference, attempts: row.attempts };
-    if (outcome.kind === 'failed') log.warn({ ...facts, reason: outcome.error }, 'not replicated yet');
+    const reason = 'error' in outcome ? outcome.error : undefined;
+    // What was looked at again for the same reason is no news.
+    const isNews = reason !== row.lastError;
+    if (outcome.kind === 'failed') log.warn({ ...facts, reason }, 'not replicated yet');
+    else if (outcome.kind === 'unsupported' && isNews) log.warn({ ...facts, reason }, UNSUPPORTED);
+    else if (outcome.kind === 'waiting' && isNews) log.info({ ...facts, reason }, 'waits for another tag or manifest');
     else log.debug({ ...facts, outcome: outcome.kind }, 'row worked on');
-    await finish(row, outcome);
+    return outcome;
   }
 
-  /** Writes the outcome, and again while the store cannot: what was done is not to be done twice. */
-  async function finish(row: Row, outcome: Outcome): Promise<void> {
-    for (;;) {
+  function failed(row: Row, error: string): Outcome {
+    return { kind: 'failed', error, nextAttempt: retryAt(row.attempts + 1, clock()) };
+  }
+
+  /** The claim that came meanwhile is one for the work that there is. */
+  function takeClaim(job: Job): void {
+    if (job.next) job.row = { ...job.row, claim: job.next.claim };
+    job.next = undefined;
+  }
+
+  /**
+   * Writes the outcome, and again while the store cannot: what was done is not to be done twice. A row that is claimed
+   * again before its outcome is written had lost its lease; one that is claimed after that is for new work.
+   */
+  async function finish(job: Job, outcome: Outcome): Promise<void> {
+    for (let ending = outcome; ;) {
+      takeClaim(job);
       try {
-        return await rows.finish(owner, row, outcome, clock());
+        const isWritten = await rows.finish(owner, job.row, ending, clock());
+        if (isWritten || !job.next) return;
       } catch (error) {
-        if (closing.signal.aborted) return;
-        const facts = { repository: row.repository, reference: row.reference, reason: (error as Error).message };
-        log.error(facts, 'the outcome could not be written');
-        if (!(error instanceof StoreUnavailable)) return;
+        const { repository, reference } = job.row;
+        const { message: reason } = error as Error;
+        log.error({ repository, reference, reason }, 'the outcome could not be written');
+        if (closing.signal.aborted) return release(job.row);
+        if (error instanceof StoreUnavailable) {
+          await delay(STORE_PAUSE, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
+        } else if (ending === outcome) ending = failed(job.row, reason);
+        // Only the end of the lease is left.
+        else return;
       }
-      await delay(STORE_PAUSE, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
     }
   }
 
@@ -189,11 +246,11 @@ export function createWorker(deps: WorkerDeps, options: WorkerOptions = {}): Wor
     closing.abort();
     bell.ring();
     await working;
-    const ended = Promise.all([...running.values()].map((one) => one.work));
+    const ended = Promise.all([...running.values()].map((job) => job.done));
     const limit = new AbortController();
     await Promise.race([ended, delay(grace, undefined, { signal: limit.signal }).catch(() => undefined)]);
     limit.abort();
-    await Promise.all([...running.values()].map(({ row }) => release(row)));
+    await Promise.all([...running.values()].flatMap(({ row, next }) => [row, next ?? []].flat()).map(release));
     clearInterval(renewing);
   }
 

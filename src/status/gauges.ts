@@ -52,11 +52,12 @@ function runReadings(runs: Runs): Record<string, Reading> {
 }
 
 function readings({ version, replication, damaged }: Snapshot): Record<string, Reading> {
-  const { tags, queue, lagMs, bytes, verified, removals, worker, runs, malformedEvents } = replication;
+  const { tags, queue, waiting, lagMs, bytes, verified, removals, worker, runs, malformedEvents } = replication;
   return {
     build_info: { help: 'The version of the program', label: 'version', values: { [version]: 1 } },
     replication_tags: { help: 'Tags and untagged manifests by state', label: 'state', values: tags },
     replication_queue: { help: 'Pending ones by who asked', label: 'priority', values: { ...queue } },
+    replication_waiting: { help: 'Pending ones that wait for another tag or manifest', values: waiting },
     replication_lag_seconds: { help: 'Age of the oldest event that is not worked off', values: lagMs / 1000 },
     replication_bytes: { help: 'Body bytes that the copies of what is known brought over', values: bytes },
     replication_verified: { help: 'Tags and manifests whose blobs were read and hashed', values: verified },

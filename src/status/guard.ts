@@ -54,6 +54,11 @@ function isForeign({ headers }: Asking): boolean {
   return origin !== undefined && URL.parse(origin)?.host !== host?.toLowerCase();
 }
 
+/** A request that a registry's redirect made a proxy such as this one send: it never asks an admin listener by itself. */
+function isLedHere({ via }: IncomingHttpHeaders): boolean {
+  return /\bgeo-registry-proxy-/i.test(via ?? '');
+}
+
 /** A guard; without a token the listener is on loopback only, and `Host` must be an address or localhost. */
 export function createGuard(adminToken: string | undefined, realm: string): Guard {
   const refuseToken: Refusal = {
@@ -62,6 +67,9 @@ export function createGuard(adminToken: string | undefined, realm: string): Guar
     headers: { 'www-authenticate': ['Bearer', `Basic realm="${realm}", charset="UTF-8"`] },
   };
   return (request) => {
+    if (isLedHere(request.headers)) {
+      return { status: 403, error: 'Via: a registry pull proxy asks; a redirect led it here', headers: {} };
+    }
     if (adminToken === undefined && !isOurHost(request.headers.host)) {
       return { status: 403, error: 'Host: ask by address or localhost, or set GEO_ADMIN_TOKEN', headers: {} };
     }

@@ -86,12 +86,13 @@ function repositories(text: string | undefined, parse: ParseRepositories): Repos
   }
 }
 
-/** The query of a listing: `state`, `repository`, `held`, `after`, `limit` (100 unless given). @throws InvalidInput */
+/** The query of a listing: `state`, `repository`, `held`, `waiting`, `after`, `limit` (100 unless given). @throws InvalidInput */
 export function parseRowQuery(query: Query, parse: ParseRepositories): RowQuery {
-  refuseUnknown(Object.keys(query), ['state', 'repository', 'held', 'after', 'limit'], 'query');
+  refuseUnknown(Object.keys(query), ['state', 'repository', 'held', 'waiting', 'after', 'limit'], 'query');
   const given = {
     states: states(query),
     held: flag(query, 'held'),
+    waiting: flag(query, 'waiting'),
     repositories: repositories(single(query, 'repository'), parse),
     after: integer(query, 'after', 0, Number.MAX_SAFE_INTEGER),
   };

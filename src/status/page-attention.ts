@@ -12,6 +12,8 @@ import { whyRemovalsWait } from './suspension-text.ts';
 export interface PageData {
   readonly snapshot: Snapshot;
   readonly failed: RowPage;
+  readonly unsupported: RowPage;
+  readonly waiting: RowPage;
   readonly failedRepositories: RepositoryPage;
   readonly held: RowPage;
   readonly damaged: readonly BlobRecord[];
@@ -47,6 +49,37 @@ export function failedSection({ failed, snapshot, now }: PageData): Html | undef
       They are tried again by themselves, after pauses up to an hour. At once: <code>geo-registry-proxy retry</code>
     </p>
     ${table(['image', 'reason', 'attempts', 'next'], rows)}${more(failed, 'state=failed')}
+  </section>`;
+}
+
+function reasonRow({ repository, reference, error }: ListedRow): Html {
+  return html`<tr>
+    <td class="name">${name(repository, reference)}</td>
+    <td class="reason"><bdi>${error ?? ''}</bdi></td>
+  </tr>`;
+}
+
+/** What the local registry does not take, in its own words. */
+export function unsupportedSection({ unsupported, snapshot }: PageData): Html | undefined {
+  if (unsupported.rows.length === 0) return undefined;
+  const { tags } = snapshot.replication;
+  return html`<section class="warn">
+    <h2>${counted(tags.unsupported, 'unsupported tag or manifest', 'unsupported tags and manifests')}</h2>
+    <p>
+      The local registry does not take them: clients get them from the primary. They are tried again when they change,
+      when the local registry has another version, and once a day. At once: <code>geo-registry-proxy retry</code>
+    </p>
+    ${table(['image', 'reason'], unsupported.rows.map(reasonRow))}${more(unsupported, 'state=unsupported')}
+  </section>`;
+}
+
+/** What cannot be done before another tag or manifest is here, or gone. */
+export function waitingSection({ waiting, snapshot }: PageData): Html | undefined {
+  if (waiting.rows.length === 0) return undefined;
+  const { waiting: count } = snapshot.replication;
+  return html`<section>
+    <h2>${counted(count, 'tag or manifest waits', 'tags and manifests wait')} for another</h2>
+    ${table(['image', 'reason'], waiting.rows.map(reasonRow))}${more(waiting, 'waiting=true')}
   </section>`;
 }
 

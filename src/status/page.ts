@@ -9,6 +9,8 @@ import {
   heldSection,
   malformedSection,
   troubleSection,
+  unsupportedSection,
+  waitingSection,
   type PageData,
 } from './page-attention.ts';
 import { fact, table, time } from './page-parts.ts';
@@ -176,6 +178,8 @@ export function renderPage(data: PageData): string {
             heldSection(data),
             failedSection(data),
             failedRepositoriesSection(data),
+            unsupportedSection(data),
+            waitingSection(data),
             damagedSection(data),
             malformedSection(data),
             workSection(data),

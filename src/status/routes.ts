@@ -65,15 +65,18 @@ function sendFailure(error: FastifyError, request: FastifyRequest, reply: Fastif
 }
 
 async function pageData({ administration, rows }: StatusDeps): Promise<PageData> {
-  const [snapshot, failed, failedRepositories, held, damaged, malformed] = await Promise.all([
+  const [snapshot, failed, unsupported, waiting, failedRepositories, held, damaged, malformed] = await Promise.all([
     administration.snapshot(),
     administration.list({ states: ['failed'], limit: PAGE_ROWS }),
+    administration.list({ states: ['unsupported'], limit: PAGE_ROWS }),
+    administration.list({ waiting: true, limit: PAGE_ROWS }),
     administration.listRepositories({ failed: true, limit: PAGE_REPOSITORIES }),
     administration.list({ held: true, limit: PAGE_ROWS }),
     rows.damagedBlobs(PAGE_ROWS),
     rows.malformed(PAGE_EVENTS),
   ]);
-  return { snapshot, failed, failedRepositories, held, damaged, malformed, now: Date.now() };
+  const rest = { failedRepositories, held, damaged, malformed, now: Date.now() };
+  return { snapshot, failed, unsupported, waiting, ...rest };
 }
 
 function addGuard(scope: FastifyInstance, guard: Guard): void {

@@ -14,6 +14,8 @@ export interface RowQuery {
   readonly states?: readonly RowState[];
   /** Removals that wait for `confirm-removals`, or were confirmed and are not carried out yet. */
   readonly held?: boolean;
+  /** Rows that wait for another tag or manifest. */
+  readonly waiting?: boolean;
   readonly repositories?: RepositoryFilter;
   readonly after?: number;
   /** From 1 to 1,000. */
@@ -41,6 +43,8 @@ export interface ListedRow {
   /** Its removal was held by the limit, and whether a person has confirmed it since. */
   readonly held: boolean;
   readonly confirmed: boolean;
+  /** What a pending row waits for: a tag or digest of its repository, or `*` for any change of it. */
+  readonly waitsFor: string | null;
 }
 
 /** One page; `next` is the `after` of the next one. A page may be short, or empty, and not the last. */
@@ -75,13 +79,18 @@ function listed(row: Row): ListedRow {
     bytes: row.bytes,
     held: row.isHeld,
     confirmed: row.isConfirmed,
+    waitsFor: row.waitsFor ?? null,
   };
 }
 
 /** One page of the rows that match. @throws StoreUnavailable */
 export async function listRows(rows: Pick<RowStore, 'list'>, query: RowQuery): Promise<RowPage> {
-  const { states, held, repositories, limit } = query;
-  const conditions = { ...(states ? { states } : {}), ...(held === undefined ? {} : { isHeld: held }) };
+  const { states, held, waiting, repositories, limit } = query;
+  const conditions = {
+    ...(states ? { states } : {}),
+    ...(held === undefined ? {} : { isHeld: held }),
+    ...(waiting === undefined ? {} : { isWaiting: waiting }),
+  };
   let after = query.after ?? 0;
   if (!repositories || repositories.exact !== undefined) {
     const repository = repositories?.exact === undefined ? {} : { repository: repositories.exact };

@@ -57,8 +57,10 @@ export interface Snapshot {
     readonly tags: Readonly<Record<RowState, number>>;
     /** Repositories that have rows, and how those do. */
     readonly repositories: RepositoryCounts;
-    /** Pending rows by who asked; held removals are among them. */
+    /** Pending rows by who asked; held removals, and those that wait for another tag or manifest, are among them. */
     readonly queue: Counts['queue'];
+    /** Pending rows that wait for another tag or manifest. */
+    readonly waiting: number;
     /** The age of the oldest event that is not worked off, and when that came; 0 and null when there is none. */
     readonly lagMs: number;
     readonly oldestEventAt: string | null;
@@ -179,13 +181,14 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
     suspension: Suspension | null,
     now: number,
   ): Snapshot['replication'] {
-    const { states, queue, oldestEventAt, bytes, verified, held, removalsLastDay, malformedEvents } = counts;
+    const { states, queue, waiting, oldestEventAt, bytes, verified, held, removalsLastDay, malformedEvents } = counts;
     const progress = live?.replication.walks.progress ?? [];
     return {
       on: isOn,
       tags: states,
       repositories,
       queue,
+      waiting,
       lagMs: oldestEventAt === undefined ? 0 : Math.max(0, now - oldestEventAt),
       oldestEventAt: isoTime(oldestEventAt),
       bytes,

@@ -65,36 +65,36 @@ describe('the gate opens', () => {
     ['the tags', '/v2/group/project/tags/list'],
     ['the referrers', `/v2/group/project/referrers/sha256:${'0'.repeat(64)}`],
   ])('%s to a token that may pull', async (_what, path) => {
-    expect(await authorize(token(), path)).toEqual({ canPush: false });
+    expect(await authorize(token(), path)).toMatchObject({ canPush: false });
   });
 
   it.each([
     ['push', pushAccess('group/project')],
     ['*', { ...pullAccess('group/project'), actions: ['*'] }],
   ])('and says so when the token carries %s', async (_what, access) => {
-    expect(await authorize(token([access]))).toEqual({ canPush: true });
+    expect(await authorize(token([access]))).toMatchObject({ canPush: true });
   });
 
   it('and does not say so when it carries push for another repository', async () => {
     const access = [pullAccess('group/project'), pushAccess('group/other')];
-    expect(await authorize(token(access))).toEqual({ canPush: false });
+    expect(await authorize(token(access))).toMatchObject({ canPush: false });
   });
 
   it('/v2/ to any valid token', async () => {
-    expect(await authorize(token([]), '/v2/')).toEqual({ canPush: false });
+    expect(await authorize(token([]), '/v2/')).toMatchObject({ canPush: false });
   });
 
   it('the catalog to a token for it', async () => {
-    expect(await authorize(token([catalogAccess()]), '/v2/_catalog')).toEqual({ canPush: false });
+    expect(await authorize(token([catalogAccess()]), '/v2/_catalog')).toMatchObject({ canPush: false });
   });
 
   it.each(['bearer', 'BEARER', 'Bearer '])('to the scheme as %s', async (scheme) => {
-    expect(await gate.authorize(`${scheme} ${token()}`, parsePath(manifest))).toEqual({ canPush: false });
+    expect(await gate.authorize(`${scheme} ${token()}`, parsePath(manifest))).toMatchObject({ canPush: false });
   });
 
   it('everything to everyone where clients are not authenticated', async () => {
     const open = createGate({ realm: REALM, service: site.service });
-    expect(await open.authorize(undefined, parsePath(manifest))).toEqual({ canPush: false });
+    expect(await open.authorize(undefined, parsePath(manifest))).toMatchObject({ canPush: false });
   });
 });
 
@@ -209,7 +209,7 @@ describe('the gate stays shut for a token', () => {
     renameSync(directory.path('new'), keyFile);
     ring.reload();
     await refusal(rotating.authorize(old, parsePath(manifest)));
-    expect(await rotating.authorize(bearerOf(after), parsePath(manifest))).toEqual({ canPush: false });
+    expect(await rotating.authorize(bearerOf(after), parsePath(manifest))).toMatchObject({ canPush: false });
   });
 });
 
@@ -240,3 +240,33 @@ function withClaims(bearer: string, access: readonly Access[]): string {
   const changed = { ...(JSON.parse(Buffer.from(payload, 'base64url').toString()) as object), access };
   return [header, encoded(changed), signature].join('.');
 }
+
+async function shareOf(changes: Record<string, unknown>): Promise<string> {
+  return (await authorize(claims(changes))).share;
+}
+
+describe('the share that a request is served in', () => {
+  it('is the subject’s, however many tokens it has', async () => {
+    const [one, other, third] = [
+      await shareOf({ sub: 'ci' }),
+      await shareOf({ sub: 'ci' }),
+      await shareOf({ sub: 'x' }),
+    ];
+    expect(one).toBe(other);
+    expect(third).not.toBe(one);
+  });
+
+  it.each([undefined, '', 7])('is the token’s where the subject is %o', async (sub) => {
+    const text = claims({ sub });
+    const { share } = await authorize(text);
+    expect((await authorize(text)).share).toBe(share);
+    expect(await shareOf({ sub })).not.toBe(share);
+  });
+
+  it('is the repository’s where clients have no tokens', async () => {
+    const open = createGate({ realm: REALM, service: site.service });
+    const share = async (path: string): Promise<string> => (await open.authorize(undefined, parsePath(path))).share;
+    expect(await share('/v2/a/b/manifests/v1')).toBe(await share('/v2/a/b/tags/list'));
+    expect(await share('/v2/a/c/manifests/v1')).not.toBe(await share('/v2/a/b/manifests/v1'));
+  });
+});

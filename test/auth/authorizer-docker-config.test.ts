@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent } from 'undici';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, test } from 'vitest';
 import { catalogAccess, pullAccess, pushAccess } from '../../src/auth/scope.ts';
 import { RegistryOutage } from '../../src/registry/answer.ts';
 import { createCredentialReader } from '../../src/registry/authorizer-credentials.ts';
@@ -238,7 +238,7 @@ describe('a token service', () => {
     ['answers null', 200, 'null', 'its answer holds no token'],
     ['gives no token', 200, '{"token":""}', 'its answer holds no token'],
     ['gives a token with a line break', 200, '{"token":"a\\nb: c"}', 'its answer holds no token'],
-    ['answers without end', 200, ' '.repeat(300_000), 'its answer is too long'],
+    ['answers without end', 200, ' '.repeat(300_000), 'over 262144 bytes'],
   ])('that %s is an outage', async (_what, status, body, message) => {
     const authorizer = setUp({ [endpoint.url.host]: alice });
     endpoint.answer = () => ({ status, body, headers: { location: 'http://127.0.0.1:1/' } });
@@ -354,4 +354,18 @@ it('a configuration that cannot be read is an outage', async () => {
   const authorizer = setUp({});
   writeFileSync(file, `{"auths": {"x": {"auth": "${alice.auth}"`);
   expect(await outage(authorizer.renew(access, bearer()))).toBe(`${endpoint.url.host}: ${file} is no JSON`);
+});
+
+test('tokens of a service, however large and many, are remembered within their bound', async () => {
+  const authorizer = await challenged();
+  const body = 'x'.repeat(200_000);
+  endpoint.answer = () => ({ status: 200, body: JSON.stringify({ token: body, expires_in: 300 }) });
+  const ask = (index: number): Promise<string | undefined> => authorizer.header([pullAccess(`group/p${index}`)]);
+  for (let index = 0; index < 100; index += 1) expect(await ask(index)).toBe(`Bearer ${body}`);
+  const asked = endpoint.seen.length;
+  await ask(99);
+  expect(endpoint.seen).toHaveLength(asked);
+  // The first has made room for the others.
+  await ask(0);
+  expect(endpoint.seen).toHaveLength(asked + 1);
 });

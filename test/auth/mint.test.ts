@@ -137,7 +137,7 @@ describe("a minter's memory", () => {
   });
 
   it('is bounded', async () => {
-    const { minter } = minterOf(ecKey, {}, { cacheSize: 2 });
+    const { minter } = minterOf(ecKey, {}, { cacheBytes: 2_600 });
     const first = await minter.mint([pullAccess('a')]);
     for (const name of ['b', 'c']) await minter.mint([pullAccess(name)]);
     expect(await minter.mint([pullAccess('a')])).not.toBe(first);

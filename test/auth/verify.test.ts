@@ -243,7 +243,7 @@ describe("a verifier's memory", () => {
   });
 
   it('is not driven out by bad tokens', async () => {
-    const { verifier, state } = verifierOf(trusting(rsa), { cacheSize: 2 });
+    const { verifier, state } = verifierOf(trusting(rsa), { cacheBytes: 2_000 });
     const good = token();
     await verifier.verify(good);
     for (let count = 0; count < 5; count += 1) {
@@ -255,7 +255,7 @@ describe("a verifier's memory", () => {
   });
 
   it('is bounded', async () => {
-    const { verifier, state } = verifierOf(trusting(rsa), { cacheSize: 2 });
+    const { verifier, state } = verifierOf(trusting(rsa), { cacheBytes: 2_000 });
     const tokens = ['a', 'b', 'c'].map((jti) => claims({ jti }));
     for (const each of tokens) await verifier.verify(each);
     await verifier.verify(tokens[0]!);
@@ -263,7 +263,7 @@ describe("a verifier's memory", () => {
   });
 
   it('is bounded by what the tokens say, too', async () => {
-    const { verifier, state } = verifierOf(trusting(rsa), { cacheBytes: 3_000 });
+    const { verifier, state } = verifierOf(trusting(rsa), { cacheBytes: 12_000 });
     const tokens = ['a', 'b', 'c'].map((jti) => claims({ jti, sub: jti.repeat(1_200) }));
     for (const each of tokens) await verifier.verify(each);
     await verifier.verify(tokens[2]!);

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { topics } from '../../scripts/bench/topics.ts';
+import { scaled } from '../support/patience.ts';
 import { run } from '../support/tool.ts';
 
 const clone = resolve(import.meta.dirname, '../..');
@@ -11,7 +12,7 @@ function bench(...args: string[]): ReturnType<typeof run> {
   return run(process.execPath, [script, ...args], { timeout: 120_000 });
 }
 
-test('a quick run of one topic gives its figures as JSON', { timeout: 120_000 }, async () => {
+test('a quick run of one topic gives its figures as JSON', { timeout: scaled(120_000) }, async () => {
   const { code, stdout, stderr } = await bench('--quick', '--json', 'start');
   expect(code, stderr).toBe(0);
   const { quick, sections } = JSON.parse(stdout) as { quick: boolean; sections: object[] };

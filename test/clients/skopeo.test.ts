@@ -91,6 +91,20 @@ describe('skopeo list-tags', () => {
     const { Tags: tags } = JSON.parse(await skopeoOrThrow('list-tags', '--tls-verify=false', inProxy('group/tags')));
     expect(tags.toSorted()).toEqual(['v1', 'v2']);
   });
+
+  it('follows the pages of a primary that pages in a way of its own', async () => {
+    await push('group/paged:v1', image('paged'));
+    for (const [nth, tag] of ['v1', 'v2', 'v3'].entries()) {
+      const isPage = ({ path }: { path: string }): boolean =>
+        nth === 0 ? path.endsWith('/group/paged/tags/list') : path.endsWith(`/tags/list?nextToken=${nth}%3d`);
+      const link = { link: `<https://registry.example.com/tags?nextToken=${nth + 1}%3d>; rel="next"` };
+      const headers = { 'content-type': 'application/json', ...(nth < 2 ? link : {}) };
+      const body = JSON.stringify({ name: 'group/paged', tags: [tag] });
+      site.relay.rules.push({ match: isPage, answer: { status: 200, headers, body } });
+    }
+    const listed = JSON.parse(await skopeoOrThrow('list-tags', '--tls-verify=false', inProxy('group/paged')));
+    expect(listed).toMatchObject({ Tags: ['v1', 'v2', 'v3'] });
+  });
 });
 
 describe('skopeo copy from the proxy', () => {

@@ -6,6 +6,8 @@ const URLS = 'an http or https URL without path, query and credentials, such as 
 const KEYS = 'a file with an unencrypted PEM private key, RSA of 2048 bits or more, or EC P-256, P-384 or P-521';
 const LISTEN = 'host:port, [IPv6 address]:port, or :port for all addresses';
 const HOST = 'a host name with or without a port, such as registry.example.com:5050';
+const HOSTS =
+  'hosts with or without a port separated by commas, such as minio.example.com:9000, *.example.com or 127.0.0.1';
 const REALM = 'an absolute http or https URL without credentials, such as https://gitlab.example.com/jwt/auth';
 const SIZE = 'bytes, or a whole number with kB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 64MiB';
 const BANDWIDTH = `${SIZE}, at least 1KiB; nothing at all for no limit`;
@@ -26,6 +28,7 @@ test('the least configuration gives every default', () => {
     siteName: 'edge-1.example',
     primaryUrl: new URL('https://registry.example.com:5050/'),
     secondaryUrl: new URL('http://127.0.0.1:5000/'),
+    redirectHosts: [],
     pushHost: 'registry.example.com:5050',
     keyFile: env['GEO_KEY_FILE'],
     primaryAuth: 'key',
@@ -41,7 +44,9 @@ test('the least configuration gives every default', () => {
     tagTtl: 0,
     primaryTimeout: 5000,
     fetchConnections: 16,
+    blobMax: 200 * 1024 ** 3,
     blobDelivery: 'stream',
+    secondaryRedirect: 'pass',
     store: true,
     replicationInclude: [],
     replicationExclude: [],
@@ -69,6 +74,18 @@ const right: [string, string, keyof Config, unknown][] = [
   ['GEO_SITE_NAME', 'tokyo_2', 'siteName', 'tokyo_2'],
   ['GEO_PRIMARY_URL', 'http://primary/', 'primaryUrl', new URL('http://primary')],
   ['GEO_SECONDARY_URL', 'HTTPS://[::1]:5000', 'secondaryUrl', new URL('https://[::1]:5000')],
+  [
+    'GEO_REDIRECT_HOSTS',
+    'MinIO.example.com:9000, *.Example.org,127.0.0.1,[::1]:9000,localhost.',
+    'redirectHosts',
+    [
+      { host: 'minio.example.com', port: 9000 },
+      { host: '*.example.org', port: undefined },
+      { host: '127.0.0.1', port: undefined },
+      { host: '::1', port: 9000 },
+      { host: 'localhost', port: undefined },
+    ],
+  ],
   ['GEO_PUSH_HOST', 'push.example.com', 'pushHost', 'push.example.com'],
   ['GEO_PRIMARY_AUTH', 'docker-config', 'primaryAuth', 'docker-config'],
   ['GEO_SECONDARY_AUTH', 'none', 'secondaryAuth', 'none'],
@@ -91,6 +108,7 @@ const right: [string, string, keyof Config, unknown][] = [
   ['GEO_REPLICATION_BANDWIDTH', '10MiB', 'replicationBandwidth', 10 * 2 ** 20],
   ['GEO_REPLICATION_BANDWIDTH', '', 'replicationBandwidth', undefined],
   ['GEO_BLOB_DELIVERY', 'accel-proxy', 'blobDelivery', 'accel-proxy'],
+  ['GEO_SECONDARY_REDIRECT', 'stream', 'secondaryRedirect', 'stream'],
   ['GEO_STORE', 'off', 'store', false],
   ['GEO_REPLICATION_INCLUDE', 'group, other/*,,a/b/**', 'replicationInclude', ['group', 'other/*', 'a/b/**']],
   ['GEO_REPLICATION_EXCLUDE', 'group/', 'replicationExclude', ['group/']],
@@ -140,6 +158,13 @@ const wrong: [string, string, string][] = [
     'https://registry.example.com:5050/',
     '"https://registry.example.com:5050/" is GEO_PRIMARY_URL too; allowed: the URL of another registry',
   ],
+  ['GEO_REDIRECT_HOSTS', 'a,http://b', `"http://b" is a URL, not a host; allowed: ${HOSTS}`],
+  ['GEO_REDIRECT_HOSTS', '*', `"*" has no valid host; allowed: ${HOSTS}`],
+  ['GEO_REDIRECT_HOSTS', 'a.*.b', `"a.*.b" has no valid host; allowed: ${HOSTS}`],
+  ['GEO_REDIRECT_HOSTS', '*.0.0.1', `"*.0.0.1" has no valid host; allowed: ${HOSTS}`],
+  ['GEO_REDIRECT_HOSTS', '*.127.0.0.1', `"*.127.0.0.1" has a star before an address; allowed: ${HOSTS}`],
+  ['GEO_REDIRECT_HOSTS', '10.0.0.0/8', `"10.0.0.0/8" has no valid host; allowed: ${HOSTS}`],
+  ['GEO_REDIRECT_HOSTS', '::1', `"::1" lacks brackets around IPv6; allowed: ${HOSTS}`],
   ['GEO_PUSH_HOST', 'https://push', `"https://push" is a URL, not a host; allowed: ${HOST}`],
   ['GEO_PUSH_HOST', ':5050', `":5050" has no host; allowed: ${HOST}`],
   ['GEO_PUSH_HOST', 'push/group', `"push/group" has no valid host; allowed: ${HOST}`],
@@ -167,6 +192,7 @@ const wrong: [string, string, string][] = [
   ['GEO_FETCH_CONNECTIONS', 'many', '"many" is not a whole number; allowed: a whole number from 8 to 1024'],
   ['GEO_REPLICATION_BANDWIDTH', '0', `"0" is too little; allowed: ${BANDWIDTH}`],
   ['GEO_REPLICATION_BANDWIDTH', '10Mbit', `"10Mbit" is not a size; allowed: ${BANDWIDTH}`],
+  ['GEO_SECONDARY_REDIRECT', 'follow', '"follow" is not known; allowed: pass or stream'],
   ['GEO_STORE', 'yes', '"yes" is not known; allowed: on or off'],
   ['GEO_REPLICATION_INCLUDE', 'ok,Grp/*', `"Grp/*" has upper case, which no repository has; allowed: ${GLOBS}`],
   ['GEO_REPLICATION_INCLUDE', ',', `"," names no repository; allowed: ${GLOBS}`],

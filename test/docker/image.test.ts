@@ -8,6 +8,7 @@ import { pushImage } from '../support/push.ts';
 import { startSites, type Sites } from '../support/sites.ts';
 import { freePort, tempDir, waitFor, type TempDir } from '../support/tool.ts';
 import { importBaseImage } from './base-image.ts';
+import { scaled } from '../support/patience.ts';
 
 const clone = resolve(import.meta.dirname, '../..');
 
@@ -52,7 +53,7 @@ beforeAll(async () => {
   await chmod(join(keys.path, 'gitlab-registry.key'), 0o644);
   await importBaseImage(engine, 'base');
   await engine.dockerOrThrow('build', '--network=none', '--build-arg', 'NODE_IMAGE=base', '--tag', 'proxy', clone);
-}, 300_000);
+}, scaled(300_000));
 
 afterAll(async () => {
   await engine.close();

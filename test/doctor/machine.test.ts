@@ -22,9 +22,19 @@ function withFiles(files: Readonly<Record<string, string>>): Machine {
 const limits = (soft: string): string =>
   `Limit  Soft Limit  Hard Limit  Units\nMax open files            ${soft}      1048576    files\n`;
 
+const usual = { fetchConnections: 16, replicationConcurrency: 4 };
+
+test('fewer open files than the configuration needs are a failure', async () => {
+  const machine = withFiles({ '/proc/self/limits': limits('1024') });
+  const wide = { ...usual, fetchConnections: 256 };
+  expect(told(await checkOpenFiles(machine, undefined, wide))).toMatch(
+    /^failed: this process .* may have 1024 open files, and this configuration needs 1168 -> LimitNOFILE=65536/,
+  );
+});
+
 test('few open files are told of', async () => {
   const machine = withFiles({ '/proc/self/limits': limits('1024') });
-  expect(told(await checkOpenFiles(machine, undefined))).toMatch(
+  expect(told(await checkOpenFiles(machine, undefined, usual))).toMatch(
     /^warning: this process .* may have 1024 open files -> allow 4096 or more: LimitNOFILE=65536/,
   );
 });
@@ -32,13 +42,15 @@ test('few open files are told of', async () => {
 test('the limit is that of the server where one runs', async () => {
   const files = { '/proc/self/limits': limits('65536'), '/proc/7/limits': limits('1024') };
   const ours = withFiles({ ...files, '/proc/7/cmdline': 'node\0--\0/opt/geo-registry-proxy/bin/x.cjs\0serve' });
-  expect(told(await checkOpenFiles(ours, 7))).toMatch(/^warning: the server \(process 7\) may have 1024 open files/);
+  expect(told(await checkOpenFiles(ours, 7, usual))).toMatch(
+    /^warning: the server \(process 7\) may have 1024 open files/,
+  );
   const another = withFiles({ ...files, '/proc/7/cmdline': 'nginx' });
-  expect(told(await checkOpenFiles(another, 7))).toMatch(/^ok: this process .* 65536 open files/);
+  expect(told(await checkOpenFiles(another, 7, usual))).toMatch(/^ok: this process .* 65536 open files/);
 });
 
 test('a system that tells no limits', async () => {
-  expect(told(await checkOpenFiles(withFiles({}), undefined))).toMatch(/^skipped: /);
+  expect(told(await checkOpenFiles(withFiles({}), undefined, usual))).toMatch(/^skipped: /);
 });
 
 function withDisk(type: number, bytes: number): Machine {

@@ -8,6 +8,7 @@ import { createGate } from '../support/relay-rule.ts';
 import { startSites, type Sites, type SitesOptions } from '../support/sites.ts';
 import { waitFor } from '../support/tool.ts';
 import { examine, told, type Examining, type Reports } from './examine.ts';
+import { scaled } from '../support/patience.ts';
 
 const REPOSITORY = 'geo-registry-proxy/doctor';
 
@@ -103,9 +104,9 @@ test('a push that fails in the middle leaves nothing', async () => {
 test('a push without an answer leaves nothing', async () => {
   const sites = await startSecondary();
   sites.localRelay.rules.push({ match: isManifestPut, hang: true });
-  const reports = await examineSites(sites, {}, { timeout: 3_000 });
+  const reports = await examineSites(sites, {}, { timeout: scaled(3_000) });
   expect(told(reports['push'])).toMatch(
-    /^failed: the secondary broke off during a push: no answer in 3000 ms -> it does not answer in time/,
+    /^failed: the secondary broke off during a push: no answer in \d+ ms -> it does not answer in time/,
   );
   // It may have been stored: who knows.
   const puts = sites.localRelay.requests.filter(isManifestPut).map(({ path }) => path);

@@ -7,6 +7,7 @@ import { pushBlob } from '../support/push.ts';
 import { waitFor } from '../support/tool.ts';
 import { bodyOf } from './download.ts';
 import { createRig, digestOf, startRigSites, type Rig, type RigSites } from './rig.ts';
+import { scaled } from '../support/patience.ts';
 
 const MiB = 1024 * 1024;
 
@@ -90,14 +91,14 @@ test('the wait is no trouble of the primary: the transfer goes on where it was, 
   // Longer than a body may stand still, and than the primary is tried again.
   const budget = createBudget(1024, {
     clock: () => 0,
-    sleep: (_time, signal) => delay(3_000, undefined, { signal: signal! }),
+    sleep: (_time, signal) => delay(scaled(3_000), undefined, { signal: signal! }),
   });
   let waits = 0;
   const once: Budget = {
     ...budget,
     spend: (...given) => (given[1] > 0 && (waits += 1) === 1 ? budget.spend(...given) : Promise.resolve()),
   };
-  await using rig = await createRig(sites, { budget: once, bodyTimeout: 500, filler: { patience: 0 } });
+  await using rig = await createRig(sites, { budget: once, bodyTimeout: scaled(500), filler: { patience: 0 } });
   const content = await pushed('waits for long', 24 * MiB);
   expect(await rig.filler.fill('r8/app', digestOf(content), 'background')).toMatchObject({ kind: 'found' });
   expect(waits).toBeGreaterThan(1);

@@ -10,6 +10,7 @@ import type { RelayRule } from '../support/relay-rule.ts';
 import { waitFor } from '../support/tool.ts';
 import { download, receive } from './download.ts';
 import { untilStored } from './secondary.ts';
+import { scaled } from '../support/patience.ts';
 
 const MiB = 1024 * 1024;
 const repositories = ['chaos/one', 'chaos/two', 'chaos/three'];
@@ -22,7 +23,7 @@ beforeAll(async () => {
     env: { GEO_SPOOL_MAX: '5MiB' },
     knobs: {
       linger: 50,
-      patience: 1_000,
+      patience: scaled(1_000),
       storeAgainAfter: 100,
       parts: { connections: 4, size: MiB / 4, above: 2 * MiB },
     },

@@ -10,6 +10,7 @@ import { bodyOf, download, receive, type Download } from './download.ts';
 import { rawClient } from './raw-client.ts';
 import { createRig, digestOf, startRigSites } from './rig.ts';
 import { isStored, untilStored } from './secondary.ts';
+import { scaled } from '../support/patience.ts';
 
 const MiB = 1024 * 1024;
 
@@ -119,7 +120,7 @@ test('wrong, right and wrong again is not twice in a row', async () => {
 
 test('a blob that was wrong twice is asked for again after a while', async () => {
   await using sites = await disposable(startRigSites());
-  await using rig = await createRig(sites, { filler: { corruptFor: 1_000 }, store: { pauses: [0] } });
+  await using rig = await createRig(sites, { filler: { corruptFor: scaled(1_000) }, store: { pauses: [0] } });
   const layer = blob(10_000, 'corrupt for a while');
   await pushBlob(sites.primaryTarget('f6/while'), layer);
   sites.relay.rules.push({ match: bodyOf(layer), corruptAt: 5, times: 2 });

@@ -2,11 +2,14 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Filler } from '../../src/fill/filler.ts';
 import { Spool } from '../../src/fill/spool.ts';
+import { stayingCaller } from '../../src/lib/claim.ts';
 import { createSlots } from '../../src/lib/slots.ts';
+import { BUSY_HERE } from '../../src/registry/answer.ts';
 import { blob, type Blob } from '../support/content.ts';
 import { pushBlob } from '../support/push.ts';
 import { createGate } from '../support/relay-rule.ts';
 import type { RelayMatch } from '../support/relay.ts';
+import { scaled } from '../support/patience.ts';
 import { waitFor } from '../support/tool.ts';
 import { answering } from '../proxy/trouble.ts';
 import { bodyOf } from './download.ts';
@@ -153,9 +156,9 @@ test('a client does not wait for a background flight that gets no answer for lon
   expect(await rig.filler.open('p/hangs', digestOf(content), 'on-demand')).toMatchObject({ kind: 'unavailable' });
 });
 
-test('clients that find all slots taken are told so in time, and what they asked for stays in the queue', async () => {
+test('clients that find all slots taken are told so in time, and what a manifest names stays in the queue', async () => {
   const slots = createSlots(1);
-  await using rig = await createRig(sites, { slots, filler: { slotPatience: 50 } });
+  await using rig = await createRig(sites, { slots, filler: { slotPatience: 50 }, sizeOf: () => 100_000 });
   const content = await pushed('queued', 'p/queued');
   const giveBack = await slots.take({ priority: 'background' });
   const open = (): ReturnType<Filler['open']> => rig.filler.open('p/queued', digestOf(content), 'on-demand');
@@ -167,6 +170,36 @@ test('clients that find all slots taken are told so in time, and what they asked
   await waitFor(() => rig.count('stores_total', { result: 'stored' }) === 1, { what: 'what was queued' });
   await release(open());
   expect(sites.relay.count(bodyOf(content))).toBe(1);
+});
+
+test('what no manifest names leaves the queue with the last who waits for it', async () => {
+  const slots = createSlots(1);
+  await using rig = await createRig(sites, { slots, filler: { slotPatience: scaled(500) } });
+  const [unnamed, after] = [await pushed('unnamed', 'p/unnamed'), await pushed('after', 'p/unnamed')];
+  const giveBack = await slots.take({ priority: 'background' });
+  const open = (): ReturnType<Filler['open']> => rig.filler.open('p/unnamed', digestOf(unnamed), 'on-demand');
+  const both = await Promise.all([open(), open()]);
+  expect(both.map(({ kind }) => kind)).toEqual(['unavailable', 'unavailable']);
+  giveBack();
+  await release(rig.filler.open('p/unnamed', digestOf(after), 'on-demand'));
+  expect(sites.relay.count(bodyOf(unnamed))).toBe(0);
+  // It is asked for anew by who comes again.
+  await release(open());
+});
+
+test('a share that has very many waiting is told at once that it is too busy', async () => {
+  const slots = createSlots(1, { waitingMax: 1 });
+  await using rig = await createRig(sites, { slots });
+  const contents = await Promise.all(['one', 'two', 'other'].map((seed) => pushed(seed, 'p/crowd')));
+  const giveBack = await slots.take({ priority: 'background' });
+  const open = (content: Blob, share: string): ReturnType<Filler['open']> =>
+    rig.filler.open('p/crowd', digestOf(content), 'on-demand', stayingCaller(share));
+  const waiting = [open(contents[0]!, 'much')];
+  expect(await open(contents[1]!, 'much')).toEqual(BUSY_HERE);
+  waiting.push(open(contents[2]!, 'little'));
+  giveBack();
+  await Promise.all(waiting.map(release));
+  expect(rig.log.filter(({ level }) => level === 'error')).toEqual([]);
 });
 
 test('nothing is asked of the primary before the files of an earlier run are known', async () => {
@@ -193,7 +226,7 @@ test('a part beside flights waits for a slot as a client’s, is counted, and gi
   await using rig = await createRig(sites, { slots });
   const content = await pushed('beside', 'p/beside');
   const giveBack = await slots.take({ priority: 'background' });
-  const { open, onBytes } = rig.filler.beside('p/beside', digestOf(content));
+  const { open, how } = rig.filler.beside('p/beside', digestOf(content));
   const opening = open(10, 20);
   const order: string[] = [];
   const replicated = slots.take({ priority: 'background' }).then((free) => {
@@ -206,7 +239,7 @@ test('a part beside flights waits for a slot as a client’s, is counted, and gi
   const answer = await opening;
   if (answer.kind !== 'found') throw new Error(answer.kind);
   expect(order).toEqual([]);
-  for await (const chunk of answer.value.body as AsyncIterable<Buffer>) onBytes(chunk.length);
+  for await (const chunk of answer.value.body as AsyncIterable<Buffer>) how.onBytes?.(chunk.length);
   await replicated;
   expect(rig.count('primary_body_bytes_total')).toBe(10);
 });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import type { LeastRate } from '../../src/lib/least-rate.ts';
 import type { Digest } from '../../src/oci/digest.ts';
 import { MendedBody } from '../../src/proxy/mend.ts';
 import { blob } from '../support/content.ts';
@@ -17,6 +18,7 @@ interface Case {
   readonly start?: number;
   /** Not known where null. */
   readonly until?: number | null;
+  readonly leastRate?: LeastRate;
 }
 
 function piecesOf(content: Buffer, length = 10_000): Buffer[] {
@@ -43,7 +45,7 @@ async function* primaryBytes(position: number): AsyncGenerator<Buffer> {
 
 async function* nothing(): AsyncGenerator<Buffer> {}
 
-function mend({ body, primary = primaryBytes, start = 0, until = size }: Case) {
+function mend({ body, primary = primaryBytes, start = 0, until = size, leastRate }: Case) {
   const seen: { damage: [number, unknown][]; whole: number[]; asked: number[]; signal?: AbortSignal } = {
     damage: [],
     whole: [],
@@ -54,6 +56,7 @@ function mend({ body, primary = primaryBytes, start = 0, until = size }: Case) {
     body,
     start,
     until: until ?? undefined,
+    leastRate,
     onward: (position, signal) => {
       seen.asked.push(position);
       seen.signal = signal;
@@ -102,6 +105,18 @@ describe.each([
     const { mended, seen } = mend({ body: local(bytes.subarray(0, 50_000), broken), until });
     expect((await receive(mended)).bytes.equals(bytes)).toBe(true);
     expect(seen.damage).toEqual([[50_000, broken]]);
+  });
+
+  test('that brings a byte now and then goes on from the primary', async () => {
+    let position = 0;
+    const body = new Readable({
+      read() {
+        setTimeout(() => this.push(bytes.subarray(position, (position += 1))), 5);
+      },
+    });
+    const { mended, seen } = mend({ body, until, leastRate: { bytes: 10_000, window: 100 } });
+    expect((await receive(mended)).bytes.equals(bytes)).toBe(true);
+    expect(seen).toMatchObject({ damage: [[expect.any(Number), new Error('too slow')]], whole: [size] });
   });
 
   test('that broke off before anybody listened goes on from the primary', async () => {

@@ -4,7 +4,8 @@ import type { Flight } from '../../src/fill/flight.ts';
 import { Spool, type SpoolFile } from '../../src/fill/spool.ts';
 import type { PartsOptions } from '../../src/fill/transfer.ts';
 import { noBudget, type Budget } from '../../src/lib/budget.ts';
-import { createSlots, type Priority } from '../../src/lib/slots.ts';
+import { Claim, stayingCaller } from '../../src/lib/claim.ts';
+import { createSlots, type Priority, type Ticket } from '../../src/lib/slots.ts';
 import { blob, digestOf as digestOfBytes, type SmallBlob } from '../support/content.ts';
 import { pushBlob } from '../support/push.ts';
 import { createGate, type Gate } from '../support/relay-rule.ts';
@@ -39,7 +40,8 @@ async function pushed(seed: string, size = SIZE): Promise<SmallBlob> {
 }
 
 async function opened(rig: Rig, content: SmallBlob, priority: Priority = 'on-demand'): Promise<Flight> {
-  const answer = await rig.filler.open('f8/parts', digestOf(content), priority);
+  // Each blob is of a client of its own.
+  const answer = await rig.filler.open('f8/parts', digestOf(content), priority, stayingCaller(content.digest));
   if (answer.kind !== 'found') throw new Error(answer.kind);
   return answer.value;
 }
@@ -257,6 +259,8 @@ test('the last bytes wait for the hash also where they came first', async () => 
   await flight.release();
 });
 
+const ticketOf = (share: string): Ticket => ({ priority: 'on-demand', claim: Claim.of(stayingCaller(share)) });
+
 /** How many requests for a blob are at the primary now. */
 const open = (content: SmallBlob): number =>
   sites.relay.count((request) => bodyOf(content)(request) && request.state === 'open');
@@ -281,7 +285,7 @@ test('other flights find slots: more connections take half of them at the most, 
   expect((await Promise.all(both)).map((bytes) => digestOfBytes(bytes))).toEqual([second.digest, third.digest]);
   expect(digestOfBytes(await whole)).toBe(large.digest);
   // All came back.
-  await Promise.all([1, 2, 3, 4].map(() => slots.take({ priority: 'on-demand' })));
+  await Promise.all(['a', 'b', 'c', 'd'].map((share) => slots.take(ticketOf(share))));
 });
 
 test('a background blob’s connections stay within the background’s half', async () => {
@@ -292,7 +296,7 @@ test('a background blob’s connections stay within the background’s half', as
   const filled = rig.filler.fill('f8/parts', digestOf(content), 'background');
   await waitFor(() => gate.arrived === 2, { what: 'two connections' });
   // Two clients find a slot at once.
-  const taken = await Promise.all([1, 2].map(() => slots.take({ priority: 'on-demand' })));
+  const taken = await Promise.all(['a', 'b'].map((share) => slots.take(ticketOf(share))));
   gate.open();
   expect(await filled).toMatchObject({ kind: 'found' });
   expect(sites.relay.bodyBytes(bodyOf(content))).toBe(SIZE);

@@ -10,13 +10,14 @@ import type { RelayMatch } from '../support/relay.ts';
 import { waitFor } from '../support/tool.ts';
 import { bodyOf, download, isFromStart, type Download } from './download.ts';
 import { isStored, untilStored } from './secondary.ts';
+import { scaled } from '../support/patience.ts';
 
 const MiB = 1024 * 1024;
 
 let site: ProxySite;
 
 beforeAll(async () => {
-  site = await startProxySite({ knobs: { patience: 2_000 } });
+  site = await startProxySite({ knobs: { patience: scaled(2_000) } });
 });
 afterEach(async () => {
   await site.relay.up();

@@ -5,6 +5,7 @@ import { createFiller, type Filler, type FillerOptions } from '../../src/fill/fi
 import { Spool } from '../../src/fill/spool.ts';
 import { createStore, type Store, type StoreOptions } from '../../src/fill/store.ts';
 import { noBudget, type Budget } from '../../src/lib/budget.ts';
+import { createPlaces } from '../../src/lib/places.ts';
 import { createSlots, type Slots } from '../../src/lib/slots.ts';
 import { parseDigest, type Digest } from '../../src/oci/digest.ts';
 import { noAuthorizer } from '../../src/registry/authorizer.ts';
@@ -14,6 +15,7 @@ import type { Target } from '../support/push.ts';
 import { startRegistry, type Registry as RealRegistry, type RegistrySettings } from '../support/registry.ts';
 import { startRelay, type Relay } from '../support/relay.ts';
 import { tempDir } from '../support/tool.ts';
+import { scaled } from '../support/patience.ts';
 
 /** The real sites, shared by the tests of a file. */
 export interface RigSites {
@@ -88,8 +90,12 @@ export interface Rig extends AsyncDisposable {
   count(name: string, labels?: Record<string, string>): number;
 }
 
-function registryAt(name: string, relay: Relay, bodyTimeout = 30_000): { registry: Registry; transport: Transport } {
-  const transport = new Transport({ connections: 32, connectTimeout: 2_000, bodyTimeout });
+function registryAt(
+  name: string,
+  relay: Relay,
+  bodyTimeout = scaled(30_000),
+): { registry: Registry; transport: Transport } {
+  const transport = new Transport({ connections: 32, connectTimeout: scaled(2_000), bodyTimeout });
   const client = createClient({
     registry: name,
     origin: new URL(relay.url),
@@ -119,6 +125,7 @@ export async function createRig(sites: RigSites, options: RigOptions = {}): Prom
     {
       primary: primary.registry,
       store,
+      lookups: createPlaces({ own: 16, total: 16, patience: 5_000 }),
       spool,
       slots,
       budget: options.budget ?? noBudget,

@@ -13,6 +13,7 @@ import { createGate } from '../support/relay-rule.ts';
 import { waitFor } from '../support/tool.ts';
 import { bodyOf } from './download.ts';
 import { createRig, digestOf, startRigSites, type Rig, type RigOptions, type RigSites } from './rig.ts';
+import { scaled } from '../support/patience.ts';
 
 const size = 1_000_000;
 
@@ -176,7 +177,11 @@ test.each<[string, number, RigOptions]>([
   'a client that takes next to nothing of a blob that %s is dropped, and its slot is free',
   async (how, fast, more) => {
     const slots = createSlots(1);
-    await using rig = await createRig(sites, { ...more, slots, filler: { leastRate: { bytes: 65_536, window: 100 } } });
+    await using rig = await createRig(sites, {
+      ...more,
+      slots,
+      filler: { leastRate: { bytes: 65_536, window: scaled(100) } },
+    });
     const content = await pushed(`slow, ${how}`);
     const flight = await opened(rig, content);
     const stream = rig.filler.read('room/app', flight);
@@ -188,7 +193,7 @@ test.each<[string, number, RigOptions]>([
 );
 
 test('a client that waits for the primary is not dropped', async () => {
-  const leastRate = { bytes: 65_536, window: 300 };
+  const leastRate = { bytes: 65_536, window: scaled(300) };
   await using rig = await createRig(sites, { spoolMax: 1_000, filler: { leastRate } });
   const content = await pushed('waits for the primary');
   const holdGate = createGate();

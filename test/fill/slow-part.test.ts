@@ -7,13 +7,14 @@ import { createGate } from '../support/relay-rule.ts';
 import { waitFor } from '../support/tool.ts';
 import { bodyOf, firstByteOf } from './download.ts';
 import { rawClient } from './raw-client.ts';
+import { scaled } from '../support/patience.ts';
 
 const MiB = 1024 * 1024;
 
 let site: ProxySite;
 
 beforeAll(async () => {
-  site = await startProxySite({ knobs: { leastRate: { bytes: 64 * 1024, window: 300 } } });
+  site = await startProxySite({ knobs: { leastRate: { bytes: 64 * 1024, window: scaled(300) } } });
 });
 afterAll(() => site.close());
 

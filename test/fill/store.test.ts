@@ -9,6 +9,7 @@ import { waitFor } from '../support/tool.ts';
 import { bodyOf, download } from './download.ts';
 import { createRig, digestOf, startRigSites, type RigSites } from './rig.ts';
 import { isStored, untilStored } from './secondary.ts';
+import { scaled } from '../support/patience.ts';
 
 const MiB = 1024 * 1024;
 
@@ -127,7 +128,9 @@ describe('a store by itself', () => {
   afterAll(() => sites.close());
 
   test('gives up an upload of which the secondary takes nothing, and tries again', async () => {
-    await using rig = await createRig(sites, { store: { idle: 500, pauses: [0, 0] } });
+    await using rig = await createRig(sites, {
+      store: { leastRate: { bytes: 65_536, window: scaled(500) }, pauses: [0, 0] },
+    });
     // More than the sockets on the way hold.
     const layer = blob(32 * MiB, 'takes nothing');
     await pushBlob(sites.primaryTarget('s/idle'), layer);
@@ -138,7 +141,9 @@ describe('a store by itself', () => {
   });
 
   test('gives up an upload that is not answered, and tries again', async () => {
-    await using rig = await createRig(sites, { store: { idle: 500, commit: 500, pauses: [0, 0] } });
+    await using rig = await createRig(sites, {
+      store: { leastRate: { bytes: 65_536, window: scaled(500) }, commit: scaled(500), pauses: [0, 0] },
+    });
     const layer = blob(1_000, 'no answer');
     await pushBlob(sites.primaryTarget('s/commit'), layer);
     sites.localRelay.rules.push({ match: isPut, hang: true, times: 1 });
@@ -147,7 +152,9 @@ describe('a store by itself', () => {
   });
 
   test('does not take a primary that pauses for a secondary that takes nothing', async () => {
-    await using rig = await createRig(sites, { store: { idle: 300, pauses: [0] } });
+    await using rig = await createRig(sites, {
+      store: { leastRate: { bytes: 65_536, window: scaled(300) }, pauses: [0] },
+    });
     const layer = blob(2 * MiB, 'primary pauses');
     await pushBlob(sites.primaryTarget('s/pause'), layer);
     const holdGate = createGate();

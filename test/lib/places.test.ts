@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { BACKGROUND, type Claim } from '../../src/lib/claim.ts';
 import { createPlaces, type Places, type PlacesOptions } from '../../src/lib/places.ts';
 import { createSlots } from '../../src/lib/slots.ts';
 
@@ -9,7 +10,8 @@ const none: PlacesOptions = { own: 1, total: 4, lend: () => undefined, patience:
 function startWork(places: Places): { begin(name: string): Promise<string>; running: Map<string, () => void> } {
   const running = new Map<string, () => void>();
   const begin = (name: string): Promise<string> =>
-    places.run(
+    places.runFor(
+      BACKGROUND,
       () => new Promise((resolve) => running.set(name, () => void (running.delete(name), resolve(name)))),
       'late',
     );
@@ -40,7 +42,7 @@ test('what waits for too long is told so, and leaves the others their places', a
 
 test('places that others do not use are lent, up to the total, and come back', async () => {
   const slots = createSlots(8);
-  const lend = (): (() => void) | undefined => slots.takeFree({ priority: 'on-demand' });
+  const lend = (claim: Claim): (() => void) | undefined => slots.takeFree({ priority: 'on-demand', claim });
   const { begin, running } = startWork(createPlaces({ ...none, total: 3, lend }));
   const all = ['a', 'b', 'c', 'd'].map(begin);
   await settle();
@@ -59,6 +61,6 @@ test('places that others do not use are lent, up to the total, and come back', a
 
 test('work that fails gives its place back', async () => {
   const places = createPlaces(none);
-  await expect(places.run(() => Promise.reject(new Error('failed')), 'late')).rejects.toThrow('failed');
-  expect(await places.run(async () => 'next', 'late')).toBe('next');
+  await expect(places.runFor(BACKGROUND, () => Promise.reject(new Error('failed')), 'late')).rejects.toThrow('failed');
+  expect(await places.runFor(BACKGROUND, async () => 'next', 'late')).toBe('next');
 });

@@ -1,7 +1,7 @@
 // F10: the primary is asked before the client asks, for what the client is about to want and for nothing else.
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { blob, type Blob } from '../support/content.ts';
-import { manifest, mediaTypes, type Manifest } from '../support/image.ts';
+import { foreignImage, manifest, mediaTypes, type Manifest } from '../support/image.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
 import { pushImage } from '../support/push.ts';
 import type { RelayMatch } from '../support/relay.ts';
@@ -12,7 +12,8 @@ const headers = { accept: Object.values(mediaTypes).join(', ') };
 let site: ProxySite;
 
 beforeAll(async () => {
-  site = await startProxySite({ env: { GEO_REPLICATION_BANDWIDTH: '1KiB' } });
+  const urlsAllow = ['^https?://'];
+  site = await startProxySite({ primary: { urlsAllow }, env: { GEO_REPLICATION_BANDWIDTH: '1KiB' } });
 });
 afterEach(() => site.relay.reset());
 afterAll(() => site.close());
@@ -48,4 +49,11 @@ test('a HEAD starts no blob on a client’s behalf, and the GET after it does', 
   expect(await isStored(site, 'ahead/looked', looked.layer)).toBe(false);
   await site.ask(`ahead/looked/manifests/${looked.digest}`, { headers });
   await untilStored(site, 'ahead/looked', looked.layer);
+});
+
+test('a layer that has URLs is started, too: the primary may have it', async () => {
+  const layer = blob(1_000_000, 'ahead, foreign');
+  await pushImage(site.primaryTarget('ahead/foreign'), 'v1', foreignImage(layer));
+  await site.ask('ahead/foreign/manifests/v1', { headers });
+  await untilStored(site, 'ahead/foreign', layer);
 });

@@ -6,6 +6,7 @@ import { pushBlob } from '../support/push.ts';
 import { waitFor } from '../support/tool.ts';
 import { calm, hasLocalBlob } from './local-copy.ts';
 import { statusOf, troubles } from './trouble.ts';
+import { scaled } from '../support/patience.ts';
 
 let site: ProxySite;
 let name: string;
@@ -13,7 +14,7 @@ let layer: SmallBlob;
 let count = 0;
 
 beforeAll(async () => {
-  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: '300ms' } });
+  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: `${scaled(300)}ms` } });
 });
 beforeEach(() => {
   name = `blob/no${(count += 1)}`;

@@ -7,12 +7,13 @@ import type { RelayRequest } from '../support/relay.ts';
 import { freePort } from '../support/tool.ts';
 import { calm, pushToBoth, untilLocal } from './local-copy.ts';
 import { answering, notPing } from './trouble.ts';
+import { scaled } from '../support/patience.ts';
 
 let site: ProxySite;
 const pushed = image('headers');
 
 beforeAll(async () => {
-  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: '300ms' } });
+  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: `${scaled(300)}ms` } });
 });
 afterEach(() => calm(site));
 afterAll(() => site.close());
@@ -167,4 +168,45 @@ test('a type or a Retry-After that no header may hold harms nobody', async () =>
   );
   const { status, headers } = await site.ask(`${name}/manifests/other`);
   expect({ status, retryAfter: headers['retry-after'] }).toEqual({ status: 429, retryAfter: '5' });
+});
+
+function long(text: string): string {
+  return text.repeat(Math.ceil(60_000 / text.length));
+}
+
+async function statusVia(via: string): Promise<number> {
+  return (await site.ask('header/loop/tags/list', { headers: { via } })).status;
+}
+
+describe('a header of 60 KB', () => {
+  test('of trusted hops names the client all the same', async () => {
+    const forwarded = `${long('::1,')} 192.0.2.7, 127.0.0.1`;
+    expect((await site.ask('header/none/tags/list', { headers: { 'x-forwarded-for': forwarded } })).status).toBe(404);
+    expect(site.log.findLast(({ msg }) => msg === 'answered')).toMatchObject({ client: '192.0.2.7' });
+  });
+
+  test('of hops is a loop where one of them is our own, and none where none is', async () => {
+    const own = '1.1 geo-registry-proxy-test';
+    expect(await statusVia(`${long('1.1 a,')} ${own} , 1.1 b`)).toBe(508);
+    expect(await statusVia(`${long(',')}${own}`)).toBe(508);
+    expect(await statusVia(`${long(`${own}-2,`)}1.1 b`)).toBe(404);
+    expect(await statusVia(`${long(' ')},1x1 geo-registry-proxy-test`)).toBe(404);
+  });
+
+  test('of conditions is none: the manifest is the answer', async () => {
+    await pushImage(site.primaryTarget('header/condition'), 'v1', pushed);
+    const ask = (condition: string): ReturnType<ProxySite['ask']> =>
+      site.ask('header/condition/manifests/v1', { headers: { 'if-none-match': condition } });
+    expect((await ask(`"${pushed.digest}"`)).status).toBe(304);
+    const answer = await ask(`${long('"a",')}"${pushed.digest}"`);
+    expect([answer.status, answer.body.equals(pushed.bytes)]).toEqual([200, true]);
+  });
+
+  test('of types is read as far as 4 KiB', async () => {
+    await pushImage(site.primaryTarget('header/accept'), 'v1', pushed);
+    const ask = async (accept: string): Promise<number> =>
+      (await site.ask('header/accept/manifests/v1', { headers: { accept } })).status;
+    expect(await ask(`${pushed.mediaType},${long('a/b,')}`)).toBe(200);
+    expect(await ask(`${long('a/b,')}${pushed.mediaType}`)).toBe(404);
+  });
 });

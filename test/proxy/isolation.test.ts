@@ -7,6 +7,7 @@ import { pushBlob, pushImage } from '../support/push.ts';
 import { repositoryAccess } from '../support/token.ts';
 import { createGate } from '../support/relay-rule.ts';
 import { calm, untilLocal } from './local-copy.ts';
+import { waitFor } from '../support/tool.ts';
 
 let site: ProxySite;
 const secret = blob(40_000, 'secret');
@@ -53,7 +54,7 @@ describe('the secret of another repository is 404', () => {
       holdGate: gate,
     });
     const fill = site.ask(`${theirs}/blobs/${secret.digest}`);
-    await expect.poll(() => gate.arrived).toBe(1);
+    await waitFor(() => gate.arrived === 1, { what: 'the blob at the gate' });
     await expectNothing();
     gate.open();
     expect((await fill).body.equals(secret.bytes)).toBe(true);

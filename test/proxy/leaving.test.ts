@@ -4,7 +4,8 @@ import type { Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { blob, type SmallBlob } from '../support/content.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
-import { pushBlob } from '../support/push.ts';
+import { manifest } from '../support/image.ts';
+import { pushBlob, pushImage } from '../support/push.ts';
 import type { Relay } from '../support/relay.ts';
 import { isFromStart } from '../fill/download.ts';
 import { createGate, type Gate, type RelayRule } from '../support/relay-rule.ts';
@@ -139,7 +140,9 @@ describe('a hit ends with its client', () => {
 });
 
 describe('a fill outlives its client', () => {
-  test('that left while its headers were awaited', async () => {
+  test('that left while the headers of a blob that a manifest names were awaited', async () => {
+    await pushImage(site.primaryTarget(name), 'v1', manifest({ layers: [layer] }));
+    expect((await site.ask(`${name}/manifests/v1`, { method: 'HEAD' })).status).toBe(200);
     await leaveAtGate(site.relay, { gate });
     gate.open();
     await untilHere();

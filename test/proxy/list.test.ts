@@ -6,13 +6,14 @@ import { deleteManifest, pushBlob, pushImage } from '../support/push.ts';
 import type { RelayRule } from '../support/relay-rule.ts';
 import { calm, pushToBoth } from './local-copy.ts';
 import { answering, notPing, statusOf, troubles } from './trouble.ts';
+import { scaled } from '../support/patience.ts';
 
 let site: ProxySite;
 const pushed = image('listed');
 const json = { 'content-type': 'application/json' };
 
 beforeAll(async () => {
-  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: '300ms' } });
+  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: `${scaled(300)}ms` } });
   await pushToBoth(site, 'list/both', 'v1', pushed);
   await pushImage(site.primaryTarget('list/both'), 'v2', pushed);
   await pushImage(site.primaryTarget('list/remote'), 'v1', pushed);
@@ -128,22 +129,6 @@ describe('pages', () => {
     site.relay.rules.push(giving({ tags: ['v1'] }, { link: typeof link === 'string' ? link : link() }));
     const { headers } = await site.ask('list/both/tags/list?n=1');
     expect(headers['link']).toBe('</v2/list/both/tags/list?last=v1&n=1>; rel="next"');
-  });
-
-  test.each([
-    '<https://evil.example.com/v2/list/both/tags/list?last=v1>; rel="next"',
-    '</v2/other/tags/list?last=v1>; rel="next"',
-    '<javascript:alert(1)>; rel="next"',
-    '</v2/list/both/tags/list?n=1>; rel="next"',
-    '</v2/list/both/tags/list>; rel="next"',
-    '</v2/list/both/tags/list%?last=v1>; rel="next"',
-    '</v2/list/both/tags/list?last=v1>; rel="prev"',
-    'nonsense',
-    '<http://[>; rel="next"',
-  ])('end at the Link %s', async (link) => {
-    site.relay.rules.push(giving({ tags: ['v1'] }, { link }));
-    const { status, headers } = await site.ask('list/both/tags/list?n=1');
-    expect({ status, link: headers['link'] }).toEqual({ status: 200, link: undefined });
   });
 
   test('of the catalog lead from one to the next to the end', async () => {

@@ -3,6 +3,7 @@ import { request } from 'undici';
 import type { Manifest } from '../support/image.ts';
 import type { ProxySite } from '../support/proxy.ts';
 import { pushImage } from '../support/push.ts';
+import type { Relay } from '../support/relay.ts';
 import { waitFor } from '../support/tool.ts';
 
 /** Pushes an image to both registries themselves, as if it had been replicated. */
@@ -51,11 +52,17 @@ export async function untilLocal(
   });
 }
 
+/** Ends a relay's rules, and what still hangs by them: a probe that does would open a breaker later. */
+async function calmRelay(relay: Relay): Promise<void> {
+  const hangs = relay.requests.some(({ state }) => state === 'open');
+  relay.reset();
+  if (hangs) await relay.down();
+  await relay.up();
+}
+
 /** Ends all rules, brings both relays up, and waits until no circuit breaker is open. */
 export async function calm(site: ProxySite): Promise<void> {
-  site.relay.reset();
-  site.localRelay.reset();
-  await Promise.all([site.relay.up(), site.localRelay.up()]);
+  await Promise.all([calmRelay(site.relay), calmRelay(site.localRelay)]);
   await waitFor(async () => (await site.metric('breaker_open')) === 0, { what: 'both breakers to close' });
   site.relay.reset();
   site.localRelay.reset();

@@ -9,6 +9,7 @@ import { waitFor } from '../support/tool.ts';
 import { watchArrivals } from './arrivals.ts';
 import { calm, localDigest, pushToBoth, untilLocal } from './local-copy.ts';
 import { statusOf, troubles } from './trouble.ts';
+import { scaled } from '../support/patience.ts';
 
 let site: ProxySite;
 let name: string;
@@ -16,7 +17,7 @@ let pushed: Manifest;
 let count = 0;
 
 beforeAll(async () => {
-  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: '300ms' } });
+  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: `${scaled(300)}ms` } });
 });
 beforeEach(() => {
   name = `digest/no${(count += 1)}`;

@@ -6,6 +6,7 @@ import { deleteManifest, pushImage } from '../support/push.ts';
 import { waitFor } from '../support/tool.ts';
 import { calm, localDigest, pushToBoth, untilLocal } from './local-copy.ts';
 import { statusOf, troubles } from './trouble.ts';
+import { scaled } from '../support/patience.ts';
 
 let site: ProxySite;
 const here = image('here');
@@ -13,7 +14,7 @@ const moved = image('moved');
 const isPath = (path: string) => (request: { path: string }) => request.path.includes(path);
 
 beforeAll(async () => {
-  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: '300ms' } });
+  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: `${scaled(300)}ms` } });
   await pushToBoth(site, 'tag/stable', 'v1', here);
   await pushImage(site.primaryTarget('tag/remote'), 'v1', here);
 });

@@ -11,6 +11,7 @@ import { waitFor } from '../support/tool.ts';
 import { calm, pushToBoth } from './local-copy.ts';
 import { notPing } from './trouble.ts';
 import { dial } from './wire.ts';
+import { scaled } from '../support/patience.ts';
 
 let site: ProxySite;
 const pushed = image('outage');
@@ -18,7 +19,7 @@ const [config] = pushed.blobs;
 const name = 'out/proj';
 
 beforeAll(async () => {
-  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: '300ms' } });
+  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: `${scaled(300)}ms` } });
   await pushToBoth(site, name, 'v1', pushed);
 });
 afterEach(() => calm(site));
@@ -86,7 +87,7 @@ test('a local registry that hangs is soon no longer waited for: the primary serv
   site.localRelay.rules.push({ hang: true });
   const answers = await Promise.all(layers.map(({ digest }) => site.ask(`${name}/blobs/${digest}`)));
   for (const [nth, { body }] of answers.entries()) expect(body.equals(layers[nth]!.bytes)).toBe(true);
-  expect(await open('secondary')).toBe(1);
+  await waitFor(async () => (await open('secondary')) === 1, { what: 'the breaker to open' });
   const asked = site.localRelay.count(({ method, path }) => method === 'GET' && path.includes(config!.digest));
   expect((await site.ask(`${name}/blobs/${config!.digest}`)).status).toBe(200);
   expect(site.localRelay.count(({ method, path }) => method === 'GET' && path.includes(config!.digest))).toBe(asked);

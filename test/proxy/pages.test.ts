@@ -1,4 +1,4 @@
-// Pages of lists: a Link leads on within the same list of ours or nowhere, and only what pages a list reaches a registry.
+// Pages of lists: a Link leads on within the same list of ours, whatever it looks like, and no list ends early.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { image } from '../support/image.ts';
 import { startProxySite, type Answer, type ProxySite } from '../support/proxy.ts';
@@ -25,6 +25,8 @@ function ask(path: string): Promise<Answer> {
   return site.ask(path, path.startsWith('_catalog') ? { token } : {});
 }
 
+const cursorOf = (query: string): string => `geo=${Buffer.from(query, 'latin1').toString('base64url')}`;
+
 /** The queries with which the primary was asked for a list. */
 function asked(path: string): (string | undefined)[] {
   const requests = site.relay.requests.map((each) => each.path.split('?'));
@@ -34,13 +36,17 @@ function asked(path: string): (string | undefined)[] {
 describe.each(['tags', 'catalog', 'referrers'])('of the Link of %s', (kind) => {
   const path = { tags, catalog: '_catalog', referrers }[kind]!;
   const own = `/v2/${path}`;
-  const linkFor = async (link: string): Promise<string | undefined> => {
+  const answerTo = async (link: string): Promise<Answer> => {
     const answered = { status: 200, headers: { 'content-type': 'application/json', link }, body: '{}' };
     site.relay.rules.push({ match: ({ path: list }) => list.startsWith(own), answer: answered });
     const answer = await ask(`${path}?n=2`);
-    expect(answer.status).toBe(200);
     site.relay.reset();
-    return answer.headers['link'];
+    return answer;
+  };
+  const linkFor = async (link: string): Promise<string | undefined> => {
+    const { status, headers } = await answerTo(link);
+    expect({ status, warning: headers['warning'] }).toEqual({ status: 200, warning: undefined });
+    return headers['link'];
   };
   const next = `<${own}?n=2&last=b>; rel="next"`;
 
@@ -73,19 +79,100 @@ describe.each(['tags', 'catalog', 'referrers'])('of the Link of %s', (kind) => {
   });
 
   test.each([
-    ['another host', `<https://evil.example.com${own}?n=2&last=b>; rel="next"`],
-    ['another host without a scheme', `<//evil.example.com${own}?n=2&last=b>; rel="next"`],
-    ['another path', '</v2/other/repository/tags/list?n=2&last=b>; rel="next"'],
-    ['a path above', `<${own}/../../x?n=2>; rel="next"`],
-    ['a script', '<javascript:alert(1)?n=2>; rel="next"'],
-    ['the page itself', `<${own}?n=2>; rel="next"`],
-    ['the page before', `<${own}?n=2&last=a>; rel="prev"`],
-    ['nothing', '<>; rel="next"'],
-    ['no query', `<${own}>; rel="next"`],
-    ['no URL', '<http://[>; rel="next"'],
-    ['no Link at all', 'next'],
-  ])('one that leads to %s is left out', async (_where, link) => {
-    expect(await linkFor(link)).toBeUndefined();
+    ['to the registry’s public name', `<https://registry.example.com${own}?n=2&last=b>; rel="next"`],
+    ['to another host without a scheme', `<//10.0.0.1:8081${own}?n=2&last=b>; rel="next"`],
+    ['through the prefix of a load balancer', `</artifactory/api/docker/main${own}?n=2&last=b>; rel="next"`],
+    ['through what is no path of a registry', '</x/../y?n=2&last=b>; rel="next"'],
+    ['with a comma in another parameter', `<${own}?n=2&last=b>; title="a, b"; rel="next"`],
+    ['with quotes in another parameter', `<${own}?n=2&last=b>; title="a \\"b\\", <c>; rel=prev"; rel="next"`],
+    ['with a parameter without a value', `<${own}?n=2&last=b>; crossorigin; rel="next"`],
+    ['with several relations', `<${own}?n=2&last=b>; rel="last NEXT"`],
+    ['without a relation', `<${own}?n=2&last=b>`],
+  ])('one that leads on %s is asked of our own registry', async (_how, link) => {
+    expect(await linkFor(link)).toBe(next);
+  });
+
+  test.each([
+    ['to the page itself', `<${own}?n=2>; rel="next"`],
+    ['without a query', `<${own}>; rel="next"`],
+    ['to a page that is a path', `<${own}/pages/2>; rel="next"`],
+    ['to nothing', '<>; rel="next"'],
+    ['to a script', '<javascript:alert(1)>; rel="next"'],
+    ['without an end', `<${own}?n=2&last=b; rel="next"`],
+    ['without angle brackets', `${own}?n=2&last=b; rel="next"`],
+    ['with an open quote', `<${own}?n=2&last=b>; title="x; rel="next"`],
+    ['further than URLs go', `<${own}?n=2&last=${'b'.repeat(5_000)}>; rel="next"`],
+  ])('one that leads on %s makes no whole list of the page', async (_how, link) => {
+    const { status, headers } = await answerTo(link);
+    // The local catalog stands in; of this repository nothing is here.
+    expect({ status, isLocal: headers['warning'] !== undefined }).toEqual(
+      kind === 'catalog' ? { status: 200, isLocal: true } : { status: 503, isLocal: false },
+    );
+  });
+
+  test.each([`<${own}?n=2&last=a>; rel="prev"`, '</style.css>; rel=preload; as=style', '</x>; rel="nextish"', '', 'x'])(
+    'one that says nothing of a next page, %s, ends the list',
+    async (link) => {
+      expect(await linkFor(link)).toBeUndefined();
+    },
+  );
+});
+
+describe.each(['tags', 'catalog', 'referrers'])('of %s that go on by a cursor of the registry’s own', (kind) => {
+  const path = { tags, catalog: '_catalog', referrers }[kind]!;
+  const own = `/v2/${path}`;
+  // As ECR, Artifactory and others have them: encoded in ways that would not survive being read and written again.
+  const cursors = [
+    'nextToken=a%2fb+c%20d==&x',
+    'page=2&per_page=1',
+    'last=%FF&n=1&after=é',
+    'n=1&n=2&last=b',
+    'geo=eA',
+  ];
+
+  function givePages(): void {
+    for (const [nth, query] of ['', ...cursors].entries()) {
+      const next = cursors[nth];
+      const headers = {
+        'content-type': 'application/json',
+        ...(next && { link: `<https://elsewhere/?${next}>; rel="next"` }),
+      };
+      const wire = query.replace('é', '%C3%A9');
+      site.relay.rules.push({
+        match: (request) => request.path === (wire === '' ? own : `${own}?${wire}`),
+        answer: { status: 200, headers, body: JSON.stringify({ page: nth }) },
+      });
+    }
+  }
+
+  test('a client that follows our Link gets every page once', async () => {
+    givePages();
+    const found: unknown[] = [];
+    let next: string | undefined = path;
+    for (let pages = 0; next !== undefined && pages < 10; pages += 1) {
+      const answer: Answer = await ask(next);
+      found.push((JSON.parse(answer.body.toString()) as { page: number }).page);
+      next = /^<\/v2\/([^>]+)>; rel="next"$/.exec(answer.headers['link'] ?? '')?.[1];
+      if (next !== undefined) expect(next).toMatch(/\?geo=[\w-]+$/);
+    }
+    expect(found).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+
+  test('no local list goes on where the primary’s was broken off', async () => {
+    site.localRelay.rules.push({ answer: { status: 200, headers: {}, body: '{"tags":["v1"],"repositories":["a"]}' } });
+    givePages();
+    const { headers } = await ask(path);
+    const next = /^<\/v2\/([^>]+)>/.exec(headers['link']!)![1]!;
+    await site.relay.down();
+    expect(await ask(next)).toMatchObject({ status: 503, code: 'UNAVAILABLE' });
+    expect(await ask(`${path}?next_page=abc`)).toMatchObject({ status: 503, code: 'UNAVAILABLE' });
+  });
+
+  test('a local list that goes on so stands in for nothing', async () => {
+    await site.relay.down();
+    const headers = { link: `<${own}?page=2>; rel="next"` };
+    site.localRelay.rules.push({ answer: { status: 200, headers, body: '{}' } });
+    expect(await ask(path)).toMatchObject({ status: 503, code: 'UNAVAILABLE' });
   });
 });
 
@@ -97,6 +184,28 @@ describe('of a query', () => {
     expect(asked(tags)).toEqual(['n=5&last=v1']);
     expect(asked('_catalog')).toEqual(['n=5&last=pages%2Fa']);
     expect(asked(referrers)).toEqual(['artifactType=application%2Fspdx%2Bjson']);
+  });
+
+  test('a cursor of ours goes behind the path of its list, and nowhere else', async () => {
+    await ask(`${tags}?n=5&${cursorOf('x=/../../_catalog?y&z=//evil.example.com/')}&last=b`);
+    expect(site.relay.requests.map((request) => request.path)).toEqual([
+      `/v2/${tags}?x=/../../_catalog?y&z=//evil.example.com/`,
+    ]);
+  });
+
+  test.each([
+    ['empty', 'geo='],
+    ['no base64url', 'geo=a+b%2F'],
+    ['of a line end', cursorOf('a\r\nX-Evil: 1')],
+    ['of a space', cursorOf('a HTTP/1.1')],
+    ['of a fragment', cursorOf('a#b')],
+    ['of bytes that are no text', cursorOf('a\xff\0')],
+    ['too long', cursorOf('a'.repeat(4_097))],
+  ])('a cursor that is %s is 400, without a word to the primary', async (_what, query) => {
+    for (const path of [tags, '_catalog', referrers]) {
+      expect(await ask(`${path}?${query}`)).toMatchObject({ status: 400, code: 'UNSUPPORTED' });
+    }
+    expect(site.relay.count() + site.localRelay.count()).toBe(0);
   });
 
   test('n is 0 where it says so', async () => {

@@ -1,9 +1,9 @@
 // Who asks for much of one kind leaves connections to the primary to those who only look a tag up.
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { blob, type Blob } from '../support/content.ts';
-import { image } from '../support/image.ts';
+import { image, manifest } from '../support/image.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
-import { pushBlob } from '../support/push.ts';
+import { pushImage } from '../support/push.ts';
 import { createGate, type Gate } from '../support/relay-rule.ts';
 import type { RelayMatch } from '../support/relay.ts';
 import { waitFor } from '../support/tool.ts';
@@ -37,7 +37,10 @@ function hold(match: RelayMatch): Gate {
 async function holdSlots(seed: string): Promise<void> {
   const gate = hold(isBlob);
   const blobs: Blob[] = [blob(10, `${seed} one`), blob(10, `${seed} two`)];
-  for (const one of blobs) await pushBlob(site.primaryTarget(name), one);
+  // Of blobs that no manifest names only one would have a slot.
+  const both = manifest({ layers: blobs });
+  await pushImage(site.primaryTarget(name), 'both', both);
+  expect((await site.ask(`${name}/manifests/${both.digest}`, { method: 'HEAD' })).status).toBe(200);
   const asked = blobs.map(({ digest }) => site.ask(`${name}/blobs/${digest}`));
   onTestFinished(async () => {
     gate.open();

@@ -8,6 +8,7 @@ import { createGate } from '../support/relay-rule.ts';
 import type { RelayMatch } from '../support/relay.ts';
 import { isFromStart } from '../fill/download.ts';
 import { calm, pushToBoth } from './local-copy.ts';
+import { waitFor } from '../support/tool.ts';
 
 let site: ProxySite;
 let name: string;
@@ -133,7 +134,7 @@ describe('far beyond what has come so far', () => {
     const isWhole: RelayMatch = (request) => request.path.includes(layer.digest) && isFromStart(request);
     site.relay.rules.push({ match: isWhole, holdAfter: 1024 * 1024, holdGate: gate });
     const whole = ask({});
-    await expect.poll(() => gate.arrived).toBe(1);
+    await waitFor(() => gate.arrived === 1, { what: 'the blob at the gate' });
     return { gate, whole };
   }
 
@@ -164,7 +165,9 @@ describe('far beyond what has come so far', () => {
     const { gate, whole } = await heldFlight();
     site.relay.rules.unshift({ match: (request) => !isFromStart(request), ignoreRange: true, times: 1 });
     const part = ask({ range: 'bytes=-1000' });
-    await expect.poll(() => site.relay.count((request) => !isFromStart(request))).toBe(1);
+    await waitFor(() => site.relay.count((request) => !isFromStart(request)) === 1, {
+      what: 'the part at the primary',
+    });
     gate.open();
     expect((await part).body.equals(layer.bytes.subarray(size - 1000))).toBe(true);
     await whole;

@@ -1,5 +1,6 @@
 // Many pulls of one tag: who joins whose look-up, and what is believed for how long.
 import { expect, test } from 'vitest';
+import { BACKGROUND } from '../../src/lib/claim.ts';
 import { createTagLookup, type HeadTag, type TagLookup, type TagLookupOptions } from '../../src/proxy/tag-lookup.ts';
 import { found, type Answer } from '../../src/registry/answer.ts';
 import type { ManifestHead } from '../../src/registry/manifest.ts';
@@ -30,7 +31,7 @@ function primary(options: Partial<TagLookupOptions> = {}): Primary {
   return { asked, confirmations, tags: createTagLookup(head, { ttl: 0, patience: 5, ...options }) };
 }
 
-const find = ({ tags }: Primary): Promise<Head> => tags.find('a/b', 'v1');
+const find = ({ tags }: Primary): Promise<Head> => tags.find('a/b', 'v1', BACKGROUND);
 
 async function untilAsked({ asked }: Primary, times: number): Promise<void> {
   await waitFor(() => asked.length >= times, { what: `${times} look-ups` });
@@ -80,7 +81,7 @@ test('different tags do not wait for each other', async () => {
   const made = primary({ patience: 60_000 });
   void find(made);
   await untilAsked(made, 1);
-  const other = made.tags.find('a/b', 'v2');
+  const other = made.tags.find('a/b', 'v2', BACKGROUND);
   await untilAsked(made, 2);
   made.asked[1]!(fresh);
   expect(await other).toBe(fresh);
@@ -208,6 +209,6 @@ test('a look-up that fails by a bug of ours fails for its pull alone', async () 
   let times = 0;
   const head = (): Promise<Head> => ((times += 1) === 1 ? Promise.reject(new Error('bug')) : Promise.resolve(fresh));
   const tags = createTagLookup(head, { ttl: 0 });
-  await expect(tags.find('a/b', 'v1')).rejects.toThrow('bug');
-  expect(await tags.find('a/b', 'v1')).toBe(fresh);
+  await expect(tags.find('a/b', 'v1', BACKGROUND)).rejects.toThrow('bug');
+  expect(await tags.find('a/b', 'v1', BACKGROUND)).toBe(fresh);
 });

@@ -16,6 +16,8 @@ afterEach(() => {
   for (const { breaker } of benches.splice(0)) breaker.stop();
 });
 
+const late = (): Promise<never> =>
+  Promise.reject(new RegistryOutage('primary', 'no answer', undefined, { isTimeout: true }));
 const outage = (): Promise<never> => Promise.reject(new RegistryOutage('primary', 'no answer'));
 
 function bench(probe: () => Promise<void> = outage): Bench {
@@ -89,11 +91,11 @@ test('a call from before the outage that ends during the probe keeps it neither 
   const answer = Promise.withResolvers<void>();
   const made = bench(() => answer.promise);
   const old = Promise.withResolvers<never>();
-  const late = made.breaker.run(() => old.promise).catch(() => 'failed');
+  const early = made.breaker.run(() => old.promise).catch(() => 'failed');
   await fail(made, 3);
   await waitFor(() => made.probes === 1, { what: 'the probe' });
   old.reject(new RegistryOutage('primary', 'no answer'));
-  await late;
+  await early;
   answer.resolve();
   await waitFor(() => !made.breaker.isOpen, { what: 'the breaker to close' });
 });
@@ -101,11 +103,11 @@ test('a call from before the outage that ends during the probe keeps it neither 
 test('calls from before an outage that end after it do not open the breaker again', async () => {
   const made = bench(() => Promise.resolve());
   const old = Promise.withResolvers<never>();
-  const late = [1, 2, 3, 4].map(() => made.breaker.run(() => old.promise).catch(() => 'failed'));
+  const early = [1, 2, 3, 4].map(() => made.breaker.run(() => old.promise).catch(() => 'failed'));
   await fail(made, 3);
   await waitFor(() => !made.breaker.isOpen, { what: 'the breaker to close' });
   old.reject(new RegistryOutage('primary', 'no answer'));
-  await Promise.all(late);
+  await Promise.all(early);
   expect(made.breaker.isOpen).toBe(false);
 });
 
@@ -116,4 +118,41 @@ test('it opens a second time as it did the first', async () => {
   await fail(made, 3);
   await waitFor(() => made.changes.length === 4, { what: 'the breaker to open and close again' });
   expect(made.changes).toEqual([true, false, true, false]);
+});
+
+test('a time-out has the registry probed at once, and the breaker opens where the probe fails', async () => {
+  const answer = Promise.withResolvers<void>();
+  const made = bench(() => answer.promise);
+  await made.breaker.run(late).catch(() => undefined);
+  expect({ probes: made.probes, isOpen: made.breaker.isOpen }).toEqual({ probes: 1, isOpen: false });
+  // Others that come late meanwhile change nothing.
+  for (let times = 0; times < 5; times += 1) await made.breaker.run(late).catch(() => undefined);
+  expect({ probes: made.probes, isOpen: made.breaker.isOpen }).toEqual({ probes: 1, isOpen: false });
+  answer.reject(new Error('no answer'));
+  await waitFor(() => made.breaker.isOpen, { what: 'the breaker to open' });
+  made.probe = () => Promise.resolve();
+  await waitFor(() => !made.breaker.isOpen, { what: 'the breaker to close' });
+  expect(made.changes).toEqual([true, false]);
+});
+
+test('a time-out whose probe is answered counts for nothing', async () => {
+  const made = bench(() => Promise.resolve());
+  for (let times = 0; times < 10; times += 1) await made.breaker.run(late).catch(() => undefined);
+  await fail(made, 2);
+  expect(made.breaker.isOpen).toBe(false);
+});
+
+test.each([
+  ['a GET', { late: false, answered: false, isOpen: false }],
+  ['a HEAD, where a GET was late,', { late: false, answered: true, isOpen: true }],
+  ['a HEAD, where a HEAD was late,', { late: true, answered: true, isOpen: false }],
+  ['a GET, where a HEAD was late,', { late: true, answered: false, isOpen: false }],
+])('the answer to %s during a probe that fails', async (_what, { late: lateHead, answered, isOpen }) => {
+  const answer = Promise.withResolvers<void>();
+  const made = bench(() => answer.promise);
+  await made.breaker.run(late, { isHead: lateHead }).catch(() => undefined);
+  await made.breaker.run(async () => 'answer', { isHead: answered });
+  answer.reject(new Error('no answer'));
+  await new Promise(setImmediate);
+  expect(made.breaker.isOpen).toBe(isOpen);
 });

@@ -6,6 +6,7 @@ import { noAuthorizer, type Authorizer } from '../../src/registry/authorizer.ts'
 import { createClient, type Client } from '../../src/registry/client.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
 import { Transport } from '../../src/registry/transport.ts';
+import { scaled } from '../support/patience.ts';
 
 /** What a request is answered with; `nth` is 1 for the first on its connection. */
 export type Answering = (request: IncomingMessage, response: ServerResponse, nth: number) => void;
@@ -29,6 +30,10 @@ export interface ClientOptions {
   readonly authorizer?: Authorizer;
   /** Outages in a row that open the breaker. */
   readonly threshold?: number;
+  /** Milliseconds that the probe after a time-out may take. */
+  readonly suspectFor?: number;
+  /** Another server than this one. */
+  readonly origin?: URL;
 }
 
 /** Starts a server on 127.0.0.1. */
@@ -49,11 +54,17 @@ export async function startRawServer(first: Answering): Promise<RawServer> {
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
 
   function client(options: ClientOptions = {}): Client {
-    const { connections: most = 8, authorizer = noAuthorizer(), threshold = 3 } = options;
-    const dispatcher = new Transport({ connections: most, connectTimeout: 1_000, bodyTimeout: 5_000 });
+    const {
+      connections: most = 8,
+      authorizer = noAuthorizer(),
+      threshold = 3,
+      suspectFor = scaled(1_000),
+      origin = url,
+    } = options;
+    const dispatcher = new Transport({ connections: most, connectTimeout: scaled(1_000), bodyTimeout: scaled(5_000) });
     transports.push(dispatcher);
-    const deps = { registry: 'primary', origin: url, dispatcher, authorizer, via: '1.1 test', onBreaker: () => {} };
-    const made = createClient(deps, { breaker: { threshold, probeAfter: 60_000, probeAfterMax: 60_000 } });
+    const deps = { registry: 'primary', origin, dispatcher, authorizer, via: '1.1 test', onBreaker: () => {} };
+    const made = createClient(deps, { breaker: { threshold, suspectFor, probeAfter: 60_000, probeAfterMax: 60_000 } });
     clients.push(made);
     return made;
   }

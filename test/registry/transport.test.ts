@@ -4,6 +4,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { Transport } from '../../src/registry/transport.ts';
 import { waitFor } from '../support/tool.ts';
 import { startRawServer, type RawServer } from './raw-server.ts';
+import { scaled } from '../support/patience.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -20,7 +21,7 @@ async function startHolding(): Promise<{ server: RawServer; held: ServerResponse
 }
 
 function transportOf(connections: number, useProxy = false): Transport {
-  const transport = new Transport({ connections, connectTimeout: 1_000, bodyTimeout: 5_000, useProxy });
+  const transport = new Transport({ connections, connectTimeout: scaled(1_000), bodyTimeout: scaled(5_000), useProxy });
   closing.push(() => transport.destroy());
   return transport;
 }

@@ -105,6 +105,40 @@ test('a layer of many repositories is read once', async () => {
   expect(await site.replication.verification.run()).toMatchObject({ verified: 2, bytes: 0 });
 });
 
+test('a layer that one repository lost while it was read is not missed in another', async () => {
+  const shared = blob(10_000, 'lost in one');
+  const { name, site } = await synced({ v1: manifest({ layers: [shared] }) });
+  await using _ = site;
+  const other = `${name}/other`;
+  await pushImage(sites.primaryTarget(other), 'v1', manifest({ layers: [shared, blob(1_000, 'of the other')] }));
+  await site.mark(other, 'v1');
+  await site.until(other, 'v1', 'synced');
+  const gate = createGate();
+  const lost = {
+    status: 404,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ errors: [{ code: 'BLOB_UNKNOWN', message: 'said by the test' }] }),
+  };
+  let reads = 0;
+  sites.localRelay.rules.push(
+    {
+      match: ({ method, path, headers }) => {
+        const isRead = method === 'GET' && path === `/v2/${name}/blobs/${shared.digest}` && !headers.range;
+        if (isRead) {
+          reads += 1;
+          gate.open();
+        }
+        return isRead;
+      },
+      answer: lost,
+    },
+    { match: ({ path }) => path.startsWith(`/v2/${other}/manifests/`), gate },
+  );
+  expect(await site.replication.verification.run()).toMatchObject({ verified: 1, marked: 1 });
+  expect(reads).toBeGreaterThan(0);
+  expect((await site.row(other, 'v1'))?.verifiedAt).toBeDefined();
+});
+
 test('only the repositories that are asked for', async () => {
   const { name, site } = await synced({ v1: image('asked') });
   await using _ = site;

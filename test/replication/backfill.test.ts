@@ -87,6 +87,55 @@ test('interrupted in its first page it begins there again; after it, there: no r
   expect(queries).toEqual(['/v2/_catalog?last=page1', '/v2/_catalog?last=page2']);
 });
 
+test('lists that go on under the registry’s public name, by cursors of its own, are read to their end', async () => {
+  await pushEach('odd/a', 'odd/b');
+  await pushImage(sites.primaryTarget('odd/a'), 'v2', image('odd v2', { layers: 1 }));
+  for (const [list, first, second] of [
+    ['/v2/_catalog', { repositories: ['odd/a'] }, { repositories: ['odd/b'] }],
+    ['/v2/odd/a/tags/list', { tags: ['v1'] }, { tags: ['v2'] }],
+  ] as const) {
+    const page = (query: string, body: object, headers = {}): void =>
+      void sites.relay.rules.push({
+        match: ({ path }) => path === `${list}?${query}`,
+        answer: { status: 200, headers: { ...json, ...headers }, body: JSON.stringify(body) },
+      });
+    const target = `https://registry.example.com/docker/main${list}?nextToken=x%2f=`;
+    page('n=1000', first, { link: `<${target}>; title="a, b"; rel="next"` });
+    page('nextToken=x%2f=', second);
+  }
+  await using it = await startReplicating(sites, { only: 'odd/' });
+  for (const [name, tag] of [
+    ['odd/a', 'v1'],
+    ['odd/a', 'v2'],
+    ['odd/b', 'v1'],
+  ] as const) {
+    await it.until(name, tag, 'synced');
+  }
+});
+
+test.each([
+  ['NAME_UNKNOWN', 404, '{"errors":[{"code":"NAME_UNKNOWN"}]}'],
+  ['a text', 404, '404 page not found'],
+  ['a refusal', 403, '{"errors":[{"code":"DENIED"}]}'],
+])('a catalog that ends in the middle with %s is not all there is, and is walked again', async (what, status, body) => {
+  const only = `middle/${status}-${body.length}/`;
+  await pushEach(`${only}a`, `${only}b`);
+  catalogOf([`${only}a`], [`${only}b`]);
+  sites.relay.rules.unshift({
+    match: ({ path }) => path === '/v2/_catalog?last=page1',
+    answer: { status, headers: { 'content-type': what === 'a text' ? 'text/plain' : 'application/json' }, body },
+  });
+  await using it = await startReplicating(sites, { only });
+  expect(it.replication.walks.progress[0]?.error).toContain('in the middle of the list');
+  expect(await it.replication.walks.reconcile()).toMatchObject({
+    error: expect.stringContaining('in the middle of the list') as string,
+  });
+  expect(await it.rows.getFact('backfill.done')).toBeUndefined();
+  sites.relay.rules.shift();
+  await it.replication.walks.backfill();
+  await it.until(`${only}b`, 'v1', 'synced');
+});
+
 test('one of some repositories says nothing about how far the one of all is', async () => {
   await using data = await tempDir();
   const options = { only: 'some/', dataDir: data.path };

@@ -158,6 +158,12 @@ describe('what cannot be held is unsupported:', () => {
     expect(await copyOf(rig)('hold/deep', { tag: 'v1' })).toMatchObject({ kind: 'unsupported' });
   });
 
+  test('a blob larger than what is taken of any', async () => {
+    await using rig = await createRig(sites, { filler: { blobMax: 3_999 } });
+    await pushImage(sites.primaryTarget('hold/large'), 'v1', image('large'));
+    expect(await copyOf(rig)('hold/large', { tag: 'v1' })).toMatchObject({ kind: 'unsupported' });
+  });
+
   test('schema 1, where the secondary does not take it', async () => {
     await using rig = await createRig(sites);
     const pushed = schema1({ name: 'hold/schema1', tag: 'v1', layers: [blob(500, 'schema 1')] });

@@ -37,6 +37,13 @@ const isTagHead: RelayMatch = ({ method, path }) => method === 'HEAD' && /\/mani
 
 const isLookAfterPut: RelayMatch = (request) => isTagHead(request) && request.nth === 3;
 
+const byDigest: RelayMatch = ({ path }) => path.startsWith('/v2/tag/alone/manifests/sha256:');
+const unknown = {
+  status: 404,
+  headers: { 'content-type': 'application/json' },
+  body: '{"errors":[{"code":"MANIFEST_UNKNOWN"}]}',
+};
+
 function expectBefore(order: readonly string[], earlier: readonly { digest: string }[], later: string): void {
   const end = order.indexOf(later);
   expect(end, later).toBeGreaterThanOrEqual(0);
@@ -100,7 +107,7 @@ describe('a copy puts', () => {
     expectBefore(puts(sites), pushed.blobs, 'v1');
   });
 
-  test('no foreign layer, which nobody has', async () => {
+  test('no foreign layer that the primary does not have', async () => {
     await using rig = await createRig(sites);
     const [own, foreign] = [blob(1_000, 'own'), blob(1_000, 'foreign')];
     const base = manifest({ layers: [own] });
@@ -111,8 +118,8 @@ describe('a copy puts', () => {
     await pushImage(sites.primaryTarget('order/foreign'), 'v1', pushed);
     expect(await copyOf(rig)('order/foreign', { tag: 'v1' })).toMatchObject({ kind: 'synced' });
     expect(await digestHere(sites, 'order/foreign', 'v1')).toBe(pushed.digest);
-    expect(sites.relay.count(({ path }) => path.includes(foreign.digest))).toBe(0);
-    expect(sites.localRelay.count(({ path }) => path.includes(foreign.digest))).toBe(0);
+    expect(puts(sites)).not.toContain(foreign.digest);
+    expect(sites.relay.count(({ method, path }) => method === 'GET' && path.includes(foreign.digest))).toBe(0);
   });
 
   test('a blob that stands many times in a manifest once', async () => {
@@ -209,6 +216,23 @@ describe('a tag', () => {
     }
     await expect(copyOf(rig)('tag/restless', { tag: 'v1' })).rejects.toThrow('it keeps moving');
     expect(sites.localRelay.count(isManifestPut)).toBe(0);
+  });
+
+  test('whose manifest the primary gives by the tag alone comes', async () => {
+    await using rig = await createRig(sites);
+    const pushed = image('tag alone', { layers: 1 });
+    await pushImage(sites.primaryTarget('tag/alone'), 'v1', pushed);
+    sites.relay.rules.push({ match: byDigest, answer: unknown });
+    expect(await copyOf(rig)('tag/alone', { tag: 'v1' })).toMatchObject({ kind: 'synced', digest: pushed.digest });
+    expect(await digestHere(sites, 'tag/alone', 'v1')).toBe(pushed.digest);
+  });
+
+  test('that the primary names and does not give is not said to move', async () => {
+    await using rig = await createRig(sites);
+    await pushImage(sites.primaryTarget('tag/alone'), 'v2', image('named alone', { layers: 1 }));
+    sites.relay.rules.push({ match: byDigest, answer: unknown });
+    sites.relay.rules.push({ match: ({ method, path }) => method === 'GET' && path.endsWith('/v2'), answer: unknown });
+    await expect(copyOf(rig)('tag/alone', { tag: 'v2' })).rejects.toThrow('but does not give it');
   });
 
   test('that the primary does not have is gone, one that it cannot be asked for is not', async () => {

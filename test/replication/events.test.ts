@@ -1,6 +1,7 @@
 // What bodies of events come to; the forms are those that registries were seen to send, or document.
 import { expect, test } from 'vitest';
-import { marksBelow, parseEvents, type ParsedEvents } from '../../src/replication/events.ts';
+import { EVENTS_MAX, marksBelow, readEvents, RENAMES_MAX, type ParsedEvents } from '../../src/replication/events.ts';
+import { parseEvents } from './parsed.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
 const otherDigest = `sha512:${'b'.repeat(128)}`;
@@ -161,7 +162,7 @@ test('a byte order mark is no part of the JSON', () => {
 test('repositories that are not replicated are counted, not marked', () => {
   const events = [push({ tag: 'v1' }), push({ tag: 'v1', repository: 'private/project' })];
   const parsed = parse({ events }, (repository) => !repository.startsWith('private/'));
-  expect(parsed.marks).toEqual([{ repository: 'group/project', reference: 'v1' }]);
+  expect(parsed.marks).toEqual([{ repository: 'group/project', reference: 'v1', isPush: true }]);
   expect(parsed.counts).toEqual({ marked: 1, ignored: 0, 'not-replicated': 1, malformed: 0 });
 });
 
@@ -254,8 +255,49 @@ test('of very many malformed events of one body all are counted and a hundred ke
   expect(parsed.counts.malformed).toBe(5_000);
 });
 
-test('nesting deeper than the stack is malformed, too', () => {
+test('a body that is nested deeper than is read is malformed as a whole, and none of it is parsed', () => {
   const depth = 100_000;
   const nested = `${'['.repeat(depth)}${']'.repeat(depth)}`;
-  expect(counts(`{"events":[${nested},${JSON.stringify(push({ tag: 'v1' }))}]}`)).toEqual({ marked: 1, malformed: 1 });
+  const parsed = parse(`{"events":[${nested},${JSON.stringify(push({ tag: 'v1' }))}]}`);
+  expect(parsed.counts).toEqual({ marked: 0, ignored: 0, 'not-replicated': 0, malformed: 1 });
+  expect(parsed.malformed[0]?.reason).toBe('the body is JSON that is nested deeper than 64');
+  expect(parsed.malformed[0]?.body).toHaveLength(65_536);
+});
+
+test('a body of more values than are read is malformed as a whole', () => {
+  const parsed = parse({ events: Array.from({ length: 70_000 }, (_, at) => rename('name', `a${at}`, `b${at}`)) });
+  expect(parsed.counts.malformed).toBe(1);
+  expect(parsed.malformed[0]?.reason).toBe('the body is JSON of more than 100000 values');
+});
+
+test('an event with as many references as an image may have is read', () => {
+  const references = Array.from({ length: 10_000 }, () => ({ mediaType: manifestType, size: 1, digest }));
+  expect(marks({ events: [push({ tag: 'v1', references })] })).toEqual(['group/project v1']);
+});
+
+test('of more events than any registry sends in one body the first are read, and the others counted', () => {
+  const events = Array.from({ length: EVENTS_MAX + 3 }, (_, at) => push({ tag: `v${at}` }));
+  const parsed = parse({ events });
+  expect(parsed.marks).toHaveLength(EVENTS_MAX);
+  expect(parsed.counts).toMatchObject({ marked: EVENTS_MAX, malformed: 3 });
+  expect(parsed.malformed).toHaveLength(1);
+  expect(parsed.malformed[0]?.reason).toBe(
+    `the body holds ${EVENTS_MAX + 3} events, of which the first ${EVENTS_MAX} are read`,
+  );
+  expect(JSON.parse(parsed.malformed[0]!.body)).toEqual(events[EVENTS_MAX]);
+});
+
+test('of very many renames of one body the first are read', () => {
+  const events = Array.from({ length: RENAMES_MAX + 2 }, (_, at) => rename('name', `a${at}`, `b${at}`));
+  const parsed = parse({ events });
+  expect(parsed.renames).toHaveLength(RENAMES_MAX);
+  expect(parsed.counts).toMatchObject({ marked: RENAMES_MAX, malformed: 2 });
+});
+
+test('events are read in steps, between which other work may come', () => {
+  const events = Array.from({ length: 1_000 }, (_, at) => push({ tag: `v${at}` }));
+  const reading = readEvents(Buffer.from(JSON.stringify({ events })), () => true);
+  let steps = 0;
+  while (!reading.next().done) steps += 1;
+  expect(steps).toBeGreaterThan(1);
 });

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { request } from 'undici';
 import { parseDigest, type Digest } from '../../src/oci/digest.ts';
 import { startReplication, type Replication, type ReplicationOptions } from '../../src/replication/replication.ts';
-import { PRIORITY, type Row, type RowState, type RowStore } from '../../src/replication/rows.ts';
+import { PRIORITY, type Mark, type Row, type RowState, type RowStore } from '../../src/replication/rows.ts';
 import { createSqliteStore } from '../../src/replication/store/sqlite.ts';
 import { createRig, type Rig, type RigSites } from '../fill/rig.ts';
 import { blob } from '../support/content.ts';
 import { manifest, mediaTypes } from '../support/image.ts';
 import { deleteManifest, pushImage, type Target } from '../support/push.ts';
 import { tempDir, waitFor } from '../support/tool.ts';
+import { scaled } from '../support/patience.ts';
 
 export { startRigSites, type RigSites } from '../fill/rig.ts';
 
@@ -43,9 +44,11 @@ export interface Replicating extends AsyncDisposable {
   readonly damaged: ReadonlySet<Digest>;
   /** Marks as an event does. */
   mark(repository: string, ...references: readonly string[]): Promise<void>;
+  /** Marks as the event of a push does. */
+  pushed(repository: string, ...references: readonly string[]): Promise<void>;
   row(repository: string, reference: string): Promise<Row | undefined>;
-  /** Waits until a row has this state, or is gone. */
-  until(repository: string, reference: string, state: RowState | 'gone' | 'held'): Promise<Row | undefined>;
+  /** Waits until a row has this state, is gone, is held, or waits for another one. */
+  until(repository: string, reference: string, state: RowState | 'gone' | 'held' | 'waiting'): Promise<Row | undefined>;
   /** Waits until no row waits for a worker. */
   untilIdle(): Promise<void>;
 }
@@ -107,7 +110,7 @@ export async function startReplicating(sites: RigSites, options: ReplicatingOpti
       reconcileInterval: 3_600_000,
       verifyInterval: 24 * 3_600_000,
       removalShare: 0.2,
-      worker: { nap: 50, lease: 3_000 },
+      worker: { nap: 50, lease: scaled(3_000) },
       trouble: { outagePause: 200, readOnlyPause: 200 },
       ...rest,
     },
@@ -115,9 +118,22 @@ export async function startReplicating(sites: RigSites, options: ReplicatingOpti
   if (waits && rest.isOn !== false) await untilWalked(replication);
   const find = (repository: string, reference: string): Promise<Row | undefined> => rows.find(repository, reference);
 
+  async function markAs(more: Partial<Mark>, repository: string, references: readonly string[]): Promise<void> {
+    const eventAt = clock.now();
+    const marks = references.map((reference) => ({
+      repository,
+      reference,
+      priority: PRIORITY.event,
+      eventAt,
+      ...more,
+    }));
+    await rows.mark(marks, eventAt);
+    replication.nudge();
+  }
+
   async function isIdle(): Promise<boolean> {
-    const { states, held } = await rows.counts(clock.now());
-    return replication.worker.running === 0 && states.syncing === 0 && states.pending === held;
+    const { states, held, waiting } = await rows.counts(clock.now());
+    return replication.worker.running === 0 && states.syncing === 0 && states.pending === held + waiting;
   }
 
   return {
@@ -127,18 +143,15 @@ export async function startReplicating(sites: RigSites, options: ReplicatingOpti
     clock,
     hidden,
     damaged,
-    async mark(repository, ...references) {
-      const eventAt = clock.now();
-      const marks = references.map((reference) => ({ repository, reference, priority: PRIORITY.event, eventAt }));
-      await rows.mark(marks, eventAt);
-      replication.nudge();
-    },
+    mark: (repository, ...references) => markAs({}, repository, references),
+    pushed: (repository, ...references) => markAs({ isPush: true }, repository, references),
     row: find,
     async until(repository, reference, state) {
       const reached = async (): Promise<boolean> => {
         const row = await find(repository, reference);
         if (state === 'gone') return row === undefined;
         if (state === 'held') return row?.state === 'pending' && row.isHeld && !row.isConfirmed;
+        if (state === 'waiting') return row?.state === 'pending' && row.waitsFor !== undefined;
         return row?.state === state;
       };
       await waitFor(reached, { what: `${repository}:${reference} to be ${state}` });
@@ -148,7 +161,7 @@ export async function startReplicating(sites: RigSites, options: ReplicatingOpti
       await waitFor(isIdle, { what: 'all rows to be worked on', timeout: 20_000 });
     },
     async [Symbol.asyncDispose]() {
-      await replication.close(1_000);
+      await replication.close(scaled(1_000));
       await rows.close();
       await rig[Symbol.asyncDispose]();
       await data.remove();

@@ -15,6 +15,7 @@ import {
   walkTags,
   WalkFailed,
 } from '../../src/replication/walk.ts';
+import { scaled } from '../support/patience.ts';
 
 type Page = { readonly body: unknown; readonly link?: string; readonly status?: number };
 
@@ -32,7 +33,7 @@ async function registryOf(answer: (url: string) => Page | undefined): Promise<{ 
   };
   const server = createServer(listener).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const transport = new Transport({ connections: 4, connectTimeout: 2_000, bodyTimeout: 5_000 });
+  const transport = new Transport({ connections: 4, connectTimeout: scaled(2_000), bodyTimeout: scaled(5_000) });
   const client = createClient({
     registry: 'primary',
     origin: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`),
@@ -110,8 +111,75 @@ test('pages that lead in a circle have an end', async () => {
     const next = url.includes('last=a') ? 'b' : 'a';
     return { body: { tags: [next] }, link: `</v2/a/tags/list?last=${next}>; rel="next"` };
   });
-  await expect(all(walkTags(registry, 'a'))).rejects.toThrow('no end');
+  await expect(all(walkTags(registry, 'a'))).rejects.toThrow('the same page twice');
   expect(asked.length).toBeLessThan(5);
+});
+
+test.each([
+  ['of one', (url: string) => url.slice(url.indexOf('?') + 1)],
+  ['back to the beginning', () => 'n=1000'],
+  ['of three', (url: string) => `page=${(Number(/page=(\d)/.exec(url)?.[1] ?? 0) + 1) % 3}`],
+])('empty pages that lead in a circle %s are a failure', async (_what, next) => {
+  const { registry, asked } = await registryOf((url) => ({
+    body: { tags: [] },
+    link: `</v2/a/tags/list?${next(url)}>; rel="next"`,
+  }));
+  await expect(all(walkTags(registry, 'a'))).rejects.toThrow(WalkFailed);
+  expect(asked.length).toBeLessThan(6);
+});
+
+test('a page that comes again under another cursor each time is a failure', async () => {
+  let pages = 0;
+  const { registry } = await registryOf(() => ({
+    body: { tags: ['v1', 'v2'] },
+    link: `</v2/a/tags/list?token=${(pages += 1)}>; rel="next"`,
+  }));
+  await expect(all(walkTags(registry, 'a'))).rejects.toThrow('the same page twice');
+  expect(pages).toBe(2);
+});
+
+test.each([
+  '<https://registry.example.com/v2/a/tags/list?token=x%2f+y>; rel="next"',
+  '</repository/docker/v2/a/tags/list?token=x%2f+y>; rel="next"',
+  '</v2/a/tags/list?token=x%2f+y>; title="next, \\"or not\\""; rel="next"',
+])('the list goes on at the query of %s, on the registry that we know', async (link) => {
+  const { registry, asked } = await registryOf((url) =>
+    url.endsWith('?token=x%2f+y') ? { body: { tags: ['v2'] } } : { body: { tags: ['v1'] }, link },
+  );
+  expect(await all(walkTags(registry, 'a'))).toEqual(['v1', 'v2']);
+  expect(asked).toEqual(['/v2/a/tags/list?n=1000', '/v2/a/tags/list?token=x%2f+y']);
+});
+
+test.each(['<https://registry.example.com/page/2>; rel="next"', '</v2/a/tags/list?page=2; rel="next"'])(
+  'a next page that cannot be asked for, %s, is a failure and not the end',
+  async (link) => {
+    const { registry } = await registryOf(() => ({ body: { tags: ['v1'], repositories: ['a'] }, link }));
+    await expect(all(walkTags(registry, 'a'))).rejects.toThrow(WalkFailed);
+    await expect(async () => {
+      for await (const page of walkRepositories(registry)) expect(page).toBeDefined();
+    }).rejects.toThrow(WalkFailed);
+  },
+);
+
+test.each([
+  ['NAME_UNKNOWN', { status: 404, body: { errors: [{ code: 'NAME_UNKNOWN' }] } }],
+  ['no such endpoint', { status: 404, body: '404 page not found' }],
+  ['PAGINATION_NUMBER_INVALID', { status: 400, body: { errors: [{ code: 'PAGINATION_NUMBER_INVALID' }] } }],
+])('%s for the second page is no end of the list, and no lack of one', async (_what, second) => {
+  const subject = digestOf(Buffer.from('subject'));
+  const { registry } = await registryOf((url) =>
+    url.includes('last=') ? second : { body: { tags: ['v1'], manifests: [] }, link: '<?last=v1>; rel="next"' },
+  );
+  for (const walk of [walkTags(registry, 'a'), walkReferrers(registry, 'a', subject)]) {
+    const error = await all<string>(walk).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(WalkFailed);
+    expect((error as WalkFailed).failure.kind).toBe('unavailable');
+  }
+});
+
+test('errors with 200 are no empty list', async () => {
+  const { registry } = await registryOf(() => ({ body: { errors: [{ code: 'UNAVAILABLE' }] } }));
+  await expect(all(walkTags(registry, 'a'))).rejects.toThrow('errors instead of entries');
 });
 
 test('a registry that refuses our number of entries is asked without one', async () => {
@@ -137,7 +205,53 @@ test('a walk goes on where it was left; where that place is refused it begins ag
   };
   expect(await walk('last=b&n=2')).toEqual(['c']);
   expect(await walk('last=old&n=2')).toEqual(['a', 'b', 'c']);
-  expect(asked).toEqual(['/v2/_catalog?last=b&n=2', '/v2/_catalog?last=old&n=2', '/v2/_catalog']);
+  expect(asked).toEqual(['/v2/_catalog?last=b&n=2', '/v2/_catalog?last=old&n=2', '/v2/_catalog?n=1000']);
+});
+
+test('a place that the registry fails at again, while it answers otherwise, is given up', async () => {
+  const { registry, asked } = await registryOf((url) =>
+    url.includes('token=') ? { status: 500, body: {} } : { body: { repositories: ['a', 'b'] } },
+  );
+  const names: string[] = [];
+  for await (const page of walkRepositories(registry, { cursor: 'token=expired' })) names.push(...page.names);
+  expect(names).toEqual(['a', 'b']);
+  expect(asked.map((url) => url.split('?')[1])).toEqual(['token=expired', 'n=1000', 'token=expired']);
+});
+
+test('a place that the registry failed at for a moment is not given up', async () => {
+  let failures = 0;
+  const { registry } = await registryOf((url) => {
+    if (!url.includes('last=')) return { body: { repositories: ['a', 'b'] } };
+    return (failures += 1) === 1 ? { status: 500, body: {} } : { body: { repositories: ['c'] } };
+  });
+  const names: string[] = [];
+  for await (const page of walkRepositories(registry, { cursor: 'last=b' })) names.push(...page.names);
+  expect(names).toEqual(['c']);
+});
+
+test('a page of very many names comes in parts, other work in between, its cursor after the last', async () => {
+  const many = Array.from({ length: 300_000 }, (_, nth) => `group/${'a'.repeat(80)}/${nth}`);
+  const { registry } = await registryOf((url) =>
+    url.includes('last=') ? { body: {} } : { body: { repositories: many }, link: '</v2/_catalog?last=z>; rel="next"' },
+  );
+  const found: string[] = [];
+  const cursors: (string | undefined)[] = [];
+  let others = 0;
+  let isWalking = true;
+  const work = (): void => {
+    others += 1;
+    if (isWalking) setImmediate(work);
+  };
+  for await (const { names, cursor } of walkRepositories(registry)) {
+    if (cursors.push(cursor) === 1) work();
+    found.push(...names);
+  }
+  isWalking = false;
+  expect(found).toEqual(many);
+  expect(cursors.length).toBeGreaterThan(100);
+  expect(others).toBeGreaterThan(100);
+  expect(cursors.slice(0, -2)).toEqual(Array.from({ length: cursors.length - 2 }, () => 'n=1000'));
+  expect(cursors.slice(-2)).toEqual(['last=z', undefined]);
 });
 
 test('the cursor after a page is the query of the next', async () => {

@@ -3,9 +3,10 @@ import { Client } from 'undici';
 import { expect, onTestFinished, test } from 'vitest';
 import { isDigest } from '../../src/oci/digest.ts';
 import { isName, isTag } from '../../src/oci/reference.ts';
-import { parseEvents, type EventMark } from '../../src/replication/events.ts';
+import type { EventMark } from '../../src/replication/events.ts';
 import { WEBHOOK_PATH } from '../../src/replication/webhook.ts';
 import { seededBytes } from '../support/content.ts';
+import { parseEvents } from './parsed.ts';
 import { pushOf, Rows, startWebhook, token } from './webhook-rig.ts';
 
 const digest = `sha256:${'0'.repeat(64)}`;

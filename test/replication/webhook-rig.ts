@@ -22,8 +22,13 @@ export class Rows implements EventRows {
     return this.calls.flat().map(({ repository, reference }) => `${repository} ${reference}`);
   }
 
+  /** Marks that are held up. */
+  waiting = 0;
+
   async mark(marks: readonly Mark[]): Promise<void> {
+    this.waiting += 1;
     await this.beforeMark();
+    this.waiting -= 1;
     this.calls.push(marks);
   }
 
@@ -54,27 +59,33 @@ export interface WebhookRigOptions<R> {
   readonly rows: R;
   readonly tokens?: readonly string[];
   readonly isReplicated?: (repository: string) => boolean;
+  /** Bytes of bodies that may be held at once. */
+  readonly heldMax?: number;
 }
 
 /** Starts the webhook on a free port, until the test is over. */
 export async function startWebhook<R extends EventRows>(options: WebhookRigOptions<R>): Promise<WebhookRig<R>> {
-  const { rows, tokens = [token], isReplicated = () => true } = options;
+  const { rows, tokens = [token], isReplicated = () => true, heldMax } = options;
   const counted: Record<string, number> = {};
   let woken = 0;
   const app = Fastify({ forceCloseConnections: true });
   // Nobody is told to go on sending but by the routes.
   app.server.on('checkContinue', (request, response) => void app.server.emit('request', request, response));
-  addWebhookRoute(app, {
-    rows,
-    tokens,
-    isReplicated,
-    onMarked: () => (woken += 1),
-    meter(name, labels = {}, by = 1) {
-      const key = [name, ...Object.values(labels)].join(' ');
-      counted[key] = (counted[key] ?? 0) + by;
+  addWebhookRoute(
+    app,
+    {
+      rows,
+      tokens,
+      isReplicated,
+      onMarked: () => (woken += 1),
+      meter(name, labels = {}, by = 1) {
+        const key = [name, ...Object.values(labels)].join(' ');
+        counted[key] = (counted[key] ?? 0) + by;
+      },
+      clock: () => now,
     },
-    clock: () => now,
-  });
+    heldMax === undefined ? {} : { heldMax },
+  );
   const origin = await app.listen({ host: '127.0.0.1', port: 0 });
   onTestFinished(() => app.close());
   const url = origin + WEBHOOK_PATH;

@@ -85,6 +85,24 @@ test('a tag that moves means the same here soon, and one that is removed goes, i
   expect(await stored('events/moves', 'stays')).toBe(first.digest);
 });
 
+test('pushes, moves and deletions come over without a failed attempt', async () => {
+  const repository = 'events/rounds';
+  const target = site.primaryTarget(repository);
+  for (const round of [1, 2, 3]) {
+    const [first, second] = [image(`round ${round}`), image(`round ${round} again`)];
+    await pushImage(target, 'v1', first);
+    await arrives(repository, 'v1', first.digest);
+    await pushImage(target, 'v1', second);
+    await arrives(repository, 'v1', second.digest);
+    await deleteManifest(target, second.digest);
+    for (const reference of ['v1', second.digest]) {
+      await waitFor(async () => (await stored(repository, reference)) === undefined, { what: `${reference} to go` });
+    }
+  }
+  const failures = site.log.filter((line) => line['repository'] === repository && line['msg'] === 'not replicated yet');
+  expect(failures).toEqual([]);
+});
+
 test('an event ends the belief in a tag', async () => {
   const [first, second] = [image('believed'), image('told')];
   const target = site.primaryTarget('events/ttl');

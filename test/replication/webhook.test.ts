@@ -1,10 +1,17 @@
 // The webhook: answered when it is on disk, and never refused for what it says.
+import { Readable } from 'node:stream';
 import { Client } from 'undici';
 import { expect, test } from 'vitest';
 import { StoreUnavailable } from '../../src/replication/rows.ts';
 import { now, pushOf, Rows, startWebhook, token } from './webhook-rig.ts';
+import { waitFor } from '../support/tool.ts';
 
 const MiB = 1024 * 1024;
+
+async function* halfOf(): AsyncGenerator<Buffer> {
+  yield Buffer.alloc(60 * 1024, ' ');
+  throw new Error('gone');
+}
 
 test.each([
   'application/vnd.docker.distribution.events.v1+json',
@@ -91,6 +98,53 @@ test('a larger body is answered with success, counted, and its beginning kept', 
     { at: now, reason: 'the body is larger than 8388608 bytes', body: body.toString('utf8', 0, 65_536) },
   ]);
   expect(counted).toEqual({ 'event_requests_total stored': 1, 'events_total malformed': 1 });
+});
+
+test('bodies that are more together than may be held have to be sent again, and those after them are taken', async () => {
+  const { rows, send, counted } = await startWebhook({ rows: new Rows(), heldMax: 64 * 1024 });
+  const body = Buffer.alloc(64 * 1024 + 1, ' ');
+  body.write(JSON.stringify(pushOf('v1')));
+  const refused = await send(body);
+  expect(refused.status).toBe(503);
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect((await send(body.subarray(0, 64 * 1024))).status).toBe(200);
+  // What a body held is free again, whatever became of it.
+  expect((await send('oops')).status).toBe(200);
+  expect((await send(body.subarray(0, 64 * 1024))).status).toBe(200);
+  expect(rows.marks).toEqual(['group/project v1', 'group/project v1']);
+  expect(counted['event_requests_total unstored']).toBe(1);
+});
+
+test('a body that broke off holds nothing', async () => {
+  const { origin, url, send, counted } = await startWebhook({ rows: new Rows(), heldMax: 64 * 1024 });
+  const client = new Client(origin);
+  const headers = { authorization: token };
+  const broken = client.request({
+    path: new URL(url).pathname,
+    method: 'POST',
+    headers,
+    body: Readable.from(halfOf()),
+  });
+  await expect(broken).rejects.toThrow('gone');
+  await client.close();
+  await waitFor(() => counted['event_requests_total broken-off'] === 1, { what: 'the end of the body' });
+  expect((await send(Buffer.alloc(64 * 1024, ' '))).status).toBe(200);
+});
+
+test('while a body of very many events is read, another one is answered', async () => {
+  const { rows, send } = await startWebhook({ rows: new Rows() });
+  const events = Array.from({ length: 5_000 }, (_, at) => pushOf(`v${at}`).events[0]);
+  const order: string[] = [];
+  const held = Promise.withResolvers<void>();
+  rows.beforeMark = () => (order.length === 0 ? held.promise : undefined);
+  const large = send({ events }).then((answer) => order.push(`large ${answer.status}`));
+  await waitFor(() => rows.waiting === 1, { what: 'the marks of the large body' });
+  order.push('other');
+  expect((await send(pushOf('w1', 'other'))).status).toBe(200);
+  held.resolve();
+  await large;
+  expect(order).toEqual(['other', 'large 200']);
+  expect(rows.marks).toHaveLength(5_001);
 });
 
 test('a body that is no JSON is kept and answered with success', async () => {

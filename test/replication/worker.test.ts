@@ -1,57 +1,11 @@
 // What the worker does with rows, whatever the work is.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { digestOf } from '../../src/oci/digest.ts';
-import { PRIORITY, StoreUnavailable, type Outcome, type Row, type RowStore } from '../../src/replication/rows.ts';
-import {
-  createWorker,
-  retryAt,
-  type Worker,
-  type WorkerDeps,
-  type WorkerOptions,
-} from '../../src/replication/worker.ts';
+import { PRIORITY, StoreUnavailable, type RowStore } from '../../src/replication/rows.ts';
+import { retryAt } from '../../src/replication/worker.ts';
 import { waitFor } from '../support/tool.ts';
-import { silent } from './store/silent.ts';
-import { openSqlite, temporaryFile } from './store/sqlite-files.ts';
-
-const repository = 'group/project';
-const synced: Outcome = { kind: 'synced', digest: digestOf(Buffer.from('one')), bytes: 0 };
-// Longer than any test: whoever relies on it is found out.
-const FOR_EVER = 600_000;
-
-function open(file = temporaryFile()): Promise<RowStore> {
-  return openSqlite(file);
-}
-
-function start(deps: Pick<WorkerDeps, 'rows' | 'sync'> & Partial<WorkerDeps>, options: WorkerOptions = {}): Worker {
-  const worker = createWorker(
-    { log: silent, meter: () => undefined, owner: 'us', ...deps },
-    { nap: FOR_EVER, ...options },
-  );
-  onTestFinished(() => worker.close(0));
-  return worker;
-}
-
-async function mark(rows: RowStore, ...references: readonly string[]): Promise<void> {
-  const marks = references.map((reference) => ({ repository, reference, priority: PRIORITY.event }));
-  await rows.mark(marks, Date.now());
-}
-
-async function untilSynced(rows: RowStore, count: number): Promise<void> {
-  await waitFor(async () => (await rows.counts(Date.now())).states.synced === count, { what: `${count} synced rows` });
-}
-
-/** A gate for work: `arrived` rows wait until it opens. */
-function createHold() {
-  const { promise, resolve: open } = Promise.withResolvers<void>();
-  const arrived: string[] = [];
-  const sync = async (row: Row): Promise<Outcome> => {
-    arrived.push(row.reference);
-    await promise;
-    return synced;
-  };
-  return { arrived, open, sync };
-}
+import { createHold, FOR_EVER, mark, open, repository, start, synced, untilSynced } from './worker-rig.ts';
+import { scaled } from '../support/patience.ts';
 
 test('whatever is due is worked on, no more than so many at once', async () => {
   const rows = await open();
@@ -184,10 +138,10 @@ test('the lease of long work is renewed: nobody else gets the row', async () => 
   const rows = await open();
   const hold = createHold();
   await mark(rows, 'v1');
-  start({ rows, sync: hold.sync }, { lease: 300 });
+  start({ rows, sync: hold.sync }, { lease: scaled(300) });
   await waitFor(() => hold.arrived.length > 0, { what: 'the work' });
   const claimed = Date.now();
-  await waitFor(() => Date.now() > claimed + 700, { what: 'two leases to pass' });
+  await waitFor(() => Date.now() > claimed + scaled(700), { what: 'two leases to pass' });
   expect(await rows.claim('them', 10, Date.now(), Date.now() + 1_000)).toEqual([]);
   hold.open();
   await untilSynced(rows, 1);

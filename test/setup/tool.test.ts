@@ -55,7 +55,7 @@ describe('waitFor', () => {
 
   it('says what it waited for, and why it did not come', async () => {
     const waiting = waitFor(() => Promise.reject(new Error('not yet')), { what: 'the moon', timeout: 30 });
-    await expect(waiting).rejects.toThrow('waited 30 ms in vain for the moon');
+    await expect(waiting).rejects.toThrow(/^waited \d+ ms in vain for the moon$/);
     await expect(waiting).rejects.toHaveProperty('cause.message', 'not yet');
   });
 });

@@ -85,3 +85,12 @@ test.each([
 ])('a page of our own and no page at all may order: %j', (headers) => {
   expect(open(asking(headers, 'POST'))).toBeUndefined();
 });
+
+test.each(['1.1 geo-registry-proxy-here', '1.1 nginx, 1.1 Geo-Registry-Proxy-there'])(
+  'what a redirect made a proxy send is refused, whatever else it carries: %s',
+  (via) => {
+    expect(open(asking({ via }))).toMatchObject({ status: 403, error: /^Via: / });
+    expect(closed(asking({ via, authorization: `Bearer ${TOKEN}` }))).toMatchObject({ status: 403 });
+    expect(open(asking({ via: '1.1 nginx' }))).toBeUndefined();
+  },
+);

@@ -22,11 +22,19 @@ test('an empty query asks for the first hundred rows', () => {
 });
 
 test('a query names all that a listing can be narrowed by', () => {
-  const query = { state: 'failed, unsupported', repository: 'group/*', held: 'true', after: '7', limit: '1000' };
+  const query = {
+    state: 'failed, unsupported',
+    repository: 'group/*',
+    held: 'true',
+    waiting: 'false',
+    after: '7',
+    limit: '1000',
+  };
   expect(rowQuery(query)).toMatchObject({
     states: ['failed', 'unsupported'],
     repositories: { text: 'group/*' },
     held: true,
+    waiting: false,
     after: 7,
     limit: 1000,
   });

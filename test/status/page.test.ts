@@ -18,6 +18,16 @@ beforeAll(async () => {
     { repository: HOSTILE, reference: HOSTILE, outcome: failed(`no <b>bold</b> & '${HOSTILE}'`) },
     { repository: 'group/app', reference: TURNED, outcome: failed('blob is missing') },
     { repository: HOSTILE, reference: 'gone', outcome: { kind: 'held' } },
+    {
+      repository: 'group/app',
+      reference: 'odd',
+      outcome: { kind: 'unsupported', error: `MANIFEST_INVALID ${HOSTILE}` },
+    },
+    {
+      repository: 'group/app',
+      reference: 'index',
+      outcome: { kind: 'waiting', error: `no child ${HOSTILE}`, waitsFor: '*', nextAttempt: Date.now() + 3_600_000 },
+    },
   ]);
   await whileStopped(site, async (store) => {
     await store.keepMalformed({ at: Date.now(), reason: HOSTILE, body: HOSTILE });
@@ -56,8 +66,8 @@ test('what the primary calls things is text', () => {
   const tags = new Set([...page.text.matchAll(/<\/?([a-z0-9!]+)/gi)].map(([, name]) => name!.toLowerCase()));
   for (const tag of ['script', 'img', 'b']) expect(tags).not.toContain(tag);
   const written = '&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&lt;img src=x onerror=alert(2)&gt;';
-  // The failed one's name and reason, the held one's, the damaged blob's, the event's.
-  expect(page.text.split(written).length - 1).toBeGreaterThanOrEqual(6);
+  // The failed one's name and reason, the held one's, the damaged blob's, the event's, the registry's words.
+  expect(page.text.split(written).length - 1).toBeGreaterThanOrEqual(8);
   expect(page.text).toContain('no &lt;b&gt;bold&lt;/b&gt; &amp; &#39;');
 });
 
@@ -67,7 +77,14 @@ test('no name turns the direction of reading', () => {
 });
 
 test('it says what failed, what is on hold and damaged, and what to do', () => {
-  for (const text of ['2 failed tags and manifests', '1 removal on hold', '1 damaged blob', '1 event not understood']) {
+  for (const text of [
+    '2 failed tags and manifests',
+    '1 removal on hold',
+    '1 damaged blob',
+    '1 event not understood',
+    '1 unsupported tag',
+    '1 tag or manifest waits',
+  ]) {
     expect(page.text).toContain(text);
   }
   expect(page.text).toContain('<code>geo-registry-proxy retry</code>');

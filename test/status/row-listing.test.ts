@@ -18,7 +18,7 @@ function rowsOf(count: number, repositoryOf: (id: number) => string) {
 function rowOf(id: number, repository: string): Row {
   const now = Date.parse('2026-01-01T00:00:00Z');
   const times = { nextAttempt: now, markedAt: now };
-  const rest = { generation: 1, attempts: 2, bytes: 3, isHeld: false, isConfirmed: false, ...times };
+  const rest = { generation: 1, claim: 1, attempts: 2, bytes: 3, isHeld: false, isConfirmed: false, ...times };
   return { id, repository, reference: `v${id}`, state: 'failed', priority: 1, ...rest };
 }
 
@@ -91,6 +91,7 @@ test('a row is JSON: ISO times, names for priorities, null for what is not known
       bytes: 3,
       held: false,
       confirmed: false,
+      waitsFor: null,
     },
   ]);
 });

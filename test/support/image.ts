@@ -130,3 +130,16 @@ export function artifact(subject: Manifest, artifactType: string, content: Small
   };
   return manifestOf(mediaTypes.ociManifest, document, { blobs: [empty, content] });
 }
+
+/** A Windows image, whose layer has URLs; `isElsewhere` leaves that out of what is pushed. */
+export function foreignImage(layer: Blob, { isElsewhere = false } = {}): Manifest {
+  const config = blob(JSON.stringify({ os: 'windows', rootfs: { type: 'layers', diff_ids: [layer.digest] } }));
+  const urls = ['https://layers.example.com/1', 'https://layers.example.com/2'];
+  const document = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.dockerManifest,
+    config: descriptor(mediaTypes.dockerConfig, config),
+    layers: [descriptor('application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', layer, { urls })],
+  };
+  return manifestOf(document.mediaType, document, { blobs: isElsewhere ? [config] : [config, layer] });
+}

@@ -1,5 +1,6 @@
 // A server process of a test: its output, its end, and the certainty that it ends with us.
 import { spawn, type ChildProcess } from 'node:child_process';
+import { scaled } from './patience.ts';
 import { waitFor } from './tool.ts';
 
 export interface ServerProcess {
@@ -10,7 +11,7 @@ export interface ServerProcess {
   running(): boolean;
   /** Settles when the process has ended, with its exit code or the signal that ended it. */
   readonly ended: Promise<number | NodeJS.Signals>;
-  /** Sends the signal (SIGTERM when absent), waits for the end, and kills what is still there after 10 s. */
+  /** Sends the signal (SIGTERM when absent), waits for the end, and kills what is still there after 10 s (on two idle cores). */
   stop(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
 }
 
@@ -49,13 +50,13 @@ export function startProcess(command: string, args: readonly string[], options: 
     async stop(signal = 'SIGTERM') {
       if (!running()) return ended;
       child.kill(signal);
-      const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+      const timer = setTimeout(() => child.kill('SIGKILL'), scaled(10_000));
       return ended.finally(() => clearTimeout(timer));
     },
   };
 }
 
-/** Waits until `ready` is true; an Error with the process's output when it ends or 20 s pass before. */
+/** Waits until `ready` is true; an Error with the process's output when it ends or 20 s (on two idle cores) pass before. */
 export async function waitUntilReady(
   server: ServerProcess,
   ready: () => Promise<boolean>,

@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startProcess, waitUntilReady, type ServerProcess } from './process.ts';
 import { freePort, tempDir, toolPath } from './tool.ts';
+import { scaled } from './patience.ts';
 
 export interface RegistryAuth {
   readonly realm: string;
@@ -89,7 +90,7 @@ function storageConfig(dir: string, settings: RegistrySettings): object {
 }
 
 function notificationConfig({ url, headers = {}, ...rest }: RegistryNotifications): object {
-  const { timeout = '500ms', threshold = 5, backoff = '1s' } = rest;
+  const { timeout = `${scaled(500)}ms`, threshold = 5, backoff = '1s' } = rest;
   return { endpoints: [{ name: 'webhook', url, headers, timeout, threshold, backoff }] };
 }
 

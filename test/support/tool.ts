@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { scaled } from './patience.ts';
 
 const clone = resolve(import.meta.dirname, '../..');
 
@@ -78,7 +79,7 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Standard input; empty when absent. */
   readonly input?: string;
-  /** Milliseconds until the command is killed. */
+  /** Milliseconds until the command is killed, on two idle cores. */
   readonly timeout?: number;
 }
 
@@ -96,7 +97,7 @@ export function run(command: string, args: readonly string[], options: RunOption
     const output = { stdout: '', stderr: '' };
     child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
-    const timer = setTimeout(() => child.kill('SIGKILL'), timeout);
+    const timer = setTimeout(() => child.kill('SIGKILL'), scaled(timeout));
     child.once('error', reject);
     child.once('close', (code) => {
       clearTimeout(timer);
@@ -119,7 +120,7 @@ export async function runOrThrow(command: string, args: readonly string[], optio
 export interface WaitOptions {
   /** What is waited for, in words: it is all that a failing test shows. */
   readonly what: string;
-  /** Milliseconds. */
+  /** Milliseconds on two idle cores; 10 s when absent. */
   readonly timeout?: number;
 }
 
@@ -127,7 +128,8 @@ type Truthy<T> = Exclude<T, false | undefined | null | 0 | ''>;
 
 /** Polls a condition until its value is truthy, and gives that value. A condition that throws is one not yet met. */
 export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitOptions): Promise<Truthy<T>> {
-  const { what, timeout = 10_000 } = options;
+  const { what } = options;
+  const timeout = scaled(options.timeout ?? 10_000);
   const deadline = performance.now() + timeout;
   let cause: unknown;
   while (performance.now() < deadline) {

@@ -1,6 +1,6 @@
 // What every store keeps of texts that come from outside.
 
-const ERROR_MAX = 255;
+const ERROR_MAX = 1_000;
 const BODY_MAX = 64 * 1024;
 
 /** How many malformed events are kept. */
@@ -17,7 +17,7 @@ function storable(text: string): string {
   return text.replaceAll('\0', '\uFFFD').toWellFormed();
 }
 
-/** An error's text for people, at most 255 characters. */
+/** An error's text for people, at most 1,000 characters. */
 export function clipError(text: string): string {
   return storable(text.slice(0, ERROR_MAX));
 }

@@ -29,6 +29,21 @@ const QUIET = ['--disable-warning=ExperimentalWarning'];
 // Changing many rows must not keep an event from being committed in time: they are changed by so many.
 const PAGE = 500;
 
+// Facts that are written, and looked for, to see whether the database works; what is written is JSON of 256 KiB.
+const TRIAL = 'store.trial';
+const TRIAL_VALUE = JSON.stringify('-'.repeat(256 * 1024));
+const NO_FACT = 'store.none';
+
+/**
+ * A call that changes nothing finds out whether the files are there. After a failure only a change tells whether the disk
+ * takes one, and a large one: a full disk may take another that is smaller than an event.
+ */
+async function tryWriter(writer: StoreThread): Promise<void> {
+  if (writer.trouble === undefined) return writer.try('mark', [[], 0], { isProof: false });
+  await writer.try('setFact', [TRIAL, TRIAL_VALUE], { isProof: true });
+  if (writer.trouble === undefined) await writer.try('setFact', [TRIAL, 'null'], { isProof: false });
+}
+
 function forward<Name extends keyof RowStore>(
   thread: StoreThread,
   operations: Readonly<Record<Name, unknown>>,
@@ -69,6 +84,12 @@ export function createSqliteReader({ file, log }: SqliteStoreDeps): SqliteReader
   };
 }
 
+/** The store, and how it does. */
+export interface SqliteStore extends RowStore {
+  /** Asks both threads; what is wrong, a reason each. Where a write failed another one is tried. */
+  troubles(): Promise<readonly string[]>;
+}
+
 /**
  * Opens the store. `close` it, or its threads keep the process alive.
  * @throws NewerDatabase
@@ -77,7 +98,7 @@ export function createSqliteReader({ file, log }: SqliteStoreDeps): SqliteReader
 export async function createSqliteStore(
   { file, log }: SqliteStoreDeps,
   { startWorker = (url, options) => new Worker(url, options) }: SqliteStoreOptions = {},
-): Promise<RowStore> {
+): Promise<SqliteStore> {
   const threadFor = (data: ThreadData): StoreThread =>
     new StoreThread(() => startWorker(workerUrl, { workerData: data, execArgv: QUIET }), log);
   const writer = threadFor({ file, isReader: false });
@@ -100,7 +121,10 @@ export async function createSqliteStore(
     ...forward(reader, READS),
     async retry(filter, now) {
       const tried = await changePaged(writer, 'retry', filter, now);
-      return filter.states ? tried : tried + (await changePaged(writer, 'endLongWaits', filter, now));
+      if (filter.states) return tried;
+      const waiting = { ...filter, states: ['pending'], isWaiting: true } as const;
+      const woken = await changePaged(writer, 'retry', waiting, now);
+      return tried + woken + (await changePaged(writer, 'endLongWaits', filter, now));
     },
     endLongWaits: (now) => changePaged(writer, 'endLongWaits', {}, now),
     confirmRemovals: (filter, now) => changePaged(writer, 'confirmRemovals', filter, now),
@@ -108,6 +132,13 @@ export async function createSqliteStore(
     getFact: (name) => readFact(reader, name),
     async setFact(name, value) {
       await writer.call('setFact', [name, JSON.stringify(value) ?? 'null']);
+    },
+    async troubles() {
+      await Promise.all([tryWriter(writer), reader.try('getFact', [NO_FACT], { isProof: true })]);
+      return [
+        ...(writer.trouble === undefined ? [] : [`events cannot be stored: ${writer.trouble}`]),
+        ...(reader.trouble === undefined ? [] : [`what is stored cannot be read: ${reader.trouble}`]),
+      ];
     },
     close,
   };

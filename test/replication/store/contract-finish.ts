@@ -1,6 +1,6 @@
 // How claims end.
 import { expect, test } from 'vitest';
-import { PRIORITY } from '../../../src/replication/rows.ts';
+import { ANY_CHANGE, PRIORITY, type Outcome } from '../../../src/replication/rows.ts';
 import {
   allOutcomes,
   claimOne,
@@ -57,11 +57,11 @@ export function finishContract(create: CreateStore): void {
     });
   });
 
-  test.each(['failed', 'unsupported'] as const)('%s: 255 characters of the reason are kept', async (kind) => {
+  test.each(['failed', 'unsupported'] as const)('%s: 1,000 characters of the reason are kept', async (kind) => {
     const store = await create();
-    const error = 'é'.repeat(1_000);
+    const error = 'é'.repeat(2_000);
     const row = await finished(store, 'v1', { kind, error, nextAttempt: 5_000 });
-    expect(row.lastError).toBe('é'.repeat(255));
+    expect(row.lastError).toBe('é'.repeat(1_000));
   });
 
   test('unsupported: the reason is kept, no attempt is burned, the event waits', async () => {
@@ -75,7 +75,17 @@ export function finishContract(create: CreateStore): void {
     const failed = await finished(store, 'v1', outcomes.failed, { eventAt: 90 });
     const again = await claimOne(store, { now: 5_000 });
     await store.finish('us', again, { kind: 'released', nextAttempt: 6_000 }, 5_010);
-    expect(await rowOf(store, 'v1')).toEqual({ ...failed, state: 'pending', nextAttempt: 6_000 });
+    expect(await rowOf(store, 'v1')).toEqual({ ...failed, state: 'pending', claim: 2, nextAttempt: 6_000 });
+  });
+
+  test.each(allOutcomes)('$kind, of an earlier claim: nothing happens', async (outcome) => {
+    const store = await create();
+    await store.mark([wish('v1')], 100);
+    const earlier = await claimOne(store, { now: 1_000, lease: 100 });
+    const current = await claimOne(store, { now: 1_100, lease: 100 });
+    await store.finish('us', earlier, outcome, 1_110);
+    expect(await rowOf(store, 'v1')).toEqual(current);
+    expect(await store.counts(1_110)).toMatchObject({ removalsLastDay: 0 });
   });
 
   test('gone: so is the row, and its id is never another’s', async () => {
@@ -166,5 +176,75 @@ export function finishContract(create: CreateStore): void {
     const now = await finished(store, 'v1', { ...outcomes.synced, digest: otherDigest });
     await store.setVerified(before, 1_500);
     expect(await rowOf(store, 'v1')).toEqual(now);
+  });
+
+  const waiting = { kind: 'waiting', error: 'no child', waitsFor: otherDigest, nextAttempt: 90_000 } as const;
+
+  test('waiting: pending with its reason, due at its time, no attempt burned, and no lag', async () => {
+    const store = await create();
+    const row = await finished(store, 'v1', waiting, { eventAt: 90 });
+    expect(row).toMatchObject({ state: 'pending', attempts: 0, lastError: 'no child', waitsFor: otherDigest });
+    expect(await store.counts(2_000)).toMatchObject({ waiting: 1, states: { pending: 1, failed: 0 } });
+    expect((await store.counts(2_000)).oldestEventAt).toBeUndefined();
+    expect(await due(store, 89_999)).toEqual([]);
+    expect(await due(store, 90_000)).toEqual(['v1']);
+    expect(await rowOf(store, 'v1')).not.toHaveProperty('waitsFor');
+  });
+
+  const wakers: readonly [string, Outcome, string][] = [
+    ['it is synced', { kind: 'synced', digest: otherDigest, bytes: 0 }, otherDigest],
+    [
+      'what points at it is synced',
+      { kind: 'synced', digest, bytes: 0, manifests: [digest, otherDigest] },
+      otherDigest,
+    ],
+    ['its tag is synced', { kind: 'synced', digest, bytes: 0 }, 'other'],
+    ['its tag is gone', { kind: 'gone', isRemoval: true }, 'other'],
+    ['anything is gone', { kind: 'gone', isRemoval: false }, ANY_CHANGE],
+  ];
+
+  test.each(wakers)('waiting: due when %s, in that repository only', async (_what, outcome, waitsFor) => {
+    const store = await create();
+    await finished(store, 'waits', { ...waiting, waitsFor });
+    await store.mark([wish('other', { repository: 'group/elsewhere' })], 2_000);
+    await store.finish('us', await claimOne(store, { now: 2_000 }), outcome, 2_010);
+    expect(await due(store, 2_020)).toEqual([]);
+    await store.mark([wish('other')], 3_000);
+    await store.finish('us', await claimOne(store, { now: 3_000 }), outcome, 3_010);
+    expect(await due(store, 3_010)).toEqual(['waits']);
+  });
+
+  test('waiting for any change: due when a tag is another manifest than before, not when it is the same', async () => {
+    const store = await create();
+    await finished(store, 'tag', { kind: 'synced', digest, bytes: 0 });
+    await finished(store, 'waits', { ...waiting, waitsFor: ANY_CHANGE });
+    await finished(store, 'tag', { kind: 'synced', digest, bytes: 0 });
+    expect(await due(store, 1_020)).toEqual([]);
+    await finished(store, 'tag', { kind: 'synced', digest: otherDigest, bytes: 0 });
+    expect(await due(store, 1_020)).toEqual(['waits']);
+  });
+
+  test('waiting, and marked by an event: due', async () => {
+    const store = await create();
+    await finished(store, 'v1', waiting);
+    await store.mark([wish('v1', { priority: PRIORITY.reconcile })], 2_000);
+    expect(await due(store, 2_000)).toEqual([]);
+    await store.mark([wish('v1')], 3_000);
+    expect(await store.counts(3_000)).toMatchObject({ waiting: 0 });
+    expect(await due(store, 3_000)).toEqual(['v1']);
+  });
+
+  test('waiting: tried again when a person says so', async () => {
+    const store = await create();
+    await finished(store, 'v1', waiting);
+    expect(await store.retry({ repository }, 2_000)).toBe(1);
+    expect(await due(store, 2_000)).toEqual(['v1']);
+  });
+
+  test('unsupported: what was refused is known', async () => {
+    const store = await create();
+    const row = await finished(store, 'v1', { kind: 'unsupported', error: 'its type', digest });
+    expect(row).toMatchObject({ state: 'unsupported', primaryDigest: digest });
+    expect(row).not.toHaveProperty('localDigest');
   });
 }

@@ -16,6 +16,7 @@ export function markContract(create: CreateStore): void {
       state: 'pending',
       priority: event,
       generation: 1,
+      claim: 0,
       attempts: 0,
       nextAttempt: 100,
       eventAt: 90,

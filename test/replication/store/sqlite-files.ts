@@ -3,8 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { RowStore } from '../../../src/replication/rows.ts';
-import { createSqliteStore, type SqliteStoreOptions } from '../../../src/replication/store/sqlite.ts';
+import { createSqliteStore, type SqliteStore, type SqliteStoreOptions } from '../../../src/replication/store/sqlite.ts';
 import { silent } from './silent.ts';
 
 /** Where a database may be; goes with the test. */
@@ -15,7 +14,7 @@ export function temporaryFile(): string {
 }
 
 /** A store that is closed with the test. */
-export async function openSqlite(file: string, options?: SqliteStoreOptions): Promise<RowStore> {
+export async function openSqlite(file: string, options?: SqliteStoreOptions): Promise<SqliteStore> {
   const store = await createSqliteStore({ file, log: silent }, options);
   onTestFinished(() => store.close());
   return store;

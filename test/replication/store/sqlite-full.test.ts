@@ -1,25 +1,12 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { StoreUnavailable } from '../../../src/replication/rows.ts';
 import { createSqliteStore } from '../../../src/replication/store/sqlite.ts';
+import { smallDisk } from '../../support/small-disk.ts';
 import { wish } from './given.ts';
 import { silent } from './silent.ts';
-
-/** A file system of 2 MiB, which goes with the test. @throws where this user may not mount one: tests run as root. */
-function smallDisk(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'geo-small-'));
-  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', directory]);
-  onTestFinished(() => {
-    if (status === 0) spawnSync('umount', [directory]);
-    rmdirSync(directory);
-  });
-  if (status !== 0) throw new Error(`no file system could be mounted: ${String(stderr)}`);
-  return directory;
-}
 
 test('a full disk refuses what it cannot keep, loses nothing, and works again with space', async () => {
   const directory = smallDisk();

@@ -4,6 +4,7 @@ import { StoreUnavailable } from '../../../src/replication/rows.ts';
 import { wish } from './given.ts';
 import { openSqlite, temporaryFile } from './sqlite-files.ts';
 import { watchedThreads } from './watched-threads.ts';
+import { waitFor } from '../../support/tool.ts';
 
 /** A thread that dies at once. */
 function dyingWorker(): Worker {
@@ -20,7 +21,7 @@ test('a thread that dies fails the calls that it had, and another takes its plac
   await writer!.terminate();
   for (const result of await lost)
     expect(result).toEqual({ status: 'rejected', reason: expect.any(StoreUnavailable) as StoreUnavailable });
-  await vi.waitFor(() => store.mark([wish('after')], 100), { timeout: 10_000, interval: 50 });
+  await waitFor(() => store.mark([wish('after')], 100).then(() => true), { what: 'another thread' });
   expect((await store.list({})).map((row) => row.reference)).toEqual(['before', 'after']);
 });
 
@@ -45,4 +46,23 @@ test('a thread that dies again and again is started once a second at the most', 
     expect(starts).toBe(expected);
     vi.advanceTimersByTime(1_000);
   }
+});
+
+test('threads that do not work are told of by what they are for, until they do', async () => {
+  let dying: 'reader' | 'writer' | undefined = 'reader';
+  const threads = watchedThreads();
+  const startWorker = (url: URL, options: WorkerOptions): Worker => {
+    const { isReader } = options.workerData as { isReader: boolean };
+    return dying === (isReader ? 'reader' : 'writer') ? dyingWorker() : threads.options.startWorker!(url, options);
+  };
+  const store = await openSqlite(temporaryFile(), { startWorker });
+  const untilWell = (): Promise<true> =>
+    waitFor(async () => (await store.troubles()).length === 0, { what: 'the store to be well' });
+  expect(await store.troubles()).toEqual(['what is stored cannot be read: the thread of the database ended']);
+  dying = 'writer';
+  await untilWell();
+  await threads.workers[0]!.terminate();
+  expect(await store.troubles()).toEqual(['events cannot be stored: the thread of the database ended']);
+  dying = undefined;
+  await untilWell();
 });

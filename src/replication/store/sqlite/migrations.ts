@@ -85,6 +85,19 @@ const MIGRATIONS: readonly string[] = [
   -- Holds all that is summed up by repository.
   CREATE INDEX rows_repository ON rows (repository, state, verified_at, synced_at);
   `,
+  `
+  -- Grows with each claim, so that the end of an earlier claim is told from that of the current one.
+  ALTER TABLE rows ADD COLUMN claim INTEGER NOT NULL DEFAULT 0;
+  `,
+  `
+  ALTER TABLE rows ADD COLUMN pushed_at INTEGER;
+  -- What a pending row is due again with: a digest of its repository, or *. NULL: nothing but its time.
+  ALTER TABLE rows ADD COLUMN waits_for TEXT;
+  CREATE INDEX rows_waiting ON rows (repository, waits_for) WHERE waits_for IS NOT NULL;
+  DROP INDEX rows_event;
+  CREATE INDEX rows_event ON rows (event_at)
+    WHERE event_at IS NOT NULL AND state <> 'unsupported' AND waits_for IS NULL;
+  `,
 ];
 
 function versionOf(database: DatabaseSync): number {

@@ -15,15 +15,13 @@ const WAITING_MAX = 50_000;
 // After a thread that died the next one is started no sooner, in milliseconds.
 const RESTART_PAUSE = 1_000;
 
+// A call that is not answered for so long (ms): the disk hangs.
+const STUCK_AFTER = 10_000;
+
 interface Pending {
   readonly call: Call;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
-}
-
-function settle({ resolve, reject }: Pending, result: Result): void {
-  if ('failure' in result) reject(errorOf(result.failure));
-  else resolve(result.value);
 }
 
 /** Sends calls to a thread that is started with the first one, and again when it died. */
@@ -36,11 +34,21 @@ export class StoreThread {
   #sent: Pending[] = [];
   #last: Promise<unknown> = Promise.resolve();
   #isSending = false;
+  /** Why a call failed by the database's fault, until a trial succeeds. */
+  #trouble: string | undefined;
+  /** When the thread last answered, or got something to answer. */
+  #progressAt = 0;
   #isClosed = false;
 
   constructor(start: () => Worker, log: Log) {
     this.#start = start;
     this.#log = log;
+  }
+
+  /** Why the database does not work, for people; undefined while it does, as far as is known. */
+  get trouble(): string | undefined {
+    const isStuck = this.#sent.length > 0 && performance.now() - this.#progressAt > STUCK_AFTER;
+    return isStuck ? 'the database does not answer' : this.#trouble;
   }
 
   /** Has an operation carried out; calls end in their order. @throws StoreUnavailable and what the operation throws. */
@@ -51,6 +59,16 @@ export class StoreThread {
     this.#last = promise;
     this.#sendSoon();
     return promise;
+  }
+
+  /** Tries an operation to see whether there is trouble; `isProof`: by its success there is none. Does not reject. */
+  async try(name: string, args: readonly unknown[], { isProof }: { readonly isProof: boolean }): Promise<void> {
+    try {
+      await this.call(name, args);
+      if (isProof) this.#setTrouble(undefined);
+    } catch (error) {
+      this.#setTrouble((error as Error).message);
+    }
   }
 
   /** Ends the thread once all calls are settled. */
@@ -84,6 +102,7 @@ export class StoreThread {
     const calls = this.#waiting.splice(0, Math.min(BATCH_MAX, SENT_MAX - this.#sent.length));
     if (calls.length === 0) return;
     this.#worker ??= this.#startWorker();
+    if (this.#sent.length === 0) this.#progressAt = performance.now();
     this.#sent.push(...calls);
     this.#worker.postMessage(calls.map(({ call }) => call));
   }
@@ -99,9 +118,22 @@ export class StoreThread {
   }
 
   #receive(results: readonly Result[]): void {
+    this.#progressAt = performance.now();
     const answered = this.#sent.splice(0, results.length);
-    for (const [index, result] of results.entries()) settle(answered[index]!, result);
+    for (const [index, result] of results.entries()) this.#settle(answered[index]!, result);
     this.#sendSoon();
+  }
+
+  #settle({ resolve, reject }: Pending, result: Result): void {
+    if ('value' in result) return resolve(result.value);
+    if (result.failure.kind === 'unavailable') this.#setTrouble(result.failure.message);
+    return reject(errorOf(result.failure));
+  }
+
+  #setTrouble(trouble: string | undefined): void {
+    if (trouble !== undefined && this.#trouble === undefined) this.#log.error({ reason: trouble }, 'database trouble');
+    if (trouble === undefined && this.#trouble !== undefined) this.#log.info({}, 'the database works again');
+    this.#trouble = trouble;
   }
 
   #bury(cause: unknown): void {
@@ -110,6 +142,7 @@ export class StoreThread {
     [this.#sent, this.#waiting] = [[], []];
     if (this.#isClosed && lost.length === 0) return;
     this.#log.error({ err: cause, calls: lost.length }, 'the thread of the database ended');
+    this.#setTrouble('the thread of the database ended');
     for (const { reject } of lost) reject(new StoreUnavailable('the thread of the database ended', { cause }));
   }
 }

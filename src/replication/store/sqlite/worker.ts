@@ -5,6 +5,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { BATCH_MAX, readEach, writeTogether, type Call, type Result, type Run } from './batch.ts';
 import { openDatabase } from './database.ts';
 import { failureOf } from './failure.ts';
+import { notePresence } from './presence.ts';
 import { FACT_READS, FACT_WRITES, PAGED_WRITES, READS, WRITES } from './operations.ts';
 import { createPrepare, type Prepare } from './statements.ts';
 
@@ -24,21 +25,26 @@ const operations = (isReader
 
 let database: DatabaseSync | undefined;
 let run: Run = () => undefined;
+let checkPresence = (): void => undefined;
 
 function open(): DatabaseSync {
   const opened = openDatabase(file, { isReader });
   const prepare = createPrepare(opened);
   run = ({ name, args }) => operations[name]!(prepare, ...args);
+  if (!isReader) checkPresence = notePresence(file);
   return opened;
 }
 
 function answer(calls: readonly Call[]): readonly Result[] {
   try {
     database ??= open();
+    if (isReader) return readEach(run, calls);
+    const results = writeTogether(database, run, calls);
+    checkPresence();
+    return results;
   } catch (error) {
     return calls.map(() => ({ failure: failureOf(error) }));
   }
-  return isReader ? readEach(run, calls) : writeTogether(database, run, calls);
 }
 
 type Message = readonly Call[] | 'close';

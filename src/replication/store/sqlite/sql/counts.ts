@@ -10,8 +10,9 @@ const ROWS = `
 const REST = `
   SELECT
     (SELECT COUNT(*) FROM rows WHERE held_generation IS NOT NULL AND is_confirmed = 0) AS held,
+    (SELECT COUNT(*) FROM rows WHERE waits_for IS NOT NULL) AS waiting,
     (SELECT event_at FROM rows INDEXED BY rows_event
-      WHERE event_at IS NOT NULL AND state <> 'unsupported' ORDER BY event_at LIMIT 1) AS oldest,
+      WHERE event_at IS NOT NULL AND state <> 'unsupported' AND waits_for IS NULL ORDER BY event_at LIMIT 1) AS oldest,
     (SELECT COUNT(*) FROM blobs WHERE is_damaged) AS damaged,
     (SELECT COUNT(*) FROM malformed) AS malformed,
     (SELECT COUNT(*) FROM removals WHERE at > :since) AS removals`;
@@ -36,6 +37,7 @@ export function counts(prepare: Prepare, now: number): Counts {
     bytes,
     verified,
     held: Number(rest['held']),
+    waiting: Number(rest['waiting']),
     damagedBlobs: Number(rest['damaged']),
     malformedEvents: Number(rest['malformed']),
     removalsLastDay: Number(rest['removals']),

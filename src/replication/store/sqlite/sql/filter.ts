@@ -10,7 +10,7 @@ export interface Selection {
 
 /** The rows that match `filter` and the SQL condition `also`; few different texts, since each is prepared once. */
 export function selectionOf(filter: RowFilter, also = 'TRUE'): Selection {
-  const { states, isHeld, repository, after, limit = -1 } = filter;
+  const { states, isHeld, isWaiting, repository, after, limit = -1 } = filter;
   const conditions = [also];
   const values: SQLInputValue[] = [];
   if (repository !== undefined) {
@@ -24,6 +24,7 @@ export function selectionOf(filter: RowFilter, also = 'TRUE'): Selection {
     values.push(...states);
   }
   if (isHeld !== undefined) conditions.push(`held_generation IS ${isHeld ? 'NOT ' : ''}NULL`);
+  if (isWaiting !== undefined) conditions.push(`waits_for IS ${isWaiting ? 'NOT ' : ''}NULL`);
   if (after !== undefined) {
     conditions.push('id > ?');
     values.push(after);

@@ -1,18 +1,19 @@
-// Ending claims. Each statement touches the row only while the lease is the owner's, and leaves a row that was marked
+// Ending claims. Each statement touches the row only while it is under that very claim, and leaves a row that was marked
 // again meanwhile `pending` and due.
-import type { Outcome, Row } from '../../../rows.ts';
+import type { SQLInputValue } from 'node:sqlite';
+import { ANY_CHANGE, type Outcome, type Row } from '../../../rows.ts';
 import { clipError, REMOVAL_WINDOW } from '../../limits.ts';
 import type { Prepare } from '../statements.ts';
 
 const IS_CURRENT = 'generation = :generation';
-const IS_OURS = 'id = :id AND owner = :owner';
+const IS_OURS = 'id = :id AND owner = :owner AND claim = :claim';
 
 /** `SET` of a state and of when the row is due, for the generation that was worked on; and the end of the lease. */
-function ended(state: string, nextAttempt = ':now'): string {
+function ended(state: string, nextAttempt = ':now', waitsFor = 'NULL'): string {
   return `
     state = CASE WHEN ${IS_CURRENT} THEN '${state}' ELSE 'pending' END,
     next_attempt = CASE WHEN ${IS_CURRENT} THEN ${nextAttempt} ELSE :now END,
-    owner = NULL, lease_until = NULL`;
+    waits_for = CASE WHEN ${IS_CURRENT} THEN ${waitsFor} END, owner = NULL, lease_until = NULL`;
 }
 
 const SYNCED = `
@@ -39,7 +40,17 @@ const HELD = `
     is_confirmed = CASE WHEN :wasConfirmed THEN 0 ELSE is_confirmed END
   WHERE ${IS_OURS}`;
 
-const UNSUPPORTED = `UPDATE rows SET ${ended('unsupported')}, last_error = :error WHERE ${IS_OURS}`;
+const UNSUPPORTED = `
+  UPDATE rows SET ${ended('unsupported')}, last_error = :error, primary_digest = COALESCE(:digest, primary_digest)
+  WHERE ${IS_OURS}`;
+
+const WAITING = `
+  UPDATE rows SET ${ended('pending', ':nextAttempt', ':waitsFor')}, last_error = :error
+  WHERE ${IS_OURS}`;
+
+const WAKE = `
+  UPDATE rows SET next_attempt = :now, waits_for = NULL
+  WHERE repository = :repository AND waits_for IN (SELECT value FROM json_each(:things))`;
 
 const FAILED = `
   UPDATE rows SET ${ended('failed', ':nextAttempt')}, last_error = :error, attempts = attempts + (${IS_CURRENT})
@@ -54,38 +65,63 @@ interface Ending {
   readonly id: number;
   readonly owner: string;
   readonly generation: number;
+  readonly claim: number;
   readonly now: number;
 }
 
-function finishGone(prepare: Prepare, ending: Ending, isRemoval: boolean): void {
-  const { id, owner, generation, now } = ending;
-  const { changes } = prepare(GONE).run({ id, owner, generation });
-  if (changes === 0 && prepare(GONE_AND_MARKED).run({ ...ending }).changes === 0) return;
-  if (!isRemoval) return;
+function finishGone(prepare: Prepare, ending: Ending, isRemoval: boolean): boolean {
+  const { now, ...which } = ending;
+  const { changes } = prepare(GONE).run({ ...which });
+  if (changes === 0 && prepare(GONE_AND_MARKED).run({ ...ending }).changes === 0) return false;
+  if (!isRemoval) return true;
   prepare(FORGET_REMOVALS).run({ before: now - REMOVAL_WINDOW });
   prepare(ADD_REMOVAL).run({ now });
+  return true;
 }
 
-/** A jittered time need not be whole; the column is. @see RowStore.finish */
-export function finish(prepare: Prepare, owner: string, row: Row, outcome: Outcome, now: number): void {
-  const ending: Ending = { id: row.id, owner, generation: row.generation, now };
+/** Makes those due that waited for one of these. */
+function wake(prepare: Prepare, repository: string, things: readonly string[], now: number): void {
+  prepare(WAKE).run({ repository, things: JSON.stringify(things), now });
+}
+
+/** What others may have waited for. */
+function thingsOf({ reference, localDigest }: Row, outcome: Outcome): readonly string[] {
+  if (outcome.kind === 'gone') return [reference, ANY_CHANGE];
+  if (outcome.kind !== 'synced') return [];
+  const { digest, manifests = [] } = outcome;
+  const hasMoved = localDigest !== undefined && localDigest !== digest;
+  return [reference, digest, ...manifests, ...(hasMoved ? [ANY_CHANGE] : [])];
+}
+
+/** A jittered time need not be whole; the column is. */
+function write(prepare: Prepare, ending: Ending, row: Row, outcome: Outcome): boolean {
+  const run = (sql: string, values: Record<string, SQLInputValue> = {}): boolean =>
+    prepare(sql).run({ ...ending, ...values }).changes !== 0;
   switch (outcome.kind) {
     case 'synced':
-      prepare(SYNCED).run({ ...ending, digest: outcome.digest, bytes: outcome.bytes });
-      return;
+      return run(SYNCED, { digest: outcome.digest, bytes: outcome.bytes });
     case 'gone':
-      finishGone(prepare, ending, outcome.isRemoval);
-      return;
+      return finishGone(prepare, ending, outcome.isRemoval);
     case 'held':
-      prepare(HELD).run({ ...ending, wasConfirmed: Number(row.isConfirmed) });
-      return;
+      return run(HELD, { wasConfirmed: Number(row.isConfirmed) });
     case 'unsupported':
-      prepare(UNSUPPORTED).run({ ...ending, error: clipError(outcome.error) });
-      return;
+      return run(UNSUPPORTED, { error: clipError(outcome.error), digest: outcome.digest ?? null });
+    case 'waiting': {
+      const { error, waitsFor, nextAttempt } = outcome;
+      return run(WAITING, { error: clipError(error), waitsFor, nextAttempt: Math.ceil(nextAttempt) });
+    }
     case 'failed':
-      prepare(FAILED).run({ ...ending, error: clipError(outcome.error), nextAttempt: Math.ceil(outcome.nextAttempt) });
-      return;
+      return run(FAILED, { error: clipError(outcome.error), nextAttempt: Math.ceil(outcome.nextAttempt) });
     case 'released':
-      prepare(RELEASED).run({ ...ending, nextAttempt: Math.ceil(outcome.nextAttempt) });
+      return run(RELEASED, { nextAttempt: Math.ceil(outcome.nextAttempt) });
   }
+}
+
+/** @see RowStore.finish */
+export function finish(prepare: Prepare, owner: string, row: Row, outcome: Outcome, now: number): boolean {
+  const { id, generation, claim, repository } = row;
+  const isOurs = write(prepare, { id, owner, generation, claim, now }, row, outcome);
+  const things = isOurs ? thingsOf(row, outcome) : [];
+  if (things.length > 0) wake(prepare, repository, things, now);
+  return isOurs;
 }

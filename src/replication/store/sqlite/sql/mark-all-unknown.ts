@@ -11,7 +11,7 @@ export function markAllUnknown(prepare: Prepare, page: RowFilter, now: number): 
       priority = CASE WHEN state IN ('synced', 'unsupported') THEN ${PRIORITY.backfill} ELSE priority END,
       state = 'pending', generation = generation + 1, attempts = 0, next_attempt = ?, marked_at = ?,
       last_error = NULL, primary_digest = NULL, local_digest = NULL, synced_at = NULL, verified_at = NULL,
-      is_confirmed = 0, owner = NULL, lease_until = NULL
+      is_confirmed = 0, waits_for = NULL, owner = NULL, lease_until = NULL
     WHERE id IN (SELECT id FROM rows ${sql}) RETURNING id`;
   const changed = prepare(update).all(now, now, ...values);
   return changed.map(({ id }) => Number(id));

@@ -12,6 +12,7 @@ export function retry(prepare: Prepare, filter: RowFilter, now: number): readonl
     UPDATE rows SET
       generation = generation + 1,
       attempts = 0,
+      waits_for = NULL,
       priority = CASE WHEN state IN ('synced', 'unsupported') THEN ${PRIORITY.reconcile} ELSE priority END,
       next_attempt = CASE WHEN state IN ('synced', 'unsupported') THEN ? ELSE MIN(next_attempt, ?) END,
       marked_at = ?,

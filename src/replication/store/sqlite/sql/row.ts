@@ -10,8 +10,10 @@ const OPTIONAL = {
   primary_digest: 'primaryDigest',
   local_digest: 'localDigest',
   event_at: 'eventAt',
+  pushed_at: 'pushedAt',
   synced_at: 'syncedAt',
   verified_at: 'verifiedAt',
+  waits_for: 'waitsFor',
 } as const;
 
 /** The row of a record that has all columns. */
@@ -23,6 +25,7 @@ export function rowOf(columns: Columns): Row {
     state: columns['state'],
     priority: columns['priority'],
     generation: columns['generation'],
+    claim: columns['claim'],
     attempts: columns['attempts'],
     nextAttempt: columns['next_attempt'],
     markedAt: columns['marked_at'],
@@ -31,7 +34,7 @@ export function rowOf(columns: Columns): Row {
     isConfirmed: columns['is_confirmed'] === 1,
   };
   for (const [column, field] of Object.entries(OPTIONAL)) {
-    if (columns[column] !== null) row[field] = columns[column];
+    if ((columns[column] ?? null) !== null) row[field] = columns[column];
   }
   return row as unknown as Row;
 }

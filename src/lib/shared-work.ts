@@ -1,0 +1,24 @@
+// Work that several callers share: one at a time per key, in the share of each of them, and aborted when all have left.
+import { Claim, type Caller } from './claim.ts';
+
+/** Runs `work` for `key` unless it is under way; every caller that stays gets the one result, errors too. @throws CallerLeft */
+export type SharedWork<T> = (key: string, caller: Caller, work: (claim: Claim) => Promise<T>) => Promise<T>;
+
+/** A {@link SharedWork} of its own map. */
+export function createSharedWork<T>(): SharedWork<T> {
+  const under = new Map<string, { readonly claim: Claim; readonly result: Promise<T> }>();
+  return (key, caller, work) => {
+    const current = under.get(key);
+    // What is being aborted is no answer for those who come now.
+    if (current && !current.claim.isAbandoned) return current.claim.wait(caller, () => current.result);
+    const claim = new Claim();
+    return claim.wait(caller, () => {
+      const result = work(claim).finally(() => {
+        claim.keep();
+        if (under.get(key)?.claim === claim) under.delete(key);
+      });
+      under.set(key, { claim, result });
+      return result;
+    });
+  };
+}

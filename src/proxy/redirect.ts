@@ -1,0 +1,112 @@
+// A redirect of the local registry to its storage, passed on to the client: nobody sees the bytes on their way, so that
+// whether the storage has them, in their right number, is looked at before.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { stayingCaller } from '../lib/claim.ts';
+import { createLru } from '../lib/lru.ts';
+import { createSingleFlight } from '../lib/single-flight.ts';
+import type { Digest } from '../oci/digest.ts';
+import { found, isNotStored, type Answer, type Failure } from '../registry/answer.ts';
+import { release } from '../registry/blob.ts';
+import type { ProxyDeps, ProxyOptions } from './deps.ts';
+import { API_VERSION, PRIVATE } from './headers.ts';
+import { NOT_HERE, unusable } from './judge.ts';
+import type { Place } from './place.ts';
+import type { Proof } from './proof.ts';
+
+/** Sends a client to where the local registry redirects; a failure where it would not get the blob there. */
+export type PassOn = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  place: Place,
+  location: string | undefined,
+) => Promise<Answer<true>>;
+
+// How long (ms) a look at a blob in the storage is believed; as manifests in memory are.
+const BELIEF = 60_000;
+// How long (ms) a storage that could not be asked is not asked again.
+const AWAY = 5_000;
+// What a failure with its reason takes.
+const FAILURE_BYTES = 1_024;
+
+const GOOD = found(true as const);
+
+/** @see PassOn */
+export function createPassOn(deps: ProxyDeps, options: ProxyOptions, proof: Proof): PassOn {
+  const { primary, secondary, suspicion, meter } = deps;
+  const { secondaryTimeout = 2_000 } = options;
+  const believed = createLru<Digest, true>('storedBlobs', { ttl: BELIEF });
+  const looks = createSingleFlight<Answer<true>>();
+  /** Storages, by their origin: whether they ever answered us, and those that did not just now, with what was wrong. */
+  const reached = createLru<string, boolean>('storages');
+  const away = createLru<string, Failure>('storages', { ttl: AWAY, sizeOf: () => FAILURE_BYTES });
+
+  /** A storage that never answered us may be one that only clients reach; while the primary is away, too, any may. */
+  function unseen({ log }: FastifyRequest, origin: string, failure: Failure): Answer<true> {
+    const hasAnswered = reached.get(origin);
+    if (hasAnswered && !primary.client.breaker.isOpen) return failure;
+    if (hasAnswered === undefined) {
+      reached.set(origin, false);
+      const reason = failure.kind === 'unavailable' ? failure.reason : failure.kind;
+      log.warn({ storage: origin, reason }, 'the local registry’s storage is not reached from here: passed on unseen');
+    }
+    return GOOD;
+  }
+
+  /** Looks at the blob's first byte and its size there. */
+  async function look(request: FastifyRequest, place: Place, location: string, origin: string): Promise<Answer<true>> {
+    const { name, digest } = place;
+    const first = await secondary.blobs.openAt(name, digest, location, secondaryTimeout, { start: 0, end: 0 });
+    if (isNotStored(first)) {
+      reached.set(origin, true);
+      suspicion.suspect(name, digest);
+      request.log.warn({ repository: name, digest, storage: origin }, 'a blob is not in the local registry’s storage');
+      return NOT_HERE;
+    }
+    if (first.kind !== 'found' && first.kind !== 'unsatisfiable') {
+      if (first.kind === 'unavailable' && first.storage === 'away') away.set(origin, first);
+      return unseen(request, origin, first);
+    }
+    reached.set(origin, true);
+    if (first.kind === 'found') release(first.value);
+    // There is no first byte of an empty one.
+    const size = first.kind === 'found' ? first.value.size : 0;
+    // Other clients wait for this look, too: it goes on when this one leaves.
+    const verdict =
+      size === undefined
+        ? 'unknown'
+        : await proof.confirm(place, size, { log: request.log, caller: stayingCaller(request.caller.share) });
+    if (verdict === 'damaged') return NOT_HERE;
+    believed.set(digest, true);
+    return GOOD;
+  }
+
+  async function seen(...[request, place, location, origin]: Parameters<typeof look>): Promise<Answer<true>> {
+    if (believed.has(place.digest)) return GOOD;
+    const failure = away.get(origin);
+    if (failure) return unseen(request, origin, failure);
+    return looks(place.digest, () => look(request, place, location, origin));
+  }
+
+  return async (request, reply, place, location) => {
+    const { origin: own } = secondary.client.origin;
+    const target = location !== undefined && URL.canParse(location) ? new URL(location) : undefined;
+    // One to the registry itself is no use to a client.
+    if (location === undefined || !target || target.origin === own || !/^https?:$/.test(target.protocol)) {
+      return unusable('redirect that leads nowhere');
+    }
+    const { digest } = place;
+    const look = await seen(request, place, location, target.origin);
+    if (look.kind !== 'found') return look;
+    meter('local_deliveries_total', { by: 'storage' });
+    reply.code(307).headers({
+      ...API_VERSION,
+      ...PRIVATE,
+      // As it came: it may be signed.
+      location,
+      'docker-content-digest': digest,
+      'content-length': '0',
+    });
+    reply.send();
+    return GOOD;
+  };
+}

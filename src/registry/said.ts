@@ -1,0 +1,74 @@
+// What a registry said when it refused, in its own words: bounded, and cleaned of what belongs into no log.
+
+/** One entry of an error body (distribution-spec #error-codes); texts are empty where the registry gives none. */
+export interface SaidError {
+  /** At most 64 characters. */
+  readonly code: string;
+  /** At most 256 characters. */
+  readonly message: string;
+  /** At most 512 characters; JSON where it is no text. */
+  readonly detail: string;
+}
+
+/** A registry's refusal. `errors` is empty where its body is no OCI error JSON; four at the most. */
+export interface Said {
+  readonly status: number;
+  readonly errors: readonly SaidError[];
+}
+
+const ERRORS_MAX = 4;
+const [CODE_MAX, MESSAGE_MAX, DETAIL_MAX] = [64, 256, 512];
+
+/** One line without characters that nobody sees, and without credentials, URLs' queries and user names. */
+function cleaned(text: string, max: number): string {
+  return text
+    .slice(0, 8 * max)
+    .toWellFormed()
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ')
+    .replace(/(\/\/)[^\s/?#@"']*@/g, '$1')
+    .replace(/\?[\w.%~-]+=[^\s"'<>)]*/g, '?…')
+    .replace(/\b(Bearer|Basic)\s+[^\s"',]+/gi, '$1 …')
+    .replace(/\beyJ[\w-]{8,}(?:\.[\w-]*)*/g, '…')
+    .trim()
+    .slice(0, max)
+    .toWellFormed();
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  const isNothing = value === undefined || value === null || (typeof value === 'object' && isEmpty(value));
+  return isNothing ? '' : JSON.stringify(value);
+}
+
+function isEmpty(value: object): boolean {
+  return Object.keys(value).length === 0;
+}
+
+function errorOf(entry: unknown): SaidError | undefined {
+  if (typeof entry !== 'object' || entry === null) return undefined;
+  const { code, message, detail } = entry as Record<string, unknown>;
+  if (typeof code !== 'string') return undefined;
+  return {
+    code: cleaned(code, CODE_MAX),
+    message: cleaned(typeof message === 'string' ? message : '', MESSAGE_MAX),
+    detail: cleaned(textOf(detail), DETAIL_MAX),
+  };
+}
+
+/** Reads an answer that is no success: its status, and what its body says. */
+export function saidOf(status: number, body: string): Said {
+  try {
+    const { errors } = JSON.parse(body) as { errors?: unknown };
+    if (!Array.isArray(errors)) return { status, errors: [] };
+    const known = errors.slice(0, ERRORS_MAX).map(errorOf);
+    return { status, errors: known.filter((error) => error !== undefined) };
+  } catch {
+    return { status, errors: [] };
+  }
+}
+
+/** The words for people, without the status: `MANIFEST_INVALID, manifest invalid, unknown media type: …`; may be empty. */
+export function saidText({ errors }: Said): string {
+  const texts = errors.map(({ code, message, detail }) => [code, message, detail].filter(Boolean).join(', '));
+  return [...new Set(texts)].join('; ');
+}
