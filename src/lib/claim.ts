@@ -26,6 +26,9 @@ export class CallerLeft extends Error {
   }
 }
 
+// Thousands may leave at once, and a stack for each would say nothing.
+const LEFT = new CallerLeft();
+
 /** Whether work that all callers have left goes on all the same, in the last one's share. */
 export type OnAbandoned = () => boolean;
 
@@ -63,7 +66,7 @@ export class Claim {
   /** Aborted when all have left. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
-    if (this.#isAbandoned && !this.#abort.signal.aborted) this.#abort.abort(new CallerLeft());
+    if (this.#isAbandoned && !this.#abort.signal.aborted) this.#abort.abort(LEFT);
     return this.#abort.signal;
   }
 
@@ -91,7 +94,7 @@ export class Claim {
   /** Joins, and resolves as `work` does, which is begun then. @throws CallerLeft as soon as the caller has left. */
   wait<T>(caller: Caller, work: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const leave = this.join(caller, () => reject(new CallerLeft()));
+      const leave = this.join(caller, () => reject(LEFT));
       work().then(resolve, reject).finally(leave);
     });
   }
@@ -120,7 +123,7 @@ export class Claim {
     if (this.#callers > 0) return this.#count(share, -1);
     if (this.#onAbandoned()) return;
     this.#isAbandoned = true;
-    this.#abort?.abort(new CallerLeft());
+    this.#abort?.abort(LEFT);
   }
 }
 

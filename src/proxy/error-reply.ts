@@ -43,8 +43,11 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   // Why a token was refused is the log's alone; a request without one is how every login begins.
   if (oci.status === 401 && oci.cause instanceof Error)
     request.log.info({ reason: oci.cause.message }, 'token refused');
-  // Nobody is told, and Fastify says nothing of an answer that cannot go out.
-  if (oci.status === CLIENT_GONE) request.log.info({ path: shownPath(request.raw.url ?? '') }, oci.message);
+  // There is nobody to answer, and thousands may leave at once.
+  if (oci.status === CLIENT_GONE && reply.raw.destroyed) {
+    request.log.info({ path: shownPath(request.raw.url ?? '') }, oci.message);
+    return reply.hijack();
+  }
   // Whatever the handler had set for a success (lengths, digests) is not this answer's.
   for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
   return reply

@@ -98,7 +98,7 @@ test.each(['first', 'second', 'third'])('of any events each is counted once, and
     events.splice(chance.below(events.length + 1), 0, good);
     const text = JSON.stringify({ events });
     const { marks, malformed, counts } = parseEvents(Buffer.from(text), (name) => name !== 'a/b/c');
-    expect(marks, text).toContainEqual({ repository: 'group/project', reference: 'good' });
+    expect(marks, text).toContainEqual({ repository: 'group/project', reference: 'good', isPush: true });
     expect(marks.filter((mark) => !isSound(mark))).toEqual([]);
     expect(malformed).toHaveLength(counts.malformed);
     expect(Object.values(counts).reduce((sum, count) => sum + count, 0)).toBe(events.length);

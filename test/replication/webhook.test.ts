@@ -44,8 +44,10 @@ test('events are taken without a content type', async () => {
 test('marks have the priority of events and the time of their arrival, and wake the workers', async () => {
   const rig = await startWebhook({ rows: new Rows() });
   await rig.send(pushOf('v1'));
-  expect(rig.rows.calls).toEqual([[{ repository: 'group/project', reference: 'v1', priority: 1, eventAt: now }]]);
-  expect(rig.woken).toBe(1);
+  await rig.send({ events: [{ action: 'delete', target: { repository: 'group/project', tag: 'v1' } }] });
+  const mark = { repository: 'group/project', reference: 'v1', priority: 1, eventAt: now };
+  expect(rig.rows.calls).toEqual([[{ ...mark, isPush: true }], [mark]]);
+  expect(rig.woken).toBe(2);
 });
 
 test('what comes to nothing wakes nobody', async () => {

@@ -154,4 +154,14 @@ export function markContract(create: CreateStore): void {
     expect(await rowOf(store, 'v1')).toEqual({ ...claimed, ...marked });
     expect(await due(store, 1_010, 'them')).toEqual([]);
   });
+
+  test('the last event tells whether it was a push; other marks leave that as it is', async () => {
+    const store = await create();
+    await store.mark([wish('v1', { eventAt: 90, isPush: true })], 100);
+    expect(await rowOf(store, 'v1')).toMatchObject({ pushedAt: 90 });
+    await store.mark([wish('v1', { priority: reconcile })], 200);
+    expect(await rowOf(store, 'v1')).toMatchObject({ pushedAt: 90 });
+    await store.mark([wish('v1', { eventAt: 290 })], 300);
+    expect(await rowOf(store, 'v1')).not.toHaveProperty('pushedAt');
+  });
 }
