@@ -31,7 +31,7 @@ function leavingCaller(share: string): Caller & { leave(): void } {
     },
     leave() {
       hasLeft = true;
-      for (const act of [...acts]) act();
+      for (const act of acts) act();
     },
   };
 }

@@ -73,8 +73,7 @@ test('work whose callers of one share have left holds up no other share', async 
     begun.push(name);
     return new Promise((resolve) => ends.push(() => resolve(name)));
   };
-  const begin = (share: string, name: string): void =>
-    void places.runFor(stayingCaller(share), work(name), 'late');
+  const begin = (share: string, name: string): void => void places.runFor(stayingCaller(share), work(name), 'late');
   for (const name of ['a1', 'a2', 'b1', 'b2']) begin(name[0]!, name);
   const shared = new Claim();
   const leave = shared.join(stayingCaller('a'));
