@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { unlessAborted } from '../lib/abort.ts';
 import type { Budget } from '../lib/budget.ts';
-import { BACKGROUND, Claim, type Caller } from '../lib/claim.ts';
+import { BACKGROUND, CallerLeft, Claim, type Caller } from '../lib/claim.ts';
 import { LEAST_RATE, takenAtLeast, type LeastRate } from '../lib/least-rate.ts';
 import type { Priority, Slots, Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -120,6 +120,11 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
       if (answer.kind !== 'found') {
         slot.leave();
         return answer;
+      }
+      if (ticket.claim.isAbandoned) {
+        // Whoever came after those who left asks anew: two flights of one blob would not know of each other.
+        discard(answer);
+        throw new CallerLeft();
       }
       // Now it is known to exist: the transfer goes on whoever leaves.
       ticket.claim.keep();

@@ -158,7 +158,7 @@ export function createOrigin(
       return {
         begin: () => begin(openWanted, sizeOf(digest), parts),
         open,
-        openBeside: (position, until) => inSlot(slots.take(ticket), () => open(position, until)),
+        openBeside: (position, until) => inSlot(slots.takeAgain(ticket), () => open(position, until)),
         openPart: (position, until) => inSlotSoon(ticket, () => openWanted(position, until)),
         more: () => slots.takeMore(ticket),
         early: () => slots.takeFree(ticket),

@@ -29,7 +29,7 @@ export class FlightSlot implements Turn {
 
   async pass(signal: AbortSignal | undefined): Promise<void> {
     this.#giveBack();
-    const next = await unlessAborted(this.#slots.take(this.#ticket), signal, (late) => late());
+    const next = await unlessAborted(this.#slots.takeAgain(this.#ticket), signal, (late) => late());
     if (this.#isOver) next();
     else this.#giveBack = next;
   }

@@ -57,8 +57,8 @@ export function createPlaces(options: PlacesOptions): Places {
     };
   }
 
-  function take(claim: Claim): (() => void) | undefined {
-    const leave = queue.inService(claim) < shareMax ? place(claim) : undefined;
+  function occupy(claim: Claim): (() => void) | undefined {
+    const leave = place(claim);
     if (!leave) return undefined;
     const served = queue.serve(claim);
     return () => {
@@ -67,9 +67,14 @@ export function createPlaces(options: PlacesOptions): Places {
     };
   }
 
+  function take(claim: Claim): (() => void) | undefined {
+    return queue.inService(claim) < shareMax ? occupy(claim) : undefined;
+  }
+
   function admit(): void {
     for (let next = queue.next(shareMax); next; next = queue.next(shareMax)) {
-      const giveBack = take(next.claim);
+      // Its turn may be that of a share whose callers have left by now: it must not hold up those behind it.
+      const giveBack = occupy(next.claim);
       if (!giveBack) return;
       next.enter(giveBack);
     }

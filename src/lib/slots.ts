@@ -22,6 +22,8 @@ export interface Slots {
    * same share wait already, CallerLeft when all who wait for the ticket have left.
    */
   take(ticket: Ticket): Promise<() => void>;
+  /** As `take` for somebody who gave a slot up for others: however many wait. @throws CallerLeft */
+  takeAgain(ticket: Ticket): Promise<() => void>;
   /**
    * One more slot for somebody who has one, if there is one that nobody waits for; all such together get half of the
    * slots at the most, so that others who come find some.
@@ -141,12 +143,17 @@ export function createSlots(total: number, { waitingMax = WAITING_MAX }: { waiti
     });
   }
 
+  function takeAgain(ticket: Ticket): Promise<() => void> {
+    if (fits(ticket) && !claimOf(ticket).isAbandoned) return Promise.resolve(hold(ticket));
+    return wait(ticket);
+  }
+
   return {
     take(ticket) {
-      const claim = claimOf(ticket);
-      if (fits(ticket) && !claim.isAbandoned) return Promise.resolve(hold(ticket));
-      return queue.waitingBeside(claim) < waitingMax ? wait(ticket) : Promise.reject(new QueueFull());
+      const isFull = !fits(ticket) && queue.waitingBeside(claimOf(ticket)) >= waitingMax;
+      return isFull ? Promise.reject(new QueueFull()) : takeAgain(ticket);
     },
+    takeAgain,
     // Whoever waits and fits was admitted when the slot became free: what is free nobody waits for.
     takeMore: (ticket) => (more < half && fits(ticket) ? hold(ticket, true) : undefined),
     takeFree: (ticket) => (isFree(ticket) ? hold(ticket) : undefined),

@@ -1,5 +1,5 @@
 // Manifests: a digest names its bytes for ever, so the local copy is the answer; a tag moves, so the primary decides.
-import { BACKGROUND, Claim, type Caller } from '../lib/claim.ts';
+import { BACKGROUND, type Claim, type Caller } from '../lib/claim.ts';
 import type { Log } from '../lib/log.ts';
 import { createLru } from '../lib/lru.ts';
 import { createSharedWork } from '../lib/shared-work.ts';
@@ -80,19 +80,26 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
     return answer?.kind === 'missing' ? undefined : answer;
   }
 
-  async function byDigest(name: string, digest: Digest, caller: Caller): Promise<Resolved> {
-    const known = memory.manifest(name, digest);
-    if (known) return found({ value: known, origin: 'memory' as const });
+  /** One question for all who ask for the same at once. */
+  async function shared(key: string, caller: Caller, work: (claim: Claim) => Promise<Resolved>): Promise<Resolved> {
     let isOurs = false;
     const ask = (): Promise<Resolved> =>
-      resolving(`${name}@${digest}`, caller, async (claim) => {
+      resolving(key, caller, (claim) => {
         isOurs = true;
-        const here = await local(name, digest, claim);
-        return here.kind === 'found' ? here : remote(name, digest, claim);
+        return work(claim);
       });
     const answer = await ask();
     // A question of somebody before us may have passed the moment of the push that our client knows of.
     return answer.kind === 'missing' && !isOurs ? ask() : answer;
+  }
+
+  async function byDigest(name: string, digest: Digest, caller: Caller): Promise<Resolved> {
+    const known = memory.manifest(name, digest);
+    if (known) return found({ value: known, origin: 'memory' as const });
+    return shared(`${name}@${digest}`, caller, async (claim) => {
+      const here = await local(name, digest, claim);
+      return here.kind === 'found' ? here : remote(name, digest, claim);
+    });
   }
 
   /** The local copy of a tag, because the primary could not be asked. */
@@ -137,11 +144,12 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
       return looked;
     }
     if (looked.kind !== 'found') return stale(name, tag, looked, caller);
-    let answer = await byDigest(name, looked.value.digest, caller);
+    const { digest } = looked.value;
+    let answer = await byDigest(name, digest, caller);
     if (answer.kind === 'missing') {
       // The tag moved between the look-up and now, and what it meant is gone; or the primary gives it by tag alone.
       tags.forget(name, tag);
-      answer = await remoteTag(name, tag, Claim.of(caller));
+      answer = await shared(`${name}:${tag}@${digest}`, caller, (claim) => remoteTag(name, tag, claim));
     }
     if (answer.kind === 'found') keepTagLater(name, tag, answer.value.value.manifest.digest);
     else if (answer.kind === 'missing') keepTagLater(name, tag, undefined);

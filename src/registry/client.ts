@@ -69,6 +69,10 @@ const PROBE_TIMEOUT = 5_000;
 // Of undici, and of the kernel.
 const CONNECT_TIMEOUTS = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT']);
 
+function isRead({ method }: RegistryRequest): boolean {
+  return method === 'GET' || method === 'HEAD';
+}
+
 function isConnectTimeout(error: unknown): boolean {
   return CONNECT_TIMEOUTS.has((error as { code?: string }).code ?? '');
 }
@@ -96,9 +100,9 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
   }
 
   /** A write may have had its effect: it has all of its time. */
-  function patienceFor({ method, timeout, target }: RegistryRequest, sockets: Dispatcher): Patience {
-    const isRead = method === 'GET' || method === 'HEAD';
-    if (isRead && sockets === dispatcher && placeOf(target).host === home) return patience(timeout);
+  function patienceFor(request: RegistryRequest, sockets: Dispatcher): Patience {
+    const { timeout, target } = request;
+    if (isRead(request) && sockets === dispatcher && placeOf(target).host === home) return patience(timeout);
     return createPatience({ registry, timeout, isFull: () => sockets === dispatcher && dispatcher.isFull(home) });
   }
 
@@ -160,7 +164,13 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
   async function attempt(request: RegistryRequest, sockets: Dispatcher): Promise<RegistryResponse> {
     const limit = patienceFor(request, sockets);
     const { signal } = request;
-    const leave = (): void => limit.leave(new RegistryOutage(registry, 'given up', signal?.reason, { counts: false }));
+    const leave = (): void => {
+      const { reason } = signal!;
+      const outage = new RegistryOutage(registry, `given up: ${reasonOf(reason)}`, reason, { counts: false });
+      // An upload that is given up has no answer to wait for.
+      if (isRead(request)) limit.leave(outage);
+      else limit.end(outage);
+    };
     if (signal?.aborted) leave();
     else signal?.addEventListener('abort', leave, { once: true });
     try {

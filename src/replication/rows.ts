@@ -60,7 +60,10 @@ export interface Row {
   readonly isHeld: boolean;
   /** A person has confirmed its removal; being held once more uses that up. */
   readonly isConfirmed: boolean;
-  /** What a pending row is due again with: a reference of its repository that is synced or gone, or {@link ANY_CHANGE}. */
+  /**
+   * What a pending row is due again with: a digest of its repository that is synced or gone, a tag that is another
+   * manifest or gone, or {@link ANY_CHANGE}.
+   */
   readonly waitsFor?: string;
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { BACKGROUND, type Claim } from '../../src/lib/claim.ts';
+import { BACKGROUND, Claim, stayingCaller } from '../../src/lib/claim.ts';
 import { createPlaces, type Places, type PlacesOptions } from '../../src/lib/places.ts';
 import { createSlots } from '../../src/lib/slots.ts';
 
@@ -63,4 +63,26 @@ test('work that fails gives its place back', async () => {
   const places = createPlaces(none);
   await expect(places.runFor(BACKGROUND, () => Promise.reject(new Error('failed')), 'late')).rejects.toThrow('failed');
   expect(await places.runFor(BACKGROUND, async () => 'next', 'late')).toBe('next');
+});
+
+test('work whose callers of one share have left holds up no other share', async () => {
+  const places = createPlaces({ own: 6, total: 6, shareMax: 2, patience: 60_000 });
+  const ends: (() => void)[] = [];
+  const begun: string[] = [];
+  const work = (name: string) => (): Promise<string> => {
+    begun.push(name);
+    return new Promise((resolve) => ends.push(() => resolve(name)));
+  };
+  const begin = (share: string, name: string): void => void places.runFor(stayingCaller(share), work(name), 'late');
+  for (const name of ['a1', 'a2', 'b1', 'b2']) begin(name[0]!, name);
+  const shared = new Claim();
+  const leave = shared.join(stayingCaller('a'));
+  shared.join(stayingCaller('b'));
+  void places.run(shared, work('shared'), 'late');
+  leave();
+  for (const end of ends.splice(0, 2)) end();
+  await settle();
+  for (const name of ['d1', 'd2']) begin('d', name);
+  await settle();
+  expect(begun).toEqual(['a1', 'a2', 'b1', 'b2', 'shared', 'd1', 'd2']);
 });

@@ -21,8 +21,8 @@ const MANY = 40;
 let site: ProxySite;
 
 beforeAll(async () => {
-  // Two slots for blobs, and few places for everything else.
-  site = await startProxySite({ env: { GEO_FETCH_CONNECTIONS: '8' } });
+  // Two slots for blobs, and few places for everything else. No question ends by taking too long.
+  site = await startProxySite({ env: { GEO_FETCH_CONNECTIONS: '8', GEO_PRIMARY_TIMEOUT: '60s' } });
   await pushImage(site.primaryTarget(flooded), 'v1', image('flooded'));
   await pushImage(site.primaryTarget(other), 'v1', image('other'));
 });

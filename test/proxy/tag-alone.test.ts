@@ -3,7 +3,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { image } from '../support/image.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
+import { createGate } from '../support/relay-rule.ts';
 import { pushImage } from '../support/push.ts';
+import { waitFor } from '../support/tool.ts';
 import { calm, untilLocal } from './local-copy.ts';
 import { answering } from './trouble.ts';
 
@@ -71,6 +73,25 @@ test('it is not 404 while the tag cannot be asked for', async () => {
   for (const reference of ['v1', first.digest]) {
     expect(await site.ask(`never/silent/manifests/${reference}`)).toMatchObject({ status: 503, code: 'UNAVAILABLE' });
   }
+});
+
+const isGet = ({ method, path }: { method: string; path: string }): boolean =>
+  method === 'GET' && path.endsWith('/never/many/manifests/v1');
+
+test('many that pull it at once cost few questions', async () => {
+  await pushImage(site.primaryTarget('never/many'), 'v1', first);
+  tagsAlone();
+  const gate = createGate();
+  site.relay.rules.push({ match: isGet, gate });
+  const pulls = Array.from({ length: 40 }, () => site.ask('never/many/manifests/v1'));
+  const isOther = (request: { method: string; path: string; state: string }): boolean =>
+    request.state === 'open' && !isGet(request);
+  await waitFor(() => gate.arrived > 0 && site.relay.count(isOther) + site.localRelay.count(isOther) === 0, {
+    what: 'nothing but the tag to be asked for',
+  });
+  gate.open();
+  for (const { status } of await Promise.all(pulls)) expect(status).toBe(200);
+  expect(site.relay.count(isGet)).toBeLessThan(10);
 });
 
 test('a tag that HEAD names and GET does not is 404', async () => {

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { image, type Manifest } from '../support/image.ts';
 import { startProxySite, type Answer, type ProxySite } from '../support/proxy.ts';
+import { scaled } from '../support/patience.ts';
 import { pushImage } from '../support/push.ts';
 import { createGate } from '../support/relay-rule.ts';
 import { waitFor } from '../support/tool.ts';
@@ -12,7 +13,8 @@ let site: ProxySite;
 const [old, fresh] = [image('tag old'), image('tag fresh')];
 
 beforeAll(async () => {
-  site = await startProxySite();
+  // What waits at a gate is not given up, and asked for anew, while a slow machine brings the rest.
+  site = await startProxySite({ env: { GEO_PRIMARY_TIMEOUT: `${scaled(20_000)}ms` } });
 });
 afterEach(() => calm(site));
 afterAll(() => site.close());

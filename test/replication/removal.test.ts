@@ -236,6 +236,28 @@ describe('a manifest without a tag', () => {
     },
   );
 
+  test('waits, and asks no more, where the primary gives it by a tag alone', async () => {
+    const repository = 'by-tag-alone/app';
+    const pushed = image('by tag alone', { layers: 1 });
+    await pushToBoth(repository, 'v1', pushed);
+    await pushToBoth(repository, 'other', image('another tag', { layers: 1 }));
+    await using it = await startReplicating(sites, { only: 'by-tag-alone/' });
+    await it.mark(repository, 'v1');
+    await it.until(repository, 'v1', 'synced');
+    const path = `/v2/${repository}/manifests/${pushed.digest}`;
+    const match: RelayMatch = (request) => request.path === path;
+    sites.relay.rules.push({ match, answer: { status: 404, headers: json, body: errorBody('MANIFEST_UNKNOWN') } });
+    await it.mark(repository, pushed.digest);
+    await it.until(repository, pushed.digest, 'waiting');
+    for (let times = 0; times < 3; times += 1) {
+      await it.untilIdle();
+      await it.mark(repository, 'other');
+      await it.until(repository, 'other', 'synced');
+    }
+    expect(await it.row(repository, pushed.digest)).toMatchObject({ claim: 1, waitsFor: 'v1' });
+    expect(await digestAt(sites.secondaryTarget(repository), 'v1')).toBe(pushed.digest);
+  });
+
   test('gives back the tag that was put on it while it was deleted', async () => {
     const pushed = image('late tag', { layers: 1 });
     const repository = 'late-tag/app';

@@ -214,6 +214,16 @@ export function finishContract(create: CreateStore): void {
     expect(await due(store, 3_010)).toEqual(['waits']);
   });
 
+  test('waiting for a tag: due when it is another manifest than before, not when it is the same', async () => {
+    const store = await create();
+    await finished(store, 'tag', { kind: 'synced', digest, bytes: 0 });
+    await finished(store, 'waits', { ...waiting, waitsFor: 'tag' });
+    await finished(store, 'tag', { kind: 'synced', digest, bytes: 0 });
+    expect(await due(store, 1_020)).toEqual([]);
+    await finished(store, 'tag', { kind: 'synced', digest: otherDigest, bytes: 0 });
+    expect(await due(store, 1_020)).toEqual(['waits']);
+  });
+
   test('waiting for any change: due when a tag is another manifest than before, not when it is the same', async () => {
     const store = await create();
     await finished(store, 'tag', { kind: 'synced', digest, bytes: 0 });

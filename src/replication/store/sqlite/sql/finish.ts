@@ -1,6 +1,7 @@
 // Ending claims. Each statement touches the row only while it is under that very claim, and leaves a row that was marked
 // again meanwhile `pending` and due.
 import type { SQLInputValue } from 'node:sqlite';
+import { isDigest } from '../../../../oci/digest.ts';
 import { ANY_CHANGE, type Outcome, type Row } from '../../../rows.ts';
 import { clipError, REMOVAL_WINDOW } from '../../limits.ts';
 import type { Prepare } from '../statements.ts';
@@ -89,8 +90,10 @@ function thingsOf({ reference, localDigest }: Row, outcome: Outcome): readonly s
   if (outcome.kind === 'gone') return [reference, ANY_CHANGE];
   if (outcome.kind !== 'synced') return [];
   const { digest, manifests = [] } = outcome;
+  // Who waits for a tag waits for it to be another manifest: of the same one it would be waiting again at once.
+  const isSame = localDigest === digest && !isDigest(reference);
   const hasMoved = localDigest !== undefined && localDigest !== digest;
-  return [reference, digest, ...manifests, ...(hasMoved ? [ANY_CHANGE] : [])];
+  return [...(isSame ? [] : [reference]), digest, ...manifests, ...(hasMoved ? [ANY_CHANGE] : [])];
 }
 
 /** A jittered time need not be whole; the column is. */
