@@ -13,6 +13,8 @@ export interface Gauges {
 /** The meter that rooms report to, and the text that Prometheus reads. */
 export interface Metrics {
   readonly meter: Meter;
+  /** What a counter has come to, whatever its labels. */
+  total(name: CounterName): number;
   watch(gauges: Gauges): void;
   /** The exposition and its content type; what a snapshot tells is left out where there is none. */
   expose(snapshot: Snapshot | undefined): Promise<{ contentType: string; body: string }>;
@@ -34,6 +36,8 @@ const LABELS: Partial<Record<CounterName, string[]>> = {
 
 /** Counts of one metric; they are Prometheus's only when it asks, since it takes long over each label. */
 interface Tally {
+  /** All that was added. */
+  readonly total: number;
   add(labels: Record<string, string> | undefined, by: number): void;
   tell(counter: Counter): void;
 }
@@ -41,8 +45,13 @@ interface Tally {
 function createTally(labelNames: readonly string[]): Tally {
   const untold = new Map<string, { readonly labels: Record<string, string>; by: number }>();
   const [first = '', second = ''] = labelNames;
+  let total = 0;
   return {
+    get total() {
+      return total;
+    },
     add(labels = {}, by) {
+      total += by;
       const key = labelNames.length < 2 ? (labels[first] ?? '') : `${labels[first]}\n${labels[second]}`;
       const entry = untold.get(key);
       if (entry) entry.by += by;
@@ -75,6 +84,7 @@ export function createMetrics(site: string): Metrics {
   }
   return {
     meter: (name, labels, by = 1) => counts.get(name)?.add(labels, by),
+    total: (name) => counts.get(name)?.total ?? 0,
     watch({ spoolBytes, breakersOpen }) {
       const registers = [registry];
       const spool: Gauge = new Gauge({
