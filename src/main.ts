@@ -207,7 +207,10 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     },
     secondary: { origin: config.secondaryUrl.origin, dispatcher: sites.localSockets },
     trustedProxies: config.trustedProxies,
-    onPull: pulls.record,
+    onPull(pull, isShared) {
+      pulls.record(pull, isShared);
+      metrics.onPull(pull, isShared);
+    },
     // Where another system replicates, events are its business.
     webhook:
       config.eventsToken && config.replication

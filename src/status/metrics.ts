@@ -2,6 +2,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry as Prometheus } from 'prom-client';
 import { COUNTERS, type CounterName, type Meter } from '../lib/meter.ts';
 import { exposeSnapshot } from './gauges.ts';
+import { addPullMetrics, type OnPull } from './pulls/pull-metrics.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** Values that are read when Prometheus asks. */
@@ -15,6 +16,7 @@ export interface Metrics {
   readonly meter: Meter;
   /** What a counter has come to, whatever its labels. */
   total(name: CounterName): number;
+  readonly onPull: OnPull;
   watch(gauges: Gauges): void;
   /** The exposition and its content type; what a snapshot tells is left out where there is none. */
   expose(snapshot: Snapshot | undefined): Promise<{ contentType: string; body: string }>;
@@ -82,7 +84,9 @@ export function createMetrics(site: string): Metrics {
     });
     counts.set(name, tally);
   }
+  const onPull = addPullMetrics(registry, PREFIX);
   return {
+    onPull,
     meter: (name, labels, by = 1) => counts.get(name)?.add(labels, by),
     total: (name) => counts.get(name)?.total ?? 0,
     watch({ spoolBytes, breakersOpen }) {
