@@ -35,6 +35,7 @@ import { parseRepositories } from './replication/walk.ts';
 import { createAdministration } from './status/administration.ts';
 import { createCheckReadiness, createQuickReadiness, type Phase } from './status/health.ts';
 import { createMetrics } from './status/metrics.ts';
+import { createPullRecorder } from './status/pulls/recorder.ts';
 import { createSnapshot, type Live } from './status/snapshot.ts';
 import { programVersion } from './status/version.ts';
 
@@ -62,6 +63,8 @@ export interface ProxyKnobs {
 
 // How often (ms) a proxy that stops looks for connections that have become idle.
 const IDLE_SWEEP = 100;
+// How often (ms) the bytes that crossed are put down to the minute in which they did.
+const PULL_SAMPLE = 5_000;
 
 /** The names of `GEO_REPOSITORIES_FILE`, read anew for each walk. */
 async function listedRepositories(file: string | undefined): Promise<readonly string[] | undefined> {
@@ -90,6 +93,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
   for (const warning of config.warnings) log.warn(warning);
   const metrics = createMetrics(config.siteName);
   const { meter } = metrics;
+  const pulls = createPullRecorder({ wanBytes: () => metrics.total('primary_body_bytes_total') });
   let phase: Phase = 'starting';
 
   // Those that the system chooses (port 0) are known when they are there.
@@ -203,6 +207,10 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     },
     secondary: { origin: config.secondaryUrl.origin, dispatcher: sites.localSockets },
     trustedProxies: config.trustedProxies,
+    onPull(pull, isShared) {
+      pulls.record(pull, isShared);
+      metrics.onPull(pull, isShared);
+    },
     // Where another system replicates, events are its business.
     webhook:
       config.eventsToken && config.replication
@@ -217,6 +225,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
         : undefined,
   });
   const unwatch = watchDataDirectory(directory, log);
+  const sampling = setInterval(pulls.sample, PULL_SAMPLE).unref();
   const { worker } = replication;
   const checkReadiness = createCheckReadiness({
     registries: [primary, secondary],
@@ -240,6 +249,8 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     administration: createAdministration({ rows, snapshot, replication, log }, { isOn }),
     rows,
     parseRepositories: parseRepositoryFilter,
+    pulls,
+    transfers: { list: filler.underWay },
     adminToken: config.adminToken,
   });
 
@@ -263,6 +274,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     await admin.close();
     await sites.stop();
     unwatch();
+    clearInterval(sampling);
     directory.release();
     log.info({}, 'stopped');
     await sink?.close();
@@ -279,6 +291,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     return { url, adminUrl, close, reload: sites.reload };
   } catch (error) {
     unwatch();
+    clearInterval(sampling);
     await Promise.allSettled([
       app.close(),
       sockets?.close(),

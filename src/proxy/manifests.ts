@@ -99,6 +99,7 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
     if (answer.kind !== 'found') throw failureError(answer);
     request.answeredFrom = 'primary';
     const { digest, mediaType, size } = answer.value;
+    if (request.note) request.note.digest = digest;
     reply.code(200).headers(contentHeaders(digest, mediaType));
     if (size !== undefined) reply.header('content-length', size);
     return reply.send();
@@ -116,12 +117,16 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
       meter('pulls_total', { kind: 'manifest', origin: answer.kind });
       throw failureError(answer);
     }
-    const { value: asked, origin, stale } = answer.value;
+    const { value: asked, origin, stale, cause } = answer.value;
     const served = await allowed(request, path, asked);
     const { manifest } = served;
     meter('pulls_total', { kind: 'manifest', origin });
     request.answeredFrom = origin;
-    if (stale !== undefined) warnStale(reply, stale);
+    if (request.note) request.note.digest = manifest.digest;
+    if (stale !== undefined) {
+      request.cause = cause ?? stale;
+      warnStale(reply, stale);
+    }
     if (noneMatch(request.headers['if-none-match'], manifest.digest)) return sendNotModified(reply, manifest.digest);
     reply.code(200).headers(served.headers);
     if (isHead) return reply.send();

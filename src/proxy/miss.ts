@@ -106,7 +106,10 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
       // Without a size there is no range to speak of: the whole blob is a right answer, too.
       const span = range && size !== undefined ? resolveRange(range, size) : undefined;
       if (range && size !== undefined && !span) throw unsatisfiable(size);
+      // Of a flight that another client reads, or has read, nothing crosses for this one.
+      if (request.note) request.note.isShared = flight.wasRead;
       const body = await bodyFor(place, flight, span, request.caller);
+      flight.countReader(body);
       meter('pulls_total', { kind: 'blob', origin: 'fill' });
       request.answeredFrom = 'fill';
       const shape = { size, span: span ?? { start: 0, end: (size ?? 0) - 1 }, isPart: span !== undefined };

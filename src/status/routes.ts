@@ -17,6 +17,8 @@ import type { Metrics } from './metrics.ts';
 import type { PageData } from './page-attention.ts';
 import { NotNow } from './order.ts';
 import { PAGE_POLICY, renderPage } from './page.ts';
+import type { PullRecorder } from './pulls/recorder.ts';
+import type { TransfersView } from './pulls/transfers.ts';
 
 /** What the admin listener answers from. */
 export interface StatusDeps {
@@ -26,6 +28,8 @@ export interface StatusDeps {
   readonly administration: Administration;
   readonly rows: Pick<RowStore, 'damagedBlobs' | 'malformed'>;
   readonly parseRepositories: ParseRepositories;
+  readonly pulls: PullRecorder;
+  readonly transfers: TransfersView;
   /** What a request must carry; without one the listener is loopback only. */
   readonly adminToken?: string | undefined;
 }

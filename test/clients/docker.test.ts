@@ -73,7 +73,7 @@ describe('docker pull', () => {
     expect(await messageOf(name)).toBe('warm\n');
     expect(site.relay.count(isBlobPull)).toBe(0);
     const origins = site.answered().filter(({ path }) => path.includes('/blobs/'));
-    expect(new Set(origins.map(({ from }) => from))).toEqual(new Set(['secondary']));
+    expect(new Set(origins.map(({ origin }) => origin))).toEqual(new Set(['local']));
   });
 
   it('brings the new image right after a tag was pushed again', async () => {

@@ -4,6 +4,7 @@ import { parseRepositoryFilter } from '../../src/config/repository-filter.ts';
 import { StoreUnavailable } from '../../src/replication/rows.ts';
 import type { Administration } from '../../src/status/administration.ts';
 import { createMetrics } from '../../src/status/metrics.ts';
+import { createPullRecorder } from '../../src/status/pulls/recorder.ts';
 import { addStatusRoutes } from '../../src/status/routes.ts';
 
 /** An admin listener where whatever asks the database fails so. */
@@ -27,6 +28,8 @@ function failing(reason: Error): FastifyInstance {
     administration,
     rows: { damagedBlobs: fail, malformed: fail },
     parseRepositories: parseRepositoryFilter,
+    pulls: createPullRecorder({ wanBytes: () => 0 }),
+    transfers: { list: () => [] },
   });
   return app;
 }

@@ -1,0 +1,7 @@
+// The transfers under way, as the page and the command line see them.
+import type { Transfer } from './types.ts';
+
+/** The blobs that come in now, those that clients wait for first. */
+export interface TransfersView {
+  list(): readonly Transfer[];
+}
