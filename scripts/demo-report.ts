@@ -1,4 +1,5 @@
-// What the demo prints: numbered steps in plain lines, and checks that end it with one clear line.
+// What the demo prints: numbered steps with a ✓ for each thing that was checked, in colour on a terminal (NO_COLOR).
+import { styleText } from 'node:util';
 import type { RelayRequest } from '../test/support/relay.ts';
 
 /** A step did not show what it should. */
@@ -14,24 +15,38 @@ export function say(line = ''): void {
   console.log(line);
 }
 
-let steps = 0;
-
-/** Prints the headline of the next step. */
-export function step(headline: string): void {
-  steps += 1;
+/** Prints a headline, after an empty line. */
+export function headline(text: string): void {
   say();
-  say(`${steps}. ${headline}`);
+  say(styleText('bold', text));
 }
 
-/** Prints a detail of the current step. */
+/** Prints the headline of a step. */
+export function stepHeadline(number: number, title: string): void {
+  headline(`${styleText('cyan', `${number}.`)} ${title}`);
+}
+
+/** Prints what the current step does, or an explanation. */
 export function detail(line: string): void {
-  say(`   ${line}`);
+  say(`   ${styleText('gray', line)}`);
 }
 
-/** Bytes as a person reads them. */
+/** Prints what the current step has shown: call it after the check. */
+export function shown(line: string): void {
+  say(`   ${styleText('green', '✓')} ${line}`);
+}
+
+/** Prints on standard error why the demo ended early. */
+export function failed(message: string): void {
+  const cross = styleText('red', '✗', { stream: process.stderr });
+  console.error(`\n   ${cross} The demo failed: ${message}`);
+}
+
+/** Bytes as a person reads them, in the units of the page and of the commands. */
 export function readableBytes(bytes: number): string {
-  if (bytes < 1_000) return `${bytes} bytes`;
-  return bytes < 1_000_000 ? `${(bytes / 1_000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(2)} MB`;
+  if (bytes < 1_024) return `${bytes} bytes`;
+  const kibibytes = bytes / 1_024;
+  return kibibytes < 1_024 ? `${kibibytes.toFixed(1)} KiB` : `${(kibibytes / 1_024).toFixed(2)} MiB`;
 }
 
 function kindOf({ method, path }: RelayRequest): string {
@@ -39,13 +54,13 @@ function kindOf({ method, path }: RelayRequest): string {
   return `${method} ${noun}`;
 }
 
-/** What crossed to the primary, in one line: `5 requests crossed to the primary (1 × HEAD manifest, …), 1.10 MB`. */
+/** What crossed to the primary, in one line: `1.10 MiB crossed from the primary, in 5 requests (1 × HEAD manifest, …)`. */
 export function readableTraffic(requests: readonly RelayRequest[]): string {
+  if (requests.length === 0) return 'nothing crossed from the primary';
   const counts = new Map<string, number>();
   for (const request of requests) counts.set(kindOf(request), (counts.get(kindOf(request)) ?? 0) + 1);
   const kinds = [...counts].map(([kind, count]) => `${count} × ${kind}`).join(', ');
   const bytes = requests.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
   const noun = requests.length === 1 ? 'request' : 'requests';
-  if (requests.length === 0) return 'nothing crossed to the primary';
-  return `${requests.length} ${noun} crossed to the primary (${kinds}), ${readableBytes(bytes)}`;
+  return `${readableBytes(bytes)} crossed from the primary, in ${requests.length} ${noun} (${kinds})`;
 }

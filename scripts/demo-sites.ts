@@ -1,4 +1,5 @@
 // The stage of the demo: two sites on free ports of this machine, the proxy between them, and a client.
+import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createClientHome, type ClientHome } from '../test/support/client-home.ts';
 import { startProcess, waitUntilReady, type ServerProcess } from '../test/support/process.ts';
@@ -9,7 +10,7 @@ import { expectThat } from './demo-report.ts';
 
 export const user = 'demo';
 export const password = 'demo-password';
-export const repository = 'demo/busybox';
+export const repository = 'demo/hello';
 
 export interface Stage {
   readonly sites: Sites;
@@ -19,23 +20,32 @@ export interface Stage {
   readonly adminHost: string;
   readonly primaryHost: string;
   readonly client: ClientHome;
+  /** The file of variables that the proxy was started with. */
+  readonly envFile: string;
   /** What the primary registry is told to notify the proxy with. */
   readonly notifications: RegistryNotifications;
   /** A scratch directory for images. */
   readonly scratch: string;
 }
 
-const clone = resolve(import.meta.dirname, '..');
+/** The directory of this checkout. */
+export const clone = resolve(import.meta.dirname, '..');
 
-/** The user's environment without settings of the proxy that may be in it, and with these. */
-function proxyEnvironment(settings: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('GEO_'));
-  return { ...Object.fromEntries(inherited), ...settings };
+/** The user's environment without settings of the proxy that may be in it. */
+function plainEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('GEO_')));
 }
 
-function startProxy(settings: Readonly<Record<string, string>>): ServerProcess {
+async function writeEnvFile(file: string, settings: Readonly<Record<string, string>>): Promise<string> {
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
+  await writeFile(file, lines.join(''), { mode: 0o600 });
+  return file;
+}
+
+function startProxy(envFile: string): ServerProcess {
   const program = join(clone, 'bin/geo-registry-proxy.cjs');
-  return startProcess(process.execPath, [program, 'serve'], { env: proxyEnvironment(settings), cwd: clone });
+  const args = ['--', program, '--env-file', envFile, 'serve'];
+  return startProcess(process.execPath, args, { env: plainEnvironment(), cwd: clone });
 }
 
 async function stopProxy(proxy: ServerProcess): Promise<void> {
@@ -57,18 +67,18 @@ export async function setTheStage(stack: AsyncDisposableStack): Promise<Stage> {
     url: `http://${proxyHost}/api/v4/container_registry_event/events`,
     headers: { Authorization: [eventsToken] },
   };
-  const settings = {
+  const envFile = await writeEnvFile(join(scratch, 'demo.env'), {
     ...sites.env(),
-    GEO_EVENTS_TOKEN: eventsToken,
     GEO_SITE_NAME: 'demo',
     GEO_LISTEN: proxyHost,
     GEO_ADMIN_LISTEN: adminHost,
     GEO_SECONDARY_URL: sites.secondary.url,
     // The proxy reaches the primary through a relay, which counts; people push to the registry itself.
     GEO_PUSH_HOST: primaryHost,
-  };
-  const proxy = stack.adopt(startProxy(settings), stopProxy);
+    GEO_EVENTS_TOKEN: eventsToken,
+  });
+  const proxy = stack.adopt(startProxy(envFile), stopProxy);
   const isHealthy = async (): Promise<boolean> => (await fetch(`http://${proxyHost}/healthz`)).ok;
   await waitUntilReady(proxy, isHealthy, `the proxy at ${proxyHost}`);
-  return { sites, proxy, proxyHost, adminHost, primaryHost, client, notifications, scratch };
+  return { sites, proxy, proxyHost, adminHost, primaryHost, client, envFile, notifications, scratch };
 }

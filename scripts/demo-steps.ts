@@ -5,7 +5,7 @@ import type { Manifest } from '../test/support/image.ts';
 import { createOciLayout } from '../test/support/oci-layout.ts';
 import type { Registry } from '../test/support/registry.ts';
 import { waitFor } from '../test/support/tool.ts';
-import { detail, expectThat, readableTraffic, step } from './demo-report.ts';
+import { detail, expectThat, readableTraffic, shown, stepHeadline } from './demo-report.ts';
 import { password, repository, user, type Stage } from './demo-sites.ts';
 
 const image = `${repository}:1.0`;
@@ -19,14 +19,14 @@ async function pull({ client, scratch, proxyHost }: Stage): Promise<string> {
   return (await readFile(digestFile, 'utf8')).trim();
 }
 
-/** Builds an image that says `message` and pushes it to the primary registry with skopeo. */
+/** Builds an image that prints `message` and pushes it to the primary registry with skopeo. */
 async function pushToPrimary(
   { client, scratch, primaryHost }: Stage,
   message: string,
   name = image,
 ): Promise<Manifest> {
   const { reference, manifest } = await createOciLayout({ dir: await mkdtemp(join(scratch, 'built-')), message });
-  const copy = ['copy', '--quiet', '--dest-tls-verify=false', '--dest-creds', `${user}:${password}`];
+  const copy = ['copy', '--quiet', '--dest-tls-verify=false'];
   await client.runOrThrow('skopeo', ...copy, reference, `docker://${primaryHost}/${name}`);
   return manifest;
 }
@@ -54,6 +54,8 @@ function expectDigest(pulled: string, pushed: Manifest): void {
   expectThat(pulled === pushed.digest, `the client got ${pulled}, pushed was ${pushed.digest}`);
 }
 
+const short = (digest: string): string => `${digest.slice(0, 19)}…`;
+
 interface Rows {
   readonly replication: { readonly tags: { readonly pending: number; readonly syncing: number } };
 }
@@ -64,93 +66,127 @@ async function isQuiet({ adminHost }: Stage): Promise<boolean> {
   return replication.tags.pending + replication.tags.syncing === 0;
 }
 
-/** The image is only at the primary: it comes through, and stays here. */
-async function showMiss(stage: Stage): Promise<Manifest> {
-  step(`A real image is pushed to the primary: ${stage.primaryHost}/${image}`);
-  const pushed = await pushToPrimary(stage, 'hello');
-  detail(`skopeo pushed busybox, ${pushed.digest}`);
-  expectThat(!(await holdsTag(stage, stage.sites.secondary, pushed)), 'the secondary has the image before any pull');
+async function showPush(stage: Stage): Promise<Manifest> {
+  const { client, primaryHost, proxyHost, sites } = stage;
+  for (const host of [primaryHost, proxyHost]) {
+    await client.runOrThrow('skopeo', 'login', '--tls-verify=false', '-u', user, '-p', password, host);
+  }
+  detail(`skopeo copy … docker://${primaryHost}/${image}`);
+  const pushed = await pushToPrimary(stage, 'Hello from the primary registry. This is version 1.0.');
+  shown(`the primary registry has ${image} (${short(pushed.digest)})`);
+  expectThat(!(await holdsTag(stage, sites.secondary, pushed)), 'the secondary has the image before any pull');
+  shown('the secondary registry does not have it yet');
+  return pushed;
+}
 
-  step('Cold pull through the proxy: a miss, read through from the primary');
-  const { client, proxyHost, sites } = stage;
-  await client.runOrThrow('skopeo', 'login', '--tls-verify=false', '-u', user, '-p', password, proxyHost);
+/** The image is only at the primary: it comes through, and stays here. */
+async function showMiss(stage: Stage, pushed: Manifest): Promise<Manifest> {
+  const { proxyHost, sites } = stage;
+  detail(`skopeo copy docker://${proxyHost}/${image} …`);
   sites.relay.reset();
   expectDigest(await pull(stage), pushed);
+  shown('the client got the image, byte for byte');
   detail(readableTraffic(sites.relay.requests));
   const copied = async (): Promise<boolean> => (await copiesDone(stage)) > 0 && (await isQuiet(stage));
   await waitFor(copied, { what: 'the image to be stored in the secondary registry', timeout: 20_000 });
   expectThat(await holdsTag(stage, sites.secondary, pushed), 'the secondary does not have what was pulled');
-  detail('the secondary registry now holds the image');
+  shown('the secondary registry has it now');
   return pushed;
 }
 
 /** The image is here: the primary is only asked whether the tag moved. */
-async function showHit({ sites, ...stage }: Stage, pushed: Manifest): Promise<void> {
-  step('Warm pull: a hit, only the tag is looked up at the primary');
+async function showHit({ sites, ...stage }: Stage, pushed: Manifest): Promise<Manifest> {
   sites.relay.reset();
   expectDigest(await pull({ sites, ...stage }), pushed);
-  detail(readableTraffic(sites.relay.requests));
-  expectThat(sites.relay.bodyBytes() === 0, 'content of the image crossed to the primary again');
+  shown('the client got the same image');
+  expectThat(sites.relay.bodyBytes() === 0, 'content of the image crossed from the primary again');
   expectThat(sites.relay.count() <= 2, 'more than a look-up of the tag crossed to the primary');
+  shown(readableTraffic(sites.relay.requests));
+  return pushed;
 }
 
-async function showPrimaryGone(stage: Stage, pushed: Manifest): Promise<void> {
+async function showPrimaryGone(stage: Stage, pushed: Manifest): Promise<Manifest> {
   const { sites, proxyHost } = stage;
-  step('The primary registry is stopped: the image can still be pulled');
   await sites.primary.stop();
+  detail('the primary registry is stopped');
   expectDigest(await pull(stage), pushed);
+  shown('the client got the local copy');
   const { status, headers } = await headTag(stage, `http://${proxyHost}`, pushed.mediaType);
   expectThat(status === 200 && headers.has('warning'), `a HEAD of the tag gave ${status} without a warning`);
-  detail(`Warning: ${headers.get('warning')}`);
-  detail('(a client without a token still needs the token service: on a GitLab secondary that is the primary site)');
-  // From now on the primary tells of its pushes; before, the pulls above were to find an empty secondary.
+  shown(`with a header that says so: Warning: ${headers.get('warning')}`);
+  // From now on the primary notifies of its pushes; before, the pulls above were to find an empty secondary.
   await sites.primary.start({ notifications: stage.notifications });
   const isFresh = async (): Promise<boolean> => {
     return !(await headTag(stage, `http://${proxyHost}`, pushed.mediaType)).headers.has('warning');
   };
   await waitFor(isFresh, { what: 'the proxy to ask the primary again', timeout: 60_000 });
-  detail('the primary is back, and the proxy asks it again');
+  shown('the primary registry is started again, and the proxy asks it again');
+  return pushed;
 }
 
-async function showRefusedPush({ client, scratch, proxyHost, primaryHost }: Stage): Promise<void> {
-  step('A push to the proxy is refused; the client prints:');
-  const { reference } = await createOciLayout({ dir: join(scratch, 'refused'), message: 'never' });
-  const copy = ['copy', '--quiet', '--dest-tls-verify=false', reference, `docker://${proxyHost}/${repository}:2.0`];
-  const { code, stderr } = await client.run('skopeo', ...copy);
-  expectThat(code !== 0, 'the push went through');
-  const message = stderr.trim().split('\n').at(-1) ?? '';
-  detail(/msg="(?<text>.*)"$/.exec(message)?.groups?.['text']?.replaceAll(String.raw`\"`, '"') ?? message);
-  expectThat(message.includes(primaryHost), `the refusal does not say where to push: ${stderr}`);
-}
-
-async function showMovedTag(stage: Stage, before: Manifest): Promise<void> {
-  step('The tag is pushed again to the primary: the next pull through the proxy sees it at once');
-  const pushed = await pushToPrimary(stage, 'hello again');
+async function showMovedTag(stage: Stage, before: Manifest): Promise<Manifest> {
+  const pushed = await pushToPrimary(stage, 'Hello again: the tag was pushed a second time.');
   expectThat(pushed.digest !== before.digest, 'the new image is the old one');
   stage.sites.relay.reset();
   expectDigest(await pull(stage), pushed);
-  detail(`${before.digest.slice(0, 19)}… became ${pushed.digest.slice(0, 19)}…`);
-  detail(`${readableTraffic(stage.sites.relay.requests)}: the busybox layer was here`);
+  shown(`the next pull got the new image: ${short(pushed.digest)} instead of ${short(before.digest)}`);
+  const largest = Math.max(...pushed.blobs.map(({ size }) => size));
+  expectThat(stage.sites.relay.bodyBytes() < largest, 'a layer that is here crossed from the primary again');
+  shown('only the changed layer was transferred: the large one is in the secondary registry');
+  detail(readableTraffic(stage.sites.relay.requests));
+  return pushed;
 }
 
-/** Nobody pulls: the primary's notification brings the image here. */
-async function showReplication(stage: Stage): Promise<void> {
+/** Without a pull: the primary's notification brings the image here. */
+async function showReplication(stage: Stage, before: Manifest): Promise<Manifest> {
   const name = 'demo/notified';
-  step(`Another image is pushed to the primary, and nobody pulls it: ${stage.primaryHost}/${name}:1.0`);
-  const pushed = await pushToPrimary(stage, 'notified', `${name}:1.0`);
+  detail(`skopeo copy … docker://${stage.primaryHost}/${name}:1.0, and no pull`);
+  const pushed = await pushToPrimary(stage, 'Hello from an image that arrived without a pull.', `${name}:1.0`);
   const begin = performance.now();
   const isHere = (): Promise<boolean> => holdsTag(stage, stage.sites.secondary, pushed, name);
   await waitFor(isHere, { what: 'the image to be replicated', timeout: 20_000 });
   const seconds = ((performance.now() - begin) / 1_000).toFixed(1);
-  detail(`the primary's notification brought it: ${seconds} s after the push the secondary registry has it`);
+  shown(`${seconds} s after the push the secondary registry has it: the primary notified the proxy`);
+  return before;
 }
+
+async function showRefusedPush(stage: Stage, before: Manifest): Promise<Manifest> {
+  const { client, scratch, proxyHost, primaryHost } = stage;
+  const { reference } = await createOciLayout({ dir: join(scratch, 'refused'), message: 'never' });
+  const copy = ['copy', '--quiet', '--dest-tls-verify=false', reference, `docker://${proxyHost}/${repository}:2.0`];
+  const { code, stderr } = await client.run('skopeo', ...copy);
+  expectThat(code !== 0, 'the push went through');
+  const message = /unsupported: .* instead/.exec(stderr)?.[0] ?? '';
+  expectThat(message.includes(primaryHost), `the refusal does not say where to push: ${stderr}`);
+  shown('skopeo prints:');
+  detail(`  ${message}`);
+  return before;
+}
+
+interface DemoStep {
+  readonly title: string;
+  /** Shows it, and gives the image that the tag means afterwards. */
+  show(stage: Stage, image: Manifest): Promise<Manifest>;
+}
+
+const steps: readonly DemoStep[] = [
+  { title: 'An image is pushed to the primary', show: showPush },
+  { title: 'First pull through the proxy: the image comes from the primary, and is stored here', show: showMiss },
+  { title: 'Second pull: the image comes from here, only the tag is looked up at the primary', show: showHit },
+  { title: 'The primary registry is down: the image can still be pulled', show: showPrimaryGone },
+  { title: 'The tag is pushed again: the next pull gets the new image', show: showMovedTag },
+  { title: 'Another image is pushed: it arrives here without a pull', show: showReplication },
+  { title: 'A push to the proxy is refused, and the client is told where to push', show: showRefusedPush },
+];
+
+/** The steps' titles, in their order. */
+export const titles: readonly string[] = steps.map(({ title }) => title);
 
 /** Shows it all; throws at the first step that does not show what it should. */
 export async function showAll(stage: Stage): Promise<void> {
-  const pushed = await showMiss(stage);
-  await showHit(stage, pushed);
-  await showPrimaryGone(stage, pushed);
-  await showRefusedPush(stage);
-  await showMovedTag(stage, pushed);
-  await showReplication(stage);
+  let current: Manifest | undefined;
+  for (const [index, { title, show }] of steps.entries()) {
+    stepHeadline(index + 1, title);
+    current = await show(stage, current as Manifest);
+  }
 }

@@ -1,8 +1,8 @@
-// The declaration as people read it: README's table and the text of --help.
+// The declaration as people read it: the table of docs/configuration.md and the text of --help.
 import type { Variable } from './variable.ts';
 import { variables } from './variables.ts';
 
-/** README's configuration table as Markdown, without a line end after the last row. */
+/** The table of docs/configuration.md as Markdown, without a line end after the last row. */
 export function configurationTable(): string {
   const rows = declared().map((variable) => `| \`${variable.name}\` | ${defaultOf(variable)} | ${helpOf(variable)} |`);
   return ['| variable | default | meaning |', '|---|---|---|', ...rows].join('\n');

@@ -51,7 +51,7 @@ export interface Known {
   readonly blobDelivery?: string;
 }
 
-/** One entry of the declaration: all that the loader, `--help` and README's table say of a variable. */
+/** One entry of the declaration: all that the loader, `--help` and docs/configuration.md say of a variable. */
 export interface Variable {
   readonly name: `GEO_${string}`;
   /** One line of Markdown for the table and for `--help`. */

@@ -108,7 +108,7 @@ async function openFilesOf({ config, means, machine, isServed: served }: Case): 
 
 function configurationOf({ warnings }: Config): Finding {
   if (warnings.length === 0) return ok('all variables are right');
-  return warning(warnings.join('; '), 'see the table of variables in README');
+  return warning(warnings.join('; '), 'see docs/configuration.md');
 }
 
 async function realmOf({ config, here, realm }: Case): Promise<Finding> {

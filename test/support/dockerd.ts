@@ -17,6 +17,8 @@ export interface DockerEngineOptions {
 export interface DockerEngine {
   /** What `docker` keeps its logins in. */
   readonly home: ClientHome;
+  /** The engine's address, as in `DOCKER_HOST`. */
+  readonly host: string;
   /** Runs `docker` against this engine to its end, whatever its exit code. */
   docker(...args: string[]): Promise<RunResult>;
   /** The same; gives what it printed, or an Error when it fails. */
@@ -81,6 +83,7 @@ export async function startDockerEngine(options: DockerEngineOptions = {}): Prom
   }
   return {
     home,
+    host,
     docker,
     dockerOrThrow: (...rest) => runOrThrow(toolPath('docker'), ['--host', host, ...rest], client),
     log: engine.log,

@@ -47,7 +47,8 @@ function imageOf(layers: readonly Layer[]): Manifest {
   const config = {
     architecture: process.arch === 'x64' ? 'amd64' : process.arch,
     os: 'linux',
-    config: { Cmd: ['/bin/sh'], Env: ['PATH=/bin'] },
+    // `docker run` prints the message.
+    config: { Cmd: ['/bin/cat', '/message'], Env: ['PATH=/bin'] },
     rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
     history: layers.map(() => ({ created: '1970-01-01T00:00:00Z', created_by: 'geo-registry-proxy' })),
   };

@@ -114,6 +114,11 @@ function registryConfig(port: number, dir: string, settings: RegistrySettings): 
   });
 }
 
+/** This process's environment without what Distribution takes for its settings, such as REGISTRY_AUTH_FILE of podman. */
+function environment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('REGISTRY_')));
+}
+
 async function answersAsRegistry(url: string): Promise<boolean> {
   const response = await fetch(`${url}/v2/`);
   await response.body?.cancel();
@@ -134,7 +139,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     if (server?.running()) throw new Error(`registry ${name} is running: stop it first`);
     settings = { ...settings, ...changes };
     await writeFile(configFile, registryConfig(port, dir, settings));
-    server = startProcess(toolPath('docker-registry'), ['serve', configFile]);
+    server = startProcess(toolPath('docker-registry'), ['serve', configFile], { env: environment() });
     const { log } = server;
     // Its own word first: whatever else has the port would answer too.
     const ready = async (): Promise<boolean> => log().includes('listening on') && answersAsRegistry(url);
