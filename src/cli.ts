@@ -4,6 +4,7 @@ import { printConfig } from './cli/config.ts';
 import { addDoctor } from './cli/doctor-command.ts';
 import { loadEnvFile, type Origins } from './cli/env-file.ts';
 import { errorLines, say, warn } from './cli/output.ts';
+import { endOnSignals } from './cli/interrupt.ts';
 import { addReplicationCommands } from './cli/replication-commands.ts';
 import { serve } from './cli/serve.ts';
 import { refuseColour } from './cli/terminal.ts';
@@ -36,7 +37,9 @@ function createProgram(): Command {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'geo-registry-proxy: ')) })
     .addHelpText('after', `\n${configurationHelp()}`)
     .exitOverride()
-    .hook('preAction', (command) => {
+    .hook('preAction', (command, action) => {
+      // The server has an order of its own for its end.
+      if (action.name() !== 'serve') endOnSignals();
       const { envFile, color } = command.opts<{ envFile?: string; color: boolean }>();
       if (!color) refuseColour();
       if (envFile !== undefined) origins = loadEnvFile(envFile, process.env);

@@ -13,7 +13,7 @@ test.each([[], ['--help'], ['help']])('help tells of commands and variables: %s'
   const { code, stdout, stderr } = await run(args);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toContain(configurationHelp());
-  const replication = ['status', 'backfill|resync', 'retry|resync-failed', 'confirm-removals'];
+  const replication = ['status', 'pulls', 'repositories', 'backfill|resync', 'retry|resync-failed', 'confirm-removals'];
   const commands = ['serve', ...replication, 'doctor', 'config', 'token'];
   const listed = [...stdout.matchAll(/^ {2}([a-z][\w|-]*) /gm)].map(([, command]) => command);
   expect(listed).toEqual(expect.arrayContaining(commands));
@@ -24,6 +24,9 @@ test.each([
   ['config', '--check'],
   ['token', '--repository'],
   ['status', '--json'],
+  ['status', '--watch'],
+  ['pulls', '--follow'],
+  ['repositories', '--failed'],
   ['backfill', '--repository'],
   ['retry', '--repository'],
   ['confirm-removals', '--yes'],
