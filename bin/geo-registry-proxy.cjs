@@ -63,4 +63,18 @@ var source = path.join(root, 'src', 'cli.ts');
 var isInstalled = root.split(path.sep).indexOf('node_modules') >= 0;
 var cli = !isInstalled && fs.existsSync(source) ? source : path.join(root, 'dist', 'cli.js');
 
-require(cli).runCli(process.argv.slice(2));
+/** One line where a library is missing, and what installs it; every other error is thrown on. */
+function tellMissing(error) {
+  var found = /^Cannot find (?:package|module) '([^']+)'/.exec((error && error.message) || '');
+  if (!found || (error.code !== 'ERR_MODULE_NOT_FOUND' && error.code !== 'MODULE_NOT_FOUND')) throw error;
+  var what = cli === source ? 'npm run setup' : 'npm ci --omit=dev';
+  var missing = path.isAbsolute(found[1]) ? path.relative(root, found[1]) : found[1];
+  console.error('geo-registry-proxy: ' + missing + ' is not installed; run ' + what + ' in ' + root);
+  process.exit(1);
+}
+
+try {
+  Promise.resolve(require(cli).runCli(process.argv.slice(2))).catch(tellMissing);
+} catch (error) {
+  tellMissing(error);
+}

@@ -2,42 +2,54 @@
 import { Command, CommanderError, Option } from 'commander';
 import { printConfig } from './cli/config.ts';
 import { addDoctor } from './cli/doctor-command.ts';
-import { loadEnvFile } from './cli/env-file.ts';
+import { loadEnvFile, type Origins } from './cli/env-file.ts';
 import { errorLines, say, warn } from './cli/output.ts';
+import { endOnSignals } from './cli/interrupt.ts';
 import { addReplicationCommands } from './cli/replication-commands.ts';
 import { serve } from './cli/serve.ts';
+import { refuseColour } from './cli/terminal.ts';
 import { printToken, repositoryName, tokenLifetime } from './cli/token.ts';
 import { ConfigError, inspectConfig, loadConfig } from './config/config.ts';
 import { configurationHelp } from './config/table.ts';
 import { programVersion } from './status/version.ts';
+
+const TOKEN_LIFETIME = '5m';
 
 /** Runs one command line (without node and script). Ends the process on failure: 1, or 2 for wrong usage. */
 export async function runCli(args: readonly string[]): Promise<void> {
   try {
     await createProgram().parseAsync(args.length === 0 ? ['--help'] : args, { from: 'user' });
   } catch (error) {
+    // The entry says what installs it.
+    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') throw error;
     process.exit(report(error));
   }
 }
 
 function createProgram(): Command {
+  let origins: Origins = new Map();
   const program = new Command('geo-registry-proxy')
     .description("A read-through pull proxy in front of a secondary site's container registry.")
-    .version(programVersion())
+    .version(programVersion(), '-v, --version', 'print the version')
     .option('--env-file <file>', 'read variables from this file too; those of the environment win')
+    .option('--no-color', 'no colour; NO_COLOR does the same, and FORCE_COLOR the opposite')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'geo-registry-proxy: ')) })
     .addHelpText('after', `\n${configurationHelp()}`)
     .exitOverride()
-    .hook('preAction', (command) => {
-      const { envFile } = command.opts<{ envFile?: string }>();
-      if (envFile !== undefined) loadEnvFile(envFile, process.env);
+    .hook('preAction', (command, action) => {
+      // The server has an order of its own for its end.
+      if (action.name() !== 'serve') endOnSignals();
+      const { envFile, color } = command.opts<{ envFile?: string; color: boolean }>();
+      if (!color) refuseColour();
+      if (envFile !== undefined) origins = loadEnvFile(envFile, process.env);
     });
   addServe(program);
   addReplicationCommands(program);
   addDoctor(program);
-  addConfig(program);
+  addConfig(program, () => origins);
   addToken(program);
+  addVersion(program);
   return program;
 }
 
@@ -53,13 +65,15 @@ function addServe(program: Command): void {
     });
 }
 
-function addConfig(program: Command): void {
+function addConfig(program: Command, originsOf: () => Origins): void {
   program
     .command('config')
-    .description('print the effective configuration, secrets left out')
+    .description('print the effective configuration and where each value came from, secrets left out')
     .option('--json', 'as JSON')
     .addOption(new Option('--check', 'only say whether it is right').conflicts('json'))
-    .action((options: { json?: true; check?: true }) => printConfig(inspectConfig(process.env), options));
+    .action((options: { json?: true; check?: true }) => {
+      printConfig(inspectConfig(process.env), options, originsOf());
+    });
 }
 
 function addToken(program: Command): void {
@@ -67,8 +81,19 @@ function addToken(program: Command): void {
     .command('token')
     .description('mint a token that may pull from one repository, to try registries by hand')
     .requiredOption('--repository <name>', 'the repository', repositoryName)
-    .option('--ttl <duration>', 'how long it is valid', tokenLifetime, tokenLifetime('5m'))
+    .addOption(
+      new Option('--ttl <duration>', 'how long it is valid')
+        .argParser(tokenLifetime)
+        .default(tokenLifetime(TOKEN_LIFETIME), TOKEN_LIFETIME),
+    )
     .action((options: { repository: string; ttl: number }) => printToken(inspectConfig(process.env).config, options));
+}
+
+function addVersion(program: Command): void {
+  program
+    .command('version')
+    .description('print the version')
+    .action(() => void process.stdout.write(`${programVersion()}\n`));
 }
 
 function report(error: unknown): number {

@@ -17,7 +17,10 @@ export class ServerRefused extends Error {
   }
 }
 
-/** Asks for JSON. @throws NoServer @throws ServerRefused @throws Error when something else answers there, or nothing */
+/** A server of another version, most likely an older one: it knows no such path. */
+export class NoSuchPath extends Error {}
+
+/** Asks for JSON. @throws NoServer @throws ServerRefused @throws NoSuchPath @throws Error when something else answers there, or nothing */
 export interface AdminClient {
   /** `host:port` that is asked. */
   readonly address: string;
@@ -35,6 +38,9 @@ export interface AdminClientOptions {
 // Without a byte (ms). A look-up is quick; an order may change every row of a site first.
 const LOOK_PATIENCE = 20_000;
 const ORDER_PATIENCE = 600_000;
+
+// What a server of ours answers to a path that it does not have.
+const NOT_FOUND = 'not found\n';
 
 // What listens on all addresses, by IPv6 as well, is asked here.
 const LOOPBACK = '127.0.0.1';
@@ -87,6 +93,7 @@ export function createAdminClient({ adminListen, adminToken }: AdminClientOption
     if (value && status !== undefined && status < 300) return value;
     if (typeof value?.error === 'string')
       throw new ServerRefused(`the server at ${address} refuses: ${value.error}`, status ?? 0);
+    if (status === 404 && body === NOT_FOUND) throw new NoSuchPath(`the server at ${address} knows no ${path}`);
     throw new Error(`what answers at ${address} (GEO_ADMIN_LISTEN) is no geo-registry-proxy: status ${status}`);
   }
 

@@ -17,6 +17,7 @@ export async function startAlone(config: Config): Promise<Site> {
   return {
     administration: site.administration,
     isServed: false,
+    live: site.live,
     async close() {
       await site.close();
       await proxy.close();

@@ -1,4 +1,4 @@
-// The command `backfill`: all that the primary has is brought here, by the running server or by this process.
+// The command `backfill`: all that the primary has is copied to this site, by the running server or by this process.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import { counted, countText, visibleText } from '../status/figures.ts';
@@ -6,6 +6,7 @@ import type { RepositoryFilter } from '../status/row-listing.ts';
 import type { Run, Snapshot } from '../status/snapshot.ts';
 import { EXIT } from './exit-code.ts';
 import { LOOK_EVERY, runFollowed, type StartAlone } from './following.ts';
+import { createPace } from './pace.ts';
 import { showBackfill, type ProgressView } from './progress.ts';
 import type { Site } from './site.ts';
 
@@ -36,12 +37,13 @@ export function backfill(
   startAlone: StartAlone,
 ): Promise<number> {
   return runFollowed<Ended>(config, startAlone, (site, view, signal) => follow(site, repository, view, signal), {
-    tell: (ended) => tell(ended, json),
+    name: 'backfill',
+    tell: (ended) => tell(ended, repository, json),
     left: LEFT,
   });
 }
 
-/** Waits until the walk has ended and what it marked is worked off; undefined when `signal` came first. */
+/** Waits until the run has ended and what it queued is done; undefined when `signal` came first. */
 async function follow(
   site: Site,
   repository: RepositoryFilter | undefined,
@@ -54,13 +56,14 @@ async function follow(
   if (!answer.started) view.show('a backfill runs already: following it');
   const isOurs = (run: Run | null): run is Run =>
     run !== null && (answer.run ? run.startedAt === answer.run.startedAt : run.startedAt !== before?.startedAt);
+  const paceOf = createPace();
   while (!signal.aborted) {
     const snapshot = await administration.snapshot();
     const { backfill: last } = snapshot.replication.runs;
     const run = isOurs(last) ? last : null;
-    showBackfill(view, run, snapshot, Date.now());
+    showBackfill(view, run, snapshot, paceOf, Date.now());
     if (run && run.endedAt !== null && (await isWorkedOff(site, run, snapshot))) {
-      view.show(`backfill: ${counted(run.marked, 'tag')}, all looked at`, 1);
+      view.show(`backfill: ${counted(run.marked, 'tag')}, all done`, 1);
       return { run, snapshot: await administration.snapshot() };
     }
     await delay(LOOK_EVERY, undefined, { signal }).catch(() => undefined);
@@ -68,12 +71,12 @@ async function follow(
   return undefined;
 }
 
-/** Whether nothing is left to do; while a server runs, nothing of before the walk's end: events may come all the time. */
+/** Whether nothing is left to do; while a server runs, nothing queued before the run's end: events may come all the time. */
 async function isWorkedOff({ administration, isServed }: Site, run: Run, { replication }: Snapshot): Promise<boolean> {
   const { tags, removals, waiting, runs } = replication;
-  const isWalking = [runs.backfill, runs.reconcile].some((one) => one?.endedAt === null);
+  const isListing = [runs.backfill, runs.reconcile].some((one) => one?.endedAt === null);
   // Held removals are pending until a person confirms, and what waits for another manifest until that comes.
-  if (!isWalking && tags.pending <= removals.held + waiting && tags.syncing === 0) return true;
+  if (!isListing && tags.pending <= removals.held + waiting && tags.syncing === 0) return true;
   if (!isServed) return false;
   for (let after: number | null = 0; after !== null;) {
     const query = { states: ['pending', 'syncing'], held: false, waiting: false, limit: ROWS, after } as const;
@@ -84,8 +87,10 @@ async function isWorkedOff({ administration, isServed }: Site, run: Run, { repli
   return true;
 }
 
-function tell({ run, snapshot }: Ended, json: true | undefined): number {
+function tell({ run, snapshot }: Ended, repository: RepositoryFilter | undefined, json: true | undefined): number {
   const { tags } = snapshot.replication;
+  if (run.error === null && run.repositories === 0 && repository)
+    throw new Error(`the primary has no repository that matches ${JSON.stringify(repository.text)}`);
   if (json) process.stdout.write(`${JSON.stringify({ run, tags })}\n`);
   else {
     const seen = `${counted(run.repositories, 'repository', 'repositories')}, ${counted(run.tags, 'tag')}`;

@@ -7,6 +7,7 @@ import { counted, countText, imageText, visibleText } from '../status/figures.ts
 import type { RepositoryFilter } from '../status/row-listing.ts';
 import { whyRemovalsWait } from '../status/suspension-text.ts';
 import { EXIT } from './exit-code.ts';
+import { requireKnown } from './known-repository.ts';
 import { withSite } from './site.ts';
 
 /** What the command line gives. */
@@ -23,6 +24,7 @@ const PAGE = 1_000;
 /** Shows the removals that wait, asks unless `yes` is given, and confirms them; answers the exit code. */
 export function confirmRemovals(config: Config, { repository, yes, json }: ConfirmOptions): Promise<number> {
   return withSite(config, async ({ administration }) => {
+    await requireKnown(administration, repository);
     const held = await heldReferences(administration, repository);
     const { suspended, suspension } = (await administration.snapshot()).replication.removals;
     if (held.length === 0 && !suspended) return print({ confirmed: 0, suspended }, json);
@@ -62,7 +64,9 @@ async function ask(held: readonly string[], suspension: Suspension | null): Prom
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    // Ctrl-D and Ctrl-C are a no.
+    // The terminal is in raw mode meanwhile: Ctrl-C comes as a key, not as a signal.
+    terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+    // Ctrl-D is a no.
     const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
     return /^y(es)?$/i.test((await Promise.race([terminal.question(question(held, suspension)), closed])).trim());
   } finally {

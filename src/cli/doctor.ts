@@ -5,6 +5,7 @@ import { worstOf } from '../doctor/finding.ts';
 import { notificationsFor } from '../doctor/notifications.ts';
 import { visibleText } from '../status/figures.ts';
 import { EXIT } from './exit-code.ts';
+import { onInterrupt } from './interrupt.ts';
 
 /** What the command line gives. */
 export interface DoctorCommandOptions extends Pick<DoctorOptions, 'readOnly' | 'url'> {
@@ -44,11 +45,7 @@ function asJson(reports: readonly Report[]): string {
 export async function doctor(config: Config, { json, ...options }: DoctorCommandOptions): Promise<number> {
   const reports: Report[] = [];
   const interrupt = new AbortController();
-  const stop = (): void => {
-    if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
-    interrupt.abort();
-  };
-  process.on('SIGINT', stop).on('SIGTERM', stop);
+  onInterrupt(() => interrupt.abort());
   for await (const { message, advice, ...report } of runDoctor(config, { ...options, signal: interrupt.signal })) {
     const clean = (text: string): string => harmless(config, text);
     const told = { ...report, message: clean(message), ...(advice === undefined ? {} : { advice: clean(advice) }) };

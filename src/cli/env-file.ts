@@ -21,23 +21,33 @@ function endOfLine(text: string, from: number): number {
   return end < 0 ? text.length : end;
 }
 
-/** The first variable whose value, not in quotes, would end at its `#`: half a secret is worse than none. */
-function findCut(text: string): { readonly name: string; readonly line: number } | undefined {
+/** One assignment of the file; `isCut`: its value, not in quotes, would end at a `#`. */
+interface Assignment {
+  readonly name: string;
+  readonly line: number;
+  readonly isCut: boolean;
+}
+
+function* assignmentsOf(text: string): Generator<Assignment> {
   for (let at = 0; at < text.length; at = endOfLine(text, at) + 1) {
     const [head, name = ''] = ASSIGNMENT.exec(text.slice(at, endOfLine(text, at))) ?? [];
     if (head === undefined) continue;
     const from = at + head.length;
     const quotedEnd = endOfQuoted(text, from);
-    if (quotedEnd === undefined && text.slice(from, endOfLine(text, from)).includes('#')) {
-      return { name, line: lineOf(text, at) };
-    }
+    const isCut = quotedEnd === undefined && text.slice(from, endOfLine(text, from)).includes('#');
+    yield { name, line: lineOf(text, at), isCut };
     at = quotedEnd ?? from;
   }
-  return undefined;
 }
 
-/** Adds the variables of a file to `env`, whose own win. @throws Error with the file and what to do, in a line */
-export function loadEnvFile(path: string, env: NodeJS.ProcessEnv): void {
+/** Where variables were read from: `<file>:<line>` by name. */
+export type Origins = ReadonlyMap<string, string>;
+
+/**
+ * Adds the variables of a file to `env`, whose own win; answers where those that it added stand.
+ * @throws Error with the file and what to do, in a line
+ */
+export function loadEnvFile(path: string, env: NodeJS.ProcessEnv): Origins {
   let text: string;
   try {
     // What Windows editors put before the first line would be part of its name.
@@ -45,7 +55,9 @@ export function loadEnvFile(path: string, env: NodeJS.ProcessEnv): void {
   } catch (cause) {
     throw new Error(`--env-file: ${JSON.stringify(path)} cannot be read`, { cause });
   }
-  const cut = findCut(text);
+  const assignments = [...assignmentsOf(text)];
+  // Half a secret is worse than none.
+  const cut = assignments.find(({ isCut }) => isCut);
   if (cut) {
     const where = `${JSON.stringify(path)}, line ${cut.line}`;
     const advice = 'put the value in quotes, or a comment on a line of its own';
@@ -53,5 +65,8 @@ export function loadEnvFile(path: string, env: NodeJS.ProcessEnv): void {
       `--env-file: ${where}: ${cut.name} has a # outside of quotes, where its value would end: ${advice}`,
     );
   }
-  for (const [name, value] of Object.entries(parseEnv(text))) env[name] ??= value;
+  const lines = new Map(assignments.map(({ name, line }) => [name, line]));
+  const added = Object.entries(parseEnv(text)).filter(([name]) => env[name] === undefined);
+  for (const [name, value] of added) env[name] = value;
+  return new Map(added.map(([name]) => [name, `${path}${lines.has(name) ? `:${lines.get(name)}` : ''}`]));
 }

@@ -8,6 +8,11 @@ interface Options {
   readonly json?: true;
   readonly yes?: true;
   readonly rehash?: true;
+  readonly full?: true;
+  readonly watch?: true;
+  readonly failed?: true;
+  readonly follow?: true;
+  readonly limit?: number;
 }
 
 const SERVER = 'A running server is asked on GEO_ADMIN_LISTEN, with GEO_ADMIN_TOKEN.';
@@ -20,7 +25,7 @@ Ctrl-C ends the waiting: a server goes on; without one the rest waits for the ne
 
 const VERIFY = `Tags, manifests and links are looked up in the local registry, down to the last byte of
 each blob; bytes that were not read for 30 days are read and hashed, 32 MiB a second at the most.
-What is missing is brought again; what is wrong is listed as damaged, and served from the primary.
+What is missing is copied again; what is wrong is listed as damaged, and served from the primary.
 ${FOLLOWED}`;
 
 function after(text: string, exitCodes: Readonly<Record<number, string>> = {}): string {
@@ -48,23 +53,77 @@ function ending(command: (options: Options) => Promise<number>): (options: Optio
   };
 }
 
+const ATTENTION = 'a person should look: failed, unsupported, damaged, held, degraded, or stopped';
+
+function fullOption(): Option {
+  return new Option('--full', 'whole digests and names, however wide that is');
+}
+
 function addStatus(program: Command): void {
   program
     .command('status')
-    .description('print how the site does: tags by state, lag, removals on hold, what failed')
-    .addOption(repositoryOption('a line for each of these: tags by state, verified ones, checksum'))
+    .description('print how the site does: what is wrong, tags by state, lag, removals on hold')
+    .addOption(repositoryOption('a line for each of these, as the command repositories prints'))
     .option('--json', 'as JSON, as GET /api/status or /api/replication/repositories has it')
-    .addHelpText(
-      'after',
-      after(DATABASE, { 3: 'a person should look: degraded, stopped, failed, damaged, or on hold' }),
+    .addOption(fullOption())
+    .addOption(
+      new Option('--watch', 'draw it anew each second, with the last pulls, until Ctrl-C').conflicts([
+        'json',
+        'repository',
+      ]),
     )
+    .addHelpText('after', after(DATABASE, { 3: ATTENTION, 130: 'interrupted' }))
+    .action(
+      ending(async ({ watch, repository, ...options }) => {
+        const { config } = inspectConfig(process.env);
+        if (repository)
+          return (await import('./repositories.ts')).printRepositories(config, { repository, ...options });
+        if (watch) return (await import('./watch.ts')).watchStatus(config, options);
+        return (await import('./status.ts')).printStatus(config, options);
+      }),
+    );
+}
+
+function addRepositories(program: Command): void {
+  program
+    .command('repositories')
+    .description('print a line for each repository: tags by state, last sync, checksum')
+    .addOption(repositoryOption())
+    .option('--failed', 'only those with failed images')
+    .option('--json', 'as JSON, as GET /api/replication/repositories has it')
+    .addOption(fullOption())
+    .addHelpText('after', after(DATABASE, { 3: 'one of them has failed images' }))
+    .action(
+      ending(async (options) =>
+        (await import('./repositories.ts')).printRepositories(inspectConfig(process.env).config, options),
+      ),
+    );
+}
+
+function readLimit(text: string): number {
+  const limit = /^\d+$/.test(text) ? Number(text) : 0;
+  if (limit < 1 || limit > PULLS_KEPT) throw new InvalidArgumentError(`It is no number from 1 to ${PULLS_KEPT}.`);
+  return limit;
+}
+
+// How many a server keeps.
+const PULLS_KEPT = 200;
+const PULLS_SHOWN = 20;
+
+function addPulls(program: Command): void {
+  program
+    .command('pulls')
+    .description('print the last pulls, the newest last: who, what, from where, how long')
+    .addOption(new Option('-n, --limit <number>', 'how many').argParser(readLimit).default(PULLS_SHOWN))
+    .option('-f, --follow', 'then print those that come, until Ctrl-C')
+    .option('--failed', 'only those that were answered 4xx or 5xx')
+    .option('--json', 'as JSON, one pull a line')
+    .addOption(fullOption())
+    .addHelpText('after', after(`${SERVER}\nIt keeps the last ${PULLS_KEPT}.`, { 130: 'interrupted' }))
     .action(
       ending(async (options) => {
-        const { config } = inspectConfig(process.env);
-        const { repository, json } = options;
-        if (!repository) return (await import('./status.ts')).printStatus(config, options);
-        const { printRepositories } = await import('./status-repositories.ts');
-        return printRepositories(config, repository, { json });
+        const { limit = PULLS_SHOWN, ...rest } = options;
+        return (await import('./pulls.ts')).printPulls(inspectConfig(process.env).config, { limit, ...rest });
       }),
     );
 }
@@ -73,7 +132,7 @@ function addBackfill(program: Command): void {
   program
     .command('backfill')
     .alias('resync')
-    .description('bring all that the primary has, and wait until it is here')
+    .description('copy all that the primary has to this site, and wait until it is here')
     .addOption(repositoryOption())
     .option('--json', 'print the end as JSON')
     .addHelpText('after', after(FOLLOWED, { 3: 'something failed', 130: 'interrupted' }))
@@ -136,9 +195,11 @@ function addConfirmRemovals(program: Command): void {
     );
 }
 
-/** Adds `status`, `backfill`, `verify`, `retry` and `confirm-removals`. */
+/** Adds `status`, `pulls`, `repositories`, `backfill`, `verify`, `retry` and `confirm-removals`. */
 export function addReplicationCommands(program: Command): void {
   addStatus(program);
+  addPulls(program);
+  addRepositories(program);
   addBackfill(program);
   addVerify(program);
   addRetry(program);

@@ -8,7 +8,7 @@ import type { RepositoryListQuery, RepositoryPage } from '../status/repository-l
 import type { RepositoryFilter, RowPage, RowQuery } from '../status/row-listing.ts';
 import { createSnapshot, type Snapshot } from '../status/snapshot.ts';
 import { programVersion } from '../status/version.ts';
-import { createAdminClient, NoServer, type AdminClient } from './admin-client.ts';
+import { createAdminClient, NoServer, NoSuchPath, type AdminClient } from './admin-client.ts';
 import { say, warn } from './output.ts';
 
 /** A site that can be asked; `close` it, or the process does not end. */
@@ -16,7 +16,24 @@ export interface Site {
   readonly administration: Administration;
   /** Whether a server runs: else this is its database. */
   readonly isServed: boolean;
+  /** Asks the running server for more than every version has; null where none runs. @throws NoSuchPath */
+  readonly live: Live | null;
   close(): Promise<void>;
+}
+
+/** A running server. */
+export interface Live extends Pick<AdminClient, 'address' | 'get'> {
+  readonly version: string;
+}
+
+/** What a running server tells; undefined of one whose version does not know the path. */
+export async function getIfKnown<T>(live: Live, path: string): Promise<T | undefined> {
+  try {
+    return (await live.get(path)) as T;
+  } catch (error) {
+    if (error instanceof NoSuchPath) return undefined;
+    throw error;
+  }
 }
 
 const storeLog = {
@@ -67,8 +84,9 @@ export function createRemoteAdministration(client: AdminClient): Administration 
 /** The server of a site, asked once whether it is there. @throws NoServer */
 export async function openServer(config: Pick<Config, 'adminListen' | 'adminToken'>): Promise<Site> {
   const client = createAdminClient(config);
+  let version: unknown;
   try {
-    const { version } = (await client.get('/api/status')) as Partial<Snapshot>;
+    ({ version } = (await client.get('/api/status')) as Partial<Snapshot>);
     if (typeof version !== 'string') throw new Error(`what answers at ${client.address} is no geo-registry-proxy`);
   } catch (error) {
     client.close();
@@ -77,6 +95,7 @@ export async function openServer(config: Pick<Config, 'adminListen' | 'adminToke
   return {
     administration: createRemoteAdministration(client),
     isServed: true,
+    live: { address: client.address, version, get: client.get },
     close: async () => client.close(),
   };
 }
@@ -92,7 +111,7 @@ async function openDatabase(config: Config, reason: NoServer): Promise<Site> {
   const options = { isOn, removalShare: config.removalLimit };
   const snapshot = createSnapshot({ version: programVersion(), site: config.siteName, rows }, options);
   const administration = createAdministration({ rows, snapshot, log: storeLog }, options);
-  return { administration, isServed: false, close: () => rows.close() };
+  return { administration, isServed: false, live: null, close: () => rows.close() };
 }
 
 /** The site's server where one runs, else its database. @throws Error with what is wrong, in a line */

@@ -1,151 +1,23 @@
 // The command `status`: what the status page shows, for a terminal or a script.
 import type { Config } from '../config/config.ts';
-import { bytesText, counted, countText, durationText, fromNow, imageText, visibleText } from '../status/figures.ts';
+import { counted, countText, durationText, fromNow, imageText, visibleText } from '../status/figures.ts';
 import type { ListedRow } from '../status/row-listing.ts';
-import type { Run, Snapshot, VerifyRun } from '../status/snapshot.ts';
-import { whyRemovalsWait } from '../status/suspension-text.ts';
+import type { AnySnapshot } from './api.ts';
 import { EXIT } from './exit-code.ts';
-import { withSite } from './site.ts';
+import { needsAttention, problemsOf } from './judgement.ts';
+import { withSite, type Site } from './site.ts';
+import { factsOf } from './status-facts.ts';
+import { columnsOf, createStyle, shortDigests, widthOf, wrapped, type Style } from './terminal.ts';
+
+/** What the command line gives. */
+export interface StatusOptions {
+  readonly json?: true;
+  readonly full?: true;
+  readonly watch?: true;
+}
 
 // Rows that are shown of what needs a person.
 const SHOWN = 10;
-
-/** Prints the snapshot as a table, or as the JSON of `GET /api/status`; answers the exit code. */
-export function printStatus(config: Config, { json }: { json?: true }): Promise<number> {
-  return withSite(config, async ({ administration }) => {
-    const snapshot = await administration.snapshot();
-    if (json) process.stdout.write(`${JSON.stringify(snapshot, null, 2)}\n`);
-    else {
-      const { rows: failed } = await administration.list({ states: ['failed'], limit: SHOWN });
-      const { rows: unsupported } = await administration.list({ states: ['unsupported'], limit: SHOWN });
-      process.stdout.write(`${statusLines(snapshot, { failed, unsupported }, Date.now()).join('\n')}\n`);
-    }
-    return needsAttention(snapshot) ? EXIT.attention : EXIT.ok;
-  });
-}
-
-/** Whether a person should look: degraded or down, something failed, is damaged, or waits for a confirmation. */
-export function needsAttention({ status, replication, damaged }: Snapshot): boolean {
-  const { tags, removals, runs } = replication;
-  const isRunFailed = Object.values(runs).some((run) => run !== null && run.error !== null);
-  const { suspension } = removals;
-  // A first start waits for nobody before everything was compared.
-  const isSuspended = suspension !== null && (suspension.isCompared || suspension.because === 'other primary');
-  return status !== 'ok' || tags.failed + damaged + removals.held > 0 || isSuspended || isRunFailed;
-}
-
-function runText(run: Run | null, now: number): string {
-  if (!run) return 'not since the start';
-  const { repositories, repositoriesDone, repositoriesFailed, tags, marked, error } = run;
-  const seen = [
-    `${countText(repositoriesDone)} of ${counted(repositories, 'repository', 'repositories')}`,
-    ...(repositoriesFailed > 0 ? [`${countText(repositoriesFailed)} of them failed`] : []),
-    counted(tags, 'tag'),
-    `${countText(marked)} marked`,
-  ].join(', ');
-  return `${whenText(run, now)}: ${seen}${earlyText(error)}`;
-}
-
-function whenText({ startedAt, endedAt }: Pick<Run, 'startedAt' | 'endedAt'>, now: number): string {
-  return endedAt === null ? `runs since ${fromNow(startedAt, now)}` : `ended ${fromNow(endedAt, now)}`;
-}
-
-function earlyText(error: string | null): string {
-  return error === null ? '' : `; ended early: ${visibleText(error)}`;
-}
-
-function verifyText(run: VerifyRun | null, now: number): string {
-  if (!run) return 'not since the start';
-  const { rows, marked, unknown, damaged, bytes, error } = run;
-  const seen = [
-    counted(rows, 'tag'),
-    `${countText(marked)} marked`,
-    ...(unknown > 0 ? [`${countText(unknown)} not known`] : []),
-    ...(damaged > 0 ? [`${countText(damaged)} damaged`] : []),
-    `${bytesText(bytes)} read`,
-  ].join(', ');
-  return `${whenText(run, now)}: ${seen}${earlyText(error)}`;
-}
-
-function removalsText({ held, lastDay, limit, suspension }: Snapshot['replication']['removals']): string {
-  const text = `${countText(lastDay)} in 24 h (limit ${countText(limit)}), ${countText(held)} held`;
-  const why = suspension ? `; ${whyRemovalsWait(suspension)}` : '';
-  return `${text}${why}${held > 0 || suspension?.isCompared ? '; see confirm-removals' : ''}`;
-}
-
-function workerText({ on, worker }: Snapshot['replication'], now: number): string {
-  if (!on) return 'off: only what clients pull is stored';
-  const { running, pausedUntil, pausedBecause } = worker;
-  if (pausedUntil === null) return `${countText(running)} worked on`;
-  return `pauses, goes on ${fromNow(pausedUntil, now)}: ${visibleText(pausedBecause ?? '')}`;
-}
-
-function failedLine({ repository, reference, attempts, nextAttemptAt, error }: ListedRow, now: number): string {
-  const next = nextAttemptAt === null ? '' : `, next ${fromNow(nextAttemptAt, now)}`;
-  const image = visibleText(imageText(repository, reference));
-  return `  ${image} (${counted(attempts, 'attempt')}${next}): ${visibleText(error ?? 'no reason is known')}`;
-}
-
-/** What only a process knows. */
-function liveFacts({ breakers, spoolBytes, replication }: Snapshot, now: number): [string, string][] {
-  if (!breakers) return [];
-  const open = Object.entries(breakers).flatMap(([name, breaker]) => (breaker === 'open' ? [name] : []));
-  return [
-    ['replication', workerText(replication, now)],
-    ['backfill', runText(replication.runs.backfill, now)],
-    ['comparison', runText(replication.runs.reconcile, now)],
-    ['verification', verifyText(replication.runs.verify, now)],
-    ['registries', open.length === 0 ? 'both in use' : `taken for down: ${open.join(', ')}`],
-    ['spool', bytesText(spoolBytes ?? 0)],
-  ];
-}
-
-function storedFacts({ replication, damaged }: Snapshot): [string, string][] {
-  const { tags, queue, lagMs, bytes, removals, malformedEvents, waiting: dependent } = replication;
-  const asked = { 'asked by clients': queue.onDemand, 'by events': queue.event };
-  const waiting = { ...asked, 'by comparison': queue.reconcile, 'by backfill': queue.backfill };
-  return [
-    ['tags', countsText(tags)],
-    ['waiting', `${countsText(waiting)}${dependent > 0 ? `; ${countText(dependent)} of them for another one` : ''}`],
-    ['lag', lagMs === 0 ? 'none' : durationText(lagMs)],
-    ['removals', removalsText(removals)],
-    ['damaged', counted(damaged, 'blob')],
-    ['events', `${countText(malformedEvents)} not understood`],
-    ['brought over', bytesText(bytes)],
-  ];
-}
-
-function countsText(counts: Readonly<Record<string, number>>): string {
-  return Object.entries(counts)
-    .map(([name, count]) => `${countText(count)} ${name}`)
-    .join(', ');
-}
-
-function failedLines(snapshot: Snapshot, failed: readonly ListedRow[], now: number): string[] {
-  if (failed.length === 0) return [];
-  const others = snapshot.replication.tags.failed - failed.length;
-  return [
-    '',
-    'failed (tried again by themselves; at once with the command retry)',
-    ...failed.map((row) => failedLine(row, now)),
-    ...(others > 0 ? [`  and ${countText(others)} more`] : []),
-  ];
-}
-
-function reasonLine({ repository, reference, error }: ListedRow): string {
-  return `  ${visibleText(imageText(repository, reference))}: ${visibleText(error ?? 'no reason is known')}`;
-}
-
-function unsupportedLines(snapshot: Snapshot, unsupported: readonly ListedRow[]): string[] {
-  if (unsupported.length === 0) return [];
-  const others = snapshot.replication.tags.unsupported - unsupported.length;
-  return [
-    '',
-    'unsupported (the local registry does not take it; clients get it from the primary)',
-    ...unsupported.map(reasonLine),
-    ...(others > 0 ? [`  and ${countText(others)} more`] : []),
-  ];
-}
 
 /** Rows that are shown below the table, the first of each state. */
 export interface ShownRows {
@@ -153,17 +25,118 @@ export interface ShownRows {
   readonly unsupported: readonly ListedRow[];
 }
 
-/** The table, a line each: names in one column; below it what failed, and what is unsupported. */
-export function statusLines(snapshot: Snapshot, { failed, unsupported }: ShownRows, now: number): string[] {
-  const { version, site, status, reasons, uptimeMs } = snapshot;
-  const up = uptimeMs === null ? '' : `, up ${durationText(uptimeMs)}`;
-  const facts: [string, string][] = [
-    ['site', `${site} (geo-registry-proxy ${version}${up})`],
-    ['status', [status, ...reasons].map(visibleText).join('; ')],
-    ...storedFacts(snapshot),
-    ...liveFacts(snapshot, now),
+/** How it is shown: `now` in ms; `full` does not shorten digests. */
+export interface StatusLook {
+  readonly now: number;
+  readonly style: Style;
+  readonly columns: number;
+  readonly full?: boolean | undefined;
+}
+
+/** The snapshot, and the first `limit` rows of what needs a person. */
+export async function lookAtStatus(
+  { administration }: Pick<Site, 'administration'>,
+  limit = SHOWN,
+): Promise<{ readonly snapshot: AnySnapshot; readonly rows: ShownRows }> {
+  const snapshot: AnySnapshot = await administration.snapshot();
+  const { rows: failed } = await administration.list({ states: ['failed'], limit });
+  const { rows: unsupported } = await administration.list({ states: ['unsupported'], limit });
+  return { snapshot, rows: { failed, unsupported } };
+}
+
+/** Prints the snapshot as a table, or as the JSON of `GET /api/status`; answers the exit code. */
+export function printStatus(config: Config, { json, full }: StatusOptions): Promise<number> {
+  return withSite(config, async (site) => {
+    const { stdout } = process;
+    if (json) {
+      const asked = await site.administration.snapshot();
+      stdout.write(`${JSON.stringify(asked, null, 2)}\n`);
+      return needsAttention(asked) ? EXIT.attention : EXIT.ok;
+    }
+    const { snapshot, rows } = await lookAtStatus(site);
+    const look = { now: Date.now(), style: createStyle(stdout), columns: columnsOf(stdout), full };
+    stdout.write(`${statusLines(snapshot, rows, look).join('\n')}\n`);
+    return needsAttention(snapshot) ? EXIT.attention : EXIT.ok;
+  });
+}
+
+function statusText(snapshot: AnySnapshot, style: Style): string {
+  const { status } = snapshot;
+  if (!needsAttention(snapshot)) return style.good(style.strong(status));
+  const worst = problemsOf(snapshot).some(({ severity }) => severity === 'error') ? style.bad : style.warn;
+  // Something is wrong: the word of an older server may not say so.
+  return worst(style.strong(visibleText(status === 'ok' ? 'degraded' : status)));
+}
+
+function problemLines(snapshot: AnySnapshot, indent: number, { style, columns }: StatusLook): string[] {
+  return problemsOf(snapshot).flatMap(({ severity, text, advice }) => {
+    const [mark, paint] = severity === 'error' ? ['✗', style.bad] : ['!', style.warn];
+    const space = ' '.repeat(indent);
+    const width = columns - indent - 2;
+    const [first = '', ...rest] = wrapped(visibleText(text), width);
+    const said = [`${space}${paint(`${mark} ${first}`)}`, ...rest.map((line) => `${space}  ${paint(line)}`)];
+    const advised =
+      advice === '' ? [] : wrapped(visibleText(advice), width).map((line) => `${space}  ${style.dim(line)}`);
+    return [...said, ...advised];
+  });
+}
+
+function rowLines(row: ListedRow, isTried: boolean, { now, style, columns, full }: StatusLook): string[] {
+  const { repository, reference, attempts, nextAttemptAt, error } = row;
+  const clean = (text: string): string => (full ? visibleText(text) : shortDigests(visibleText(text)));
+  const next = nextAttemptAt === null ? '' : `, next ${fromNow(nextAttemptAt, now)}`;
+  const tries = isTried ? ` (${counted(attempts, 'attempt')}${next})` : '';
+  const image = clean(imageText(repository, reference));
+  const reason = clean(error ?? 'no reason is known');
+  const line = `  ${style.strong(image)}${tries}: ${reason}`;
+  if (widthOf(line) <= columns) return [line];
+  return [`  ${style.strong(image)}${tries}:`, ...wrapped(reason, columns - 6).map((part) => `      ${part}`)];
+}
+
+function rowsLines(
+  heading: string,
+  { rows, all, isTried }: { readonly rows: readonly ListedRow[]; readonly all: number; readonly isTried: boolean },
+  look: StatusLook,
+): string[] {
+  if (rows.length === 0) return [];
+  const others = all - rows.length;
+  return [
+    '',
+    ...wrapped(heading, look.columns).map(look.style.strong),
+    ...rows.flatMap((row) => rowLines(row, isTried, look)),
+    ...(others > 0 ? [`  and ${countText(others)} more`] : []),
   ];
-  const width = Math.max(...facts.map(([name]) => name.length));
-  const lines = facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`);
-  return [...lines, ...failedLines(snapshot, failed, now), ...unsupportedLines(snapshot, unsupported)];
+}
+
+/** The table, names in one column; below it what failed, and what is unsupported. No line is wider than a word forces it to be. */
+export function statusLines(snapshot: AnySnapshot, shown: ShownRows, look: StatusLook): string[] {
+  const { version, site, uptimeMs, replication } = snapshot;
+  const { style, columns } = look;
+  const up = uptimeMs === null ? '' : `, up ${durationText(uptimeMs)}`;
+  const head: [string, string][] = [
+    ['site', `${style.strong(site)} (geo-registry-proxy ${version}${up})`],
+    ['status', statusText(snapshot, style)],
+  ];
+  const facts = factsOf(snapshot, look);
+  const width = Math.max(...[...head, ...facts].map(([name]) => name.length));
+  const lines = ([name, value]: readonly [string, string]): string[] =>
+    wrapped(value, columns - width - 2).map(
+      (part, nth) => `${style.dim((nth === 0 ? name : '').padEnd(width))}  ${part}`,
+    );
+  const { failed, unsupported } = replication.tags;
+  return [
+    ...head.flatMap(lines),
+    ...problemLines(snapshot, width + 2, look),
+    ...facts.flatMap(lines),
+    ...rowsLines(
+      'failed (tried again by themselves; at once with the command retry)',
+      { rows: shown.failed, all: failed, isTried: true },
+      look,
+    ),
+    ...rowsLines(
+      'unsupported (the secondary registry does not take them; clients get them from the primary)',
+      { rows: shown.unsupported, all: unsupported, isTried: false },
+      look,
+    ),
+  ];
 }

@@ -6,6 +6,8 @@ import type { RepositoryFilter } from '../status/row-listing.ts';
 import type { VerifyRun } from '../status/snapshot.ts';
 import { EXIT } from './exit-code.ts';
 import { LOOK_EVERY, runFollowed, type StartAlone } from './following.ts';
+import { requireKnown } from './known-repository.ts';
+import { createPace } from './pace.ts';
 import { showVerify, type ProgressView } from './progress.ts';
 import type { Site } from './site.ts';
 
@@ -24,6 +26,7 @@ const LEFT = {
 /** Runs a verification to its end, or until a signal; answers the exit code. */
 export function verify(config: Config, options: VerifyCommandOptions, startAlone: StartAlone): Promise<number> {
   return runFollowed<VerifyRun>(config, startAlone, (site, view, signal) => follow(site, options, view, signal), {
+    name: 'verify',
     tell: (run) => tell(run, options.json),
     left: LEFT,
   });
@@ -35,16 +38,18 @@ async function follow(
   view: ProgressView,
   signal: AbortSignal,
 ): Promise<VerifyRun | undefined> {
+  await requireKnown(administration, repository);
   const before = (await administration.snapshot()).replication.runs.verify;
   const answer = await administration.verify(repository, { rehash });
   if (!answer.started) view.show('a verification runs already: following it');
   const isOurs = (run: VerifyRun | null): run is VerifyRun =>
     run !== null && (answer.run ? run.startedAt === answer.run.startedAt : run.startedAt !== before?.startedAt);
+  const paceOf = createPace();
   while (!signal.aborted) {
     const snapshot = await administration.snapshot();
     const { verify: last } = snapshot.replication.runs;
     const run = isOurs(last) ? last : null;
-    showVerify(view, run, snapshot, repository === undefined);
+    showVerify(view, run, snapshot, paceOf, repository === undefined);
     if (run && run.endedAt !== null) return run;
     await delay(LOOK_EVERY, undefined, { signal }).catch(() => undefined);
   }

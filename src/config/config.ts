@@ -22,6 +22,8 @@ export interface Setting {
   readonly name: string;
   readonly value: string | undefined;
   readonly source: 'environment' | 'file' | 'default';
+  /** The file of `<name>_FILE`, where `source` is `file`. */
+  readonly file?: string;
 }
 
 /** A wrong configuration: each line of the message names a variable, what was given and what is allowed. */
@@ -73,7 +75,8 @@ function warningOf({ name, warn }: Variable, known: Known): string | undefined {
   return warning === undefined ? undefined : `${name}: ${warning}`;
 }
 
-function settingOf({ variable, source, text, value }: Reading): Setting {
+function settingOf({ variable, source, file, text, value }: Reading): Setting {
   const effective = typeof value === 'string' ? value : text;
-  return { name: variable.name, source, value: variable.secret && effective !== undefined ? '(secret)' : effective };
+  const shown = variable.secret && effective !== undefined ? '(secret)' : effective;
+  return { name: variable.name, source, value: shown, ...(file === undefined ? {} : { file }) };
 }

@@ -1,5 +1,5 @@
 // The parsers of directories: our own for data, with its creation, and the local registry's storage.
-import { mkdirSync, mkdtempSync, readdirSync, rmdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { systemReason } from './system-reason.ts';
 import { type Parser, WrongValue } from './variable.ts';
@@ -41,7 +41,19 @@ export const registryRoot: Parser<string> = {
 
 /** Creates a directory, for this user only since private images pass through it, and those above; gives the topmost that was missing. */
 export function createDirectory(path: string): string | undefined {
-  return mkdirSync(path, { recursive: true, mode: 0o700 });
+  // One directory at a time: Node's `recursive` never ends where a parent exists and takes no entries (`/proc/foo`).
+  const missing: string[] = [];
+  for (let current = path; !existsSync(current); current = dirname(current)) missing.unshift(current);
+  for (const directory of missing.length === 0 ? [path] : missing) makeDirectory(directory);
+  return missing[0];
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
+  }
 }
 
 // Permissions alone do not tell (read-only mounts, quotas, root): only writing does.

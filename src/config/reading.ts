@@ -8,6 +8,8 @@ import { type Effects, type Known, type Variable, WrongValue } from './variable.
 export interface Reading {
   readonly variable: Variable;
   readonly source: 'environment' | 'file' | 'default';
+  /** The file that holds the value, where `source` is `file`. */
+  readonly file?: string;
   readonly text?: string;
   readonly value?: unknown;
   readonly problem?: string;
@@ -49,11 +51,23 @@ function find(variable: Variable, env: NodeJS.ProcessEnv, known: Known, effects:
     const problem = `${variable.name}: given twice, also as ${variable.name}_FILE; allowed: one of the two`;
     return { variable, source: 'environment', problem };
   }
-  if (path) return readSecret(variable, path, effects);
+  if (path) {
+    const problem = inQuotes(`${variable.name}_FILE`, path);
+    return problem === undefined ? readSecret(variable, path, effects) : { variable, source: 'file', problem };
+  }
   // An empty variable is what compose files and unit files make of one that is not set.
-  if (text) return { variable, source: 'environment', text };
+  if (text) {
+    const problem = inQuotes(variable.name, text);
+    return { variable, source: 'environment', ...(problem === undefined ? { text } : { problem }) };
+  }
   const fallback = variable.default ?? variable.derived?.(known, effects);
   return { variable, source: 'default', ...(fallback !== undefined && { text: fallback }) };
+}
+
+/** The line for a value with its quotes, as `docker run --env-file` passes them on; no variable's value has any. */
+function inQuotes(name: string, text: string): string | undefined {
+  if (!/^(["'`]).*\1$/s.test(text) || text.length < 2) return undefined;
+  return `${name}: the value is in quotes (${text[0]}); remove the quotes: docker's --env-file passes them on as part of the value`;
 }
 
 function readSecret(variable: Variable, path: string, { cwd }: Effects): Reading {
@@ -63,7 +77,7 @@ function readSecret(variable: Variable, path: string, { cwd }: Effects): Reading
   };
   try {
     const text = readFileSync(resolve(cwd(), path), 'utf8').replace(/\r?\n$/, '');
-    return text === '' ? refuse('is empty') : { variable, source: 'file', text };
+    return text === '' ? refuse('is empty') : { variable, source: 'file', file: path, text };
   } catch (error) {
     return refuse(`cannot be read (${systemReason(error)})`);
   }

@@ -27,8 +27,9 @@ function guess(name: string, known: readonly string[]): string {
   return likely ? ` (did you mean ${nearest.candidate}?)` : '';
 }
 
-// Levenshtein's distance, a row at a time.
-function editDistance(from: string, to: string): number {
+/** Levenshtein's distance of two texts. */
+export function editDistance(from: string, to: string): number {
+  // A row of the matrix at a time.
   let row = Array.from({ length: to.length + 1 }, (_, column) => column);
   for (const [index, letter] of [...from].entries()) {
     const next = [index + 1];

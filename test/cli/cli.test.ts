@@ -13,7 +13,7 @@ test.each([[], ['--help'], ['help']])('help tells of commands and variables: %s'
   const { code, stdout, stderr } = await run(args);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toContain(configurationHelp());
-  const replication = ['status', 'backfill|resync', 'retry|resync-failed', 'confirm-removals'];
+  const replication = ['status', 'pulls', 'repositories', 'backfill|resync', 'retry|resync-failed', 'confirm-removals'];
   const commands = ['serve', ...replication, 'doctor', 'config', 'token'];
   const listed = [...stdout.matchAll(/^ {2}([a-z][\w|-]*) /gm)].map(([, command]) => command);
   expect(listed).toEqual(expect.arrayContaining(commands));
@@ -24,6 +24,9 @@ test.each([
   ['config', '--check'],
   ['token', '--repository'],
   ['status', '--json'],
+  ['status', '--watch'],
+  ['pulls', '--follow'],
+  ['repositories', '--failed'],
   ['backfill', '--repository'],
   ['retry', '--repository'],
   ['confirm-removals', '--yes'],
@@ -40,8 +43,8 @@ test.each(['status', 'backfill', 'retry', 'confirm-removals'])('%s --help tells 
   expect(stdout).toMatch(/^Exit codes:\n {2}0 +done\n {2}1 +it could not be done\n {2}2 +wrong usage\n/m);
 });
 
-test('--version is that of the package', async () => {
-  expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+test.each([['--version'], ['-v'], ['version']])('%s is that of the package', async (...args) => {
+  expect(await run(args)).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
 });
 
 test.each([['--help'], ['--version'], ['status', '--help'], ['backfill', '--help'], ['doctor', '--help']])(
@@ -118,6 +121,22 @@ test('config prints each value and where it comes from, without secrets', async 
   expect(stdout).toMatch(/^GEO_CA_FILE +- +default$/m);
   expect(stdout).toMatch(/^GEO_ADMIN_TOKEN +\(secret\) +environment$/m);
   expect(stdout).not.toContain('s3cret-token');
+});
+
+test('config tells the file and line, or the file of a secret, that a value came from', async () => {
+  const directory = temporaryDirectory();
+  const [path, secret] = [join(directory, 'geo.env'), join(directory, 'token')];
+  writeFileSync(secret, 's3cret-token\n');
+  writeFileSync(path, '# a\nGEO_TAG_TTL=1m\n\nGEO_EVENTS_TOKEN="12345678"\nGEO_TAG_TTL=2m\nGEO_SPOOL_MAX=1GiB\n');
+  const env = { ...environment(), GEO_SPOOL_MAX: '2GiB', GEO_ADMIN_TOKEN_FILE: secret };
+  const { stdout } = await run(['config', '--env-file', path], env);
+  // The last one of a name is the one that is read.
+  expect(stdout).toMatch(new RegExp(`^GEO_TAG_TTL +2m +${path}:5$`, 'm'));
+  expect(stdout).toMatch(new RegExp(`^GEO_EVENTS_TOKEN +\\(secret\\) +${path}:4$`, 'm'));
+  expect(stdout).toMatch(/^GEO_SPOOL_MAX +2GiB +environment$/m);
+  expect(stdout).toMatch(
+    new RegExp(`^GEO_ADMIN_TOKEN +\\(secret\\) +${secret} \\(GEO_ADMIN_TOKEN_FILE, environment\\)$`, 'm'),
+  );
 });
 
 test('config --json prints an object of texts', async () => {

@@ -108,3 +108,28 @@ test.each([
 test('for a command that asks and ends the heap is Node’s own', async () => {
   expect(await started([], { command: 'status' })).toEqual({ options: [], set: [] });
 });
+
+// Before `npm install`, and after one that was cut off.
+test.each([
+  ['a checkout', 'src/cli.ts', "import 'commander';", 'commander', 'npm run setup'],
+  ['what is shipped', 'dist/cli.js', "import 'commander';", 'commander', 'npm ci --omit=dev'],
+  ['a command of it', 'src/cli.ts', "export const runCli = () => import('log-update');", 'log-update', 'npm run setup'],
+  ['a build that is not there', 'dist/other.js', '', 'dist/cli.js', 'npm ci --omit=dev'],
+])('%s without its libraries says in one line what to run', async (_, file, text, missing, advice) => {
+  const bin = installed('app', []);
+  const root = join(bin, '..', '..');
+  writeFileSync(join(root, file), text);
+  expect(await start([bin, 'status']).ended).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: `geo-registry-proxy: ${missing} is not installed; run ${advice} in ${root}\n`,
+  });
+});
+
+test('every other error of the start is shown as it is', async () => {
+  const bin = installed('app', []);
+  writeFileSync(join(bin, '..', '..', 'src/cli.ts'), "throw new Error('of another kind');");
+  const { code, stderr } = await start([bin, 'status']).ended;
+  expect(code).toBe(1);
+  expect(stderr).toContain('Error: of another kind');
+});

@@ -70,12 +70,22 @@ test('status --repository prints a line for each repository, and ends with 3 whe
     { repository: 'group/three', reference: '1.0', outcome: held },
     { repository: 'other/three', reference: 'broken', outcome: failed() },
   ]);
-  const rest = '0 verified; never synced; checksum not known';
-  expect(await ask('status', '--repository', 'group/*')).toEqual({
+  const expected = {
     code: 3,
-    stdout: `group/one    2 tags: 1 pending, 1 failed; ${rest}\ngroup/three  1 tag: 1 pending; ${rest}\n`,
+    stdout: [
+      'repository   tags  synced  pending  failed  unsupported  last synced  checksum',
+      'group/one    2     -       1        1       -            never        -',
+      'group/three  1     -       1        -       -            never        -',
+      '2 repositories',
+      '',
+    ].join('\n'),
     stderr: '',
-  });
+  };
+  expect(await ask('status', '--repository', 'group/*')).toEqual(expected);
+  expect(await ask('repositories', '--repository', 'group/*')).toEqual(expected);
+  const all = await ask('repositories', '--failed', '--json');
+  const { repositories } = JSON.parse(all.stdout) as { repositories: { name: string }[] };
+  expect(repositories.map(({ name }) => name)).toEqual(['group/one', 'other/three']);
   expect((await ask('status', '--repository', 'group/three')).code).toBe(0);
 });
 
@@ -88,12 +98,27 @@ test('status --repository --json is what the API lists', async () => {
   expect(json).toMatchObject({ repositories: [{ name: 'group/two', checksum: null }] });
 });
 
-test('status of a repository that nobody knows says so', async () => {
-  expect(await ask('status', '--repository', 'group/onne')).toEqual({
-    code: 1,
-    stdout: '',
-    stderr: 'geo-registry-proxy: no repository is known that matches "group/onne"\n',
-  });
+test.each(['status', 'repositories', 'retry', 'verify', 'confirm-removals'])(
+  '%s of a repository that is not known names those that are like it',
+  async (command) => {
+    await restartWith(site, [
+      { repository: 'group/one', outcome: held },
+      { repository: 'group/three', outcome: held },
+    ]);
+    const { code, stdout, stderr } = await ask(command, '--repository', 'group/onne');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(
+      /^(verify: starting\n)?geo-registry-proxy: no repository is known that matches "group\/onne" \(did you mean group\/one\?\)\n$/,
+    );
+    expect((await ask(command, '--repository', 'nothing/of/the/kind')).stderr).toMatch(/of\/the\/kind"\n$/);
+  },
+);
+
+test('backfill of a repository that the primary does not have says so', async () => {
+  await restartWith(site, [], on);
+  const { code, stdout, stderr } = await ask('backfill', '--repository', 'nothing/there');
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toContain('geo-registry-proxy: the primary has no repository that matches "nothing/there"\n');
 });
 
 test('status tells of a primary that is gone, and ends with 3', async () => {
@@ -102,7 +127,7 @@ test('status tells of a primary that is gone, and ends with 3', async () => {
   onTestFinished(() => site.relay.up());
   const { code, stdout } = await ask('status');
   expect(code).toBe(3);
-  expect(stdout).toMatch(/^status +degraded; the primary registry cannot be reached$/m);
+  expect(stdout).toMatch(/^status +degraded\n +✗ the primary registry cannot be reached$/im);
 });
 
 test('retry makes what failed due now', async () => {
@@ -213,8 +238,10 @@ test('backfill shows its progress on a terminal', async () => {
   const terminal = startOnTerminal(['backfill'], env());
   const { code, shown } = await terminal.ended;
   expect(code).toBe(0);
-  expect(shown).toMatch(/[█░]{24} backfill: \d of \d tags/);
-  expect(shown).toContain(`${'█'.repeat(24)} backfill: 3 tags, all looked at`);
+  expect(shown).toMatch(
+    /backfill: starting[\s\S]*backfill: \d of \d repositor(?:y|ies) listed[\s\S]*[█░]{24} backfill: \d of 3 tags/,
+  );
+  expect(shown).toContain(`${'█'.repeat(24)} backfill: 3 tags, all done`);
 });
 
 test('backfill where the server does not replicate is refused in a line', async () => {
@@ -222,7 +249,7 @@ test('backfill where the server does not replicate is refused in a line', async 
   const { code, stderr } = await ask('backfill');
   expect(code).toBe(1);
   expect(stderr).toMatch(
-    /^geo-registry-proxy: the server at 127\.0\.0\.1:\d+ refuses: replication is off: set GEO_REPLICATION and GEO_STORE to on, and start again\n$/,
+    /^backfill: starting\ngeo-registry-proxy: the server at 127\.0\.0\.1:\d+ refuses: replication is off: set GEO_REPLICATION and GEO_STORE to on, and start again\n$/,
   );
 });
 

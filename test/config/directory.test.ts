@@ -103,3 +103,13 @@ function asOrdinaryUser<T>(run: () => T): T {
     process.seteuid?.(0);
   }
 }
+
+// Node's own `recursive` never comes back from these.
+test.each(['/proc/foo', '/proc/foo/bar', '/proc/self/fd/foo'])(
+  'a data directory that cannot be made, %s, is refused in a line',
+  (directory) => {
+    expect(problems({ ...environment(), GEO_DATA_DIR: directory })).toEqual([
+      expect.stringMatching(new RegExp(`^GEO_DATA_DIR: "${directory}" cannot be written to \\(.+\\); allowed: `)),
+    ]);
+  },
+);
