@@ -19,6 +19,7 @@ import { createRefusePushes } from './proxy/push.ts';
 import { addPullRoutes } from './proxy/routes.ts';
 import { addWebhookRoute, type WebhookDeps } from './replication/webhook.ts';
 import { addHealthRoute, addStatusRoutes, type StatusDeps } from './status/routes.ts';
+import { SCHEMA_OPTIONS } from './status/schemas.ts';
 
 /** What the instances are made of. */
 export interface AppDeps {
@@ -136,6 +137,7 @@ function createInstance(logger: Logger, trustedProxies: readonly string[], onBad
     clientErrorHandler: refuseGarbage,
     routerOptions: { maxParamLength: 1_024 },
     exposeHeadRoutes: true,
+    ajv: { customOptions: SCHEMA_OPTIONS },
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     // A path that the router cannot decode never reaches a route.

@@ -2,6 +2,7 @@
 import type { Config } from '../config/config.ts';
 import { bytesText, counted, countText, durationText, fromNow, imageText, visibleText } from '../status/figures.ts';
 import type { ListedRow } from '../status/row-listing.ts';
+import { needsAttention } from '../status/judgement.ts';
 import type { Run, Snapshot, VerifyRun } from '../status/snapshot.ts';
 import { whyRemovalsWait } from '../status/suspension-text.ts';
 import { EXIT } from './exit-code.ts';
@@ -22,16 +23,6 @@ export function printStatus(config: Config, { json }: { json?: true }): Promise<
     }
     return needsAttention(snapshot) ? EXIT.attention : EXIT.ok;
   });
-}
-
-/** Whether a person should look: degraded or down, something failed, is damaged, or waits for a confirmation. */
-export function needsAttention({ status, replication, damaged }: Snapshot): boolean {
-  const { tags, removals, runs } = replication;
-  const isRunFailed = Object.values(runs).some((run) => run !== null && run.error !== null);
-  const { suspension } = removals;
-  // A first start waits for nobody before everything was compared.
-  const isSuspended = suspension !== null && (suspension.isCompared || suspension.because === 'other primary');
-  return status !== 'ok' || tags.failed + damaged + removals.held > 0 || isSuspended || isRunFailed;
 }
 
 function runText(run: Run | null, now: number): string {
