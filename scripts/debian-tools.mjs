@@ -2,7 +2,7 @@
 // a wrapper for each wanted tool into its `bin`. Works as any user; apt and dpkg are used only to read and to unpack.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** Packages that every Debian has and that must never be doubled beside the system's own. */
 const systemPackages =
@@ -100,7 +100,8 @@ function writeFontConfiguration(file, families) {
     '<!DOCTYPE fontconfig SYSTEM "fonts.dtd">',
     '<fontconfig>',
     '  <dir prefix="relative">root/usr/share/fonts</dir>',
-    '  <cachedir prefix="relative">fonts-cache</cachedir>',
+    // Relative it would be so to the working directory.
+    `  <cachedir>${join(dirname(file), 'fonts-cache')}</cachedir>`,
     ...aliases,
     '</fontconfig>',
   ];

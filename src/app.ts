@@ -21,6 +21,7 @@ import { addPullRoutes } from './proxy/routes.ts';
 import { createTell, type AnswerLog, type OnPull } from './proxy/tell.ts';
 import { addWebhookRoute, type WebhookDeps } from './replication/webhook.ts';
 import { addHealthRoute, addStatusRoutes, type StatusDeps } from './status/routes.ts';
+import { SCHEMA_OPTIONS } from './status/schemas.ts';
 
 /** What the instances are made of. */
 export interface AppDeps {
@@ -172,6 +173,7 @@ function createInstance(
     clientErrorHandler: refuseGarbage,
     routerOptions: { maxParamLength: 1_024 },
     exposeHeadRoutes: true,
+    ajv: { customOptions: SCHEMA_OPTIONS },
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     // A path that the router cannot decode never reaches a route.

@@ -20,6 +20,7 @@ import { createLink } from './main/link.ts';
 import { listenWidely, type Listening } from './main/listen.ts';
 import { requireOpenFiles } from './main/open-files.ts';
 import { connectSites, SECONDARY_TIMEOUT } from './main/sites.ts';
+import { createViews, diskFreeBytes } from './main/views.ts';
 import { checkDelivery, createGoesByFiles } from './proxy/delivery-check.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
 import { createMemory } from './proxy/memory.ts';
@@ -29,15 +30,17 @@ import { BUSY_HERE } from './registry/answer.ts';
 import { viaOf } from './registry/client.ts';
 import { noteUploads } from './replication/places.ts';
 import { startReplication } from './replication/replication.ts';
-import type { WebhookDeps } from './replication/webhook.ts';
+import { WEBHOOK_PATH, type WebhookDeps } from './replication/webhook.ts';
 import { createSqliteStore } from './replication/store/sqlite.ts';
 import { parseRepositories } from './replication/walk.ts';
 import { createAdministration } from './status/administration.ts';
 import { createCheckReadiness, createQuickReadiness, type Phase } from './status/health.ts';
 import { createMetrics } from './status/metrics.ts';
 import { createPullRecorder } from './status/pulls/recorder.ts';
+import { createRateWatch } from './status/rate-watch.ts';
 import { createSnapshot, type Live } from './status/snapshot.ts';
 import { programVersion } from './status/version.ts';
+import { createWebhookWatch } from './status/webhook-watch.ts';
 
 /** A proxy that listens. */
 export interface Proxy {
@@ -94,6 +97,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
   const metrics = createMetrics(config.siteName);
   const { meter } = metrics;
   const pulls = createPullRecorder({ wanBytes: () => metrics.total('primary_body_bytes_total') });
+  const rateWatch = createRateWatch({ meter });
   let phase: Phase = 'starting';
 
   // Those that the system chooses (port 0) are known when they are there.
@@ -150,7 +154,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
       onDamaged: (_name, digest) => memory.markDamaged(digest),
       onHealed: memory.clearDamaged,
       log,
-      meter,
+      meter: rateWatch.meter,
     },
     {
       isOn,
@@ -161,6 +165,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
       removalShare: config.removalLimit,
     },
   );
+  const webhook = await createWebhookWatch({ meter, rows, log });
   const gauges = {
     spoolBytes: () => spool.used,
     breakersOpen: () => ({ primary: primary.client.breaker.isOpen, secondary: secondary.client.breaker.isOpen }),
@@ -220,7 +225,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
             isReplicated: isStored,
             onNamed: forgetNamed,
             onMarked: replication.nudge,
-            meter,
+            meter: webhook.meter,
           }
         : undefined,
   });
@@ -236,25 +241,42 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     startedAt: Date.now(),
     checkReadiness: createQuickReadiness(checkReadiness),
     replication,
+    webhook: {
+      on: config.eventsToken !== undefined && config.replication,
+      path: WEBHOOK_PATH,
+      calls: () => webhook.calls,
+    },
+    spool: { max: config.spoolMax, diskFreeBytes: () => diskFreeBytes(config.dataDir) },
+    pulls: pulls.totals,
+    rate: rateWatch.rate,
+    hasClientAuth: config.clientAuth === 'token',
     ...gauges,
   };
   const snapshot = createSnapshot(
     { version: programVersion(), site: config.siteName, rows, live },
     { isOn, removalShare: config.removalLimit },
   );
+  let sockets: Listening | undefined;
+  const views = createViews({
+    config,
+    primary,
+    secondary,
+    rows,
+    replication,
+    pulls,
+    transfers: { list: filler.underWay },
+    url: () => sockets?.url,
+  });
   const admin = createAdminApp(log, {
     site: config.siteName,
+    version: programVersion(),
     checkReadiness,
     metrics,
     administration: createAdministration({ rows, snapshot, replication, log }, { isOn }),
-    rows,
+    views,
     parseRepositories: parseRepositoryFilter,
-    pulls,
-    transfers: { list: filler.underWay },
     adminToken: config.adminToken,
   });
-
-  let sockets: Listening | undefined;
 
   async function close(): Promise<void> {
     if (phase === 'draining') return;

@@ -76,10 +76,16 @@ async function isWorkedOff({ administration, isServed }: Site, run: Run, { repli
   const { tags, removals, waiting, runs } = replication;
   const isListing = [runs.backfill, runs.reconcile].some((one) => one?.endedAt === null);
   // Held removals are pending until a person confirms, and what waits for another manifest until that comes.
-  if (!isListing && tags.pending <= removals.held + waiting && tags.syncing === 0) return true;
+  if (!isListing && tags.pending + tags.recheck <= removals.held + waiting && tags.syncing === 0) return true;
   if (!isServed) return false;
   for (let after: number | null = 0; after !== null;) {
-    const query = { states: ['pending', 'syncing'], held: false, waiting: false, limit: ROWS, after } as const;
+    const query = {
+      states: ['pending', 'syncing', 'recheck'],
+      held: false,
+      waiting: false,
+      limit: ROWS,
+      after,
+    } as const;
     const page = await administration.list(query);
     if (page.rows.some(({ markedAt }) => run.endedAt === null || markedAt <= run.endedAt)) return false;
     after = page.next;

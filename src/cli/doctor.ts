@@ -19,7 +19,7 @@ const VERDICT = 'warning'.length;
 const TOKEN = /eyJ[\w-]+\.[\w-]*\.?[\w-]*/g;
 
 /** A text of others' on the terminal: in one line, and without what is secret, should somebody echo it. */
-function harmless({ eventsToken = [], adminToken }: Config, text: string): string {
+export function harmless({ eventsToken = [], adminToken }: Config, text: string): string {
   const secrets = [...eventsToken, ...(adminToken === undefined ? [] : [adminToken])];
   return secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), visibleText(text)).replaceAll(TOKEN, '***');
 }

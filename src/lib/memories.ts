@@ -53,6 +53,7 @@ export const MEMORIES = {
   takenManifests: { holds: 'repositories whose manifests the secondary took, with how many', maxBytes: MiB },
   refusedManifests: { holds: 'manifests that the secondary refused, with how often', maxBytes: MiB },
   countedDamage: { holds: 'damage that the running verification has counted', maxBytes: 4 * MiB },
+  adminSessions: { holds: 'sessions of the status page, for 12 hours', maxBytes: MiB },
   countedRepositories: { holds: 'repositories that the running verification has counted', maxBytes: 16 * MiB },
 } as const satisfies Readonly<Record<string, MemoryDeclaration>>;
 

@@ -24,10 +24,10 @@ export function createHealthParts({ directory, rows, spool, worker, sites }: Hea
   const pause = (): string | undefined =>
     worker.pausedBecause === undefined ? undefined : `replication pauses: ${worker.pausedBecause}`;
   return [
-    { what: 'the data directory', troubles: async () => textsOf(await directory.look()) },
-    { what: 'the database', troubles: rows.troubles },
-    { what: 'the spool', troubles: async () => textsOf(await spool.trouble()) },
-    { what: 'replication', troubles: async () => textsOf(pause()) },
-    { what: 'the key files', troubles: async () => sites.troubles() },
+    { what: 'the data directory', code: 'data-directory-gone', troubles: async () => textsOf(await directory.look()) },
+    { what: 'the database', code: 'database-unavailable', troubles: rows.troubles },
+    { what: 'the spool', code: 'disk-full', troubles: async () => textsOf(await spool.trouble()) },
+    { what: 'replication', code: 'worker-paused', troubles: async () => textsOf(pause()) },
+    { what: 'the key files', code: 'key-files', troubles: async () => sites.troubles() },
   ];
 }

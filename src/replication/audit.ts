@@ -29,6 +29,8 @@ export interface AuditProgress {
   /** Blobs and manifests found wrong or missing, and such ones found whole again. */
   readonly damaged: number;
   readonly healed: number;
+  /** Rows there are, where the run is of all. */
+  readonly expected?: number;
   readonly error?: string;
 }
 
@@ -62,6 +64,8 @@ export interface AuditScope {
   readonly wanted?: ((name: string) => boolean) | undefined;
   /** Every blob is read, however lately it was. */
   readonly rehash?: boolean | undefined;
+  /** One tag or manifest of each of the repositories. */
+  readonly reference?: string | undefined;
 }
 
 /** Verifies; one run at a time. */
@@ -106,9 +110,10 @@ export function createAudit(deps: AuditDeps, options: AuditOptions = {}): Audit 
     }
   }
 
-  async function* synced(wanted: (name: string) => boolean): AsyncGenerator<Row> {
+  async function* synced(wanted: (name: string) => boolean, reference?: string): AsyncGenerator<Row> {
+    const only = reference === undefined ? {} : { reference };
     for (let after = 0; ;) {
-      const page = await rows.list({ states: ['synced'], after, limit: PAGE });
+      const page = await rows.list({ states: ['synced'], ...only, after, limit: PAGE });
       yield* page.filter(({ repository }) => isReplicated(repository) && wanted(repository));
       if (page.length < PAGE) return;
       after = page.at(-1)!.id;
@@ -152,7 +157,7 @@ export function createAudit(deps: AuditDeps, options: AuditOptions = {}): Audit 
     }
   }
 
-  async function start({ wanted, rehash = false }: AuditScope): Promise<AuditProgress> {
+  async function start({ wanted, rehash = false, reference }: AuditScope): Promise<AuditProgress> {
     const startedAt = clock();
     const soundness = createSoundness(
       { ...deps, clock, signal },
@@ -160,19 +165,22 @@ export function createAudit(deps: AuditDeps, options: AuditOptions = {}): Audit 
     );
     const names = createLru<string, true>('countedRepositories');
     let repositories = 0;
+    let expected: number | undefined;
     const results = { verified: 0, marked: 0, changed: 0, unknown: 0 };
     let end: Pick<AuditProgress, 'endedAt' | 'error'> = {};
     const progress = (): AuditProgress => {
       const { verified, marked, changed, unknown } = results;
       const all = verified + marked + changed + unknown;
       const part = { repositories, rows: all, verified, marked, unknown };
-      return { kind: 'verify', startedAt, ...part, ...soundness.counts, ...end };
+      const told = expected === undefined ? {} : { expected };
+      return { kind: 'verify', startedAt, ...part, ...told, ...soundness.counts, ...end };
     };
     look = progress;
     try {
       const isWanted = wanted ?? (() => true);
+      if (!wanted) expected = (await rows.counts(clock())).states.synced;
       await checkDamaged(soundness, isWanted);
-      await forEach(synced(isWanted), parallel, async (row) => {
+      await forEach(synced(isWanted, reference), parallel, async (row) => {
         if (!names.has(row.repository)) repositories += 1;
         names.set(row.repository, true);
         results[await judgeRow(row, soundness)] += 1;

@@ -133,3 +133,28 @@ export function createDamage(deps: DamageDeps): Damage {
     failure,
   };
 }
+
+/** Which marks of damage; all when empty. */
+export interface DamageFilter {
+  readonly repository?: string;
+  readonly digest?: string;
+}
+
+/** Removes marks of damage, and makes the failed rows of their repositories due; answers how many marks. */
+export async function clearDamaged(
+  {
+    rows,
+    damage,
+    clock,
+  }: { rows: Pick<RowStore, 'damagedBlobs' | 'retry'>; damage: Pick<Damage, 'forget'>; clock: () => number },
+  { repository, digest }: DamageFilter,
+): Promise<number> {
+  const wanted = (await rows.damagedBlobs(DAMAGED_MAX)).filter(
+    (blob) => (repository ?? blob.repository) === blob.repository && (digest ?? blob.digest) === blob.digest,
+  );
+  for (const blob of wanted) await damage.forget(blob.repository, blob.digest);
+  for (const name of new Set(wanted.map((blob) => blob.repository))) {
+    await rows.retry({ repository: name, states: ['failed'] }, clock());
+  }
+  return wanted.length;
+}

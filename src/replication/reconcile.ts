@@ -45,6 +45,9 @@ export interface Progress {
   readonly repositoriesFailed: number;
   readonly tags: number;
   readonly marked: number;
+  /** Tags and manifests that were looked at, and how many there are as far as the rows tell; undefined where they do not. */
+  readonly looked: number;
+  readonly expected?: number;
   /** Why it ended early. */
   readonly error?: string;
 }
@@ -63,11 +66,13 @@ export interface Walks {
   stop(): Promise<void>;
 }
 
-type Note = (tags: number, marked: number) => void;
+type Note = (tags: number, marked: number, looked?: number) => void;
 
 /** Works on one repository. */
 type Visit = (name: string, note: Note) => Promise<void>;
 
+/** A fact: everything of the primary was marked once. */
+export const BACKFILLED = 'backfill.done';
 /** A fact: where the backfill that did not end is to go on, as a query of the catalog. */
 const BACKFILL_CURSOR = 'backfill.cursor';
 const BATCH = 500;
@@ -131,7 +136,7 @@ export function createWalks(deps: WalkDeps, options: WalkOptions = {}): Walks {
     const marker = createMarker(priority, eventAt);
     for await (const reference of referencesOf(name, await rowsOf(name))) {
       await marker.add(name, reference);
-      note(1, 1);
+      note(1, 1, 1);
     }
     await marker.flush();
   }
@@ -148,7 +153,7 @@ export function createWalks(deps: WalkDeps, options: WalkOptions = {}): Walks {
       // Only a strong mark wakes what is not supported: it is another manifest, or not even there any more.
       if (isDue) await marker.add(name, reference, row?.state === 'unsupported' ? PRIORITY.event : undefined);
       else if (verdict.kind === 'same') same.add(verdict.digest);
-      note(isDigest(reference) ? 0 : 1, isDue ? 1 : 0);
+      note(isDigest(reference) ? 0 : 1, isDue ? 1 : 0, 1);
     });
     await marker.flush();
     const referrers = await deps.markReferrers(name, [...same], PRIORITY.reconcile);
@@ -187,22 +192,33 @@ export function createWalks(deps: WalkDeps, options: WalkOptions = {}): Walks {
     kind: Progress['kind'],
     visit: Visit,
     walk: (visitAll: (names: readonly string[]) => Promise<void>) => Promise<void>,
+    isOfAll = true,
   ): Promise<Progress> {
-    const started = last.then(() => run(kind, visit, walk));
+    const started = last.then(() => run(kind, visit, walk, isOfAll));
     last = started;
     return started;
   }
 
-  async function run(...[kind, visit, walk]: Parameters<typeof start>): Promise<Progress> {
-    const none = { repositories: 0, repositoriesDone: 0, repositoriesFailed: 0, tags: 0, marked: 0 };
+  /** How many rows there are, which is how many there will be once everything of the primary was marked before. */
+  async function expectedOf(kind: Progress['kind']): Promise<number | undefined> {
+    if (kind === 'backfill' && (await rows.getFact(BACKFILLED)) !== true) return undefined;
+    return Object.values((await rows.counts(clock())).states).reduce((sum, count) => sum + count, 0);
+  }
+
+  async function run(...[kind, visit, walk, isOfAll]: Required<Parameters<typeof start>>): Promise<Progress> {
+    const none = { repositories: 0, repositoriesDone: 0, repositoriesFailed: 0, tags: 0, marked: 0, looked: 0 };
     let progress: Progress = { kind, startedAt: clock(), ...none };
     const update = (change: Partial<Progress>): void => {
       progress = { ...progress, ...change };
       latest.set(kind, progress);
     };
-    const note: Note = (tags, marked) => {
+    const note: Note = (tags, marked, looked = 0) => {
       signal.throwIfAborted();
-      update({ tags: progress.tags + tags, marked: progress.marked + marked });
+      update({
+        tags: progress.tags + tags,
+        marked: progress.marked + marked,
+        looked: progress.looked + looked,
+      });
     };
     const seen = new Set<string>();
     const visitOne = async (name: string): Promise<void> => {
@@ -215,6 +231,8 @@ export function createWalks(deps: WalkDeps, options: WalkOptions = {}): Walks {
     };
     update({});
     try {
+      const expected = isOfAll ? await expectedOf(kind) : undefined;
+      if (expected !== undefined) update({ expected });
       await walk(async (names) => {
         signal.throwIfAborted();
         for await (const part of inParts(names, BATCH)) {
@@ -244,14 +262,19 @@ export function createWalks(deps: WalkDeps, options: WalkOptions = {}): Walks {
 
   function backfill(wanted?: (name: string) => boolean): Promise<Progress> {
     const walk = (): Promise<Progress> =>
-      start('backfill', backfillOne, async (visitAll) => {
-        // One of some repositories only says nothing about how far the one of all is.
-        const cursor = wanted ? undefined : ((await rows.getFact(BACKFILL_CURSOR)) as string | null);
-        for await (const page of primaryRepositories(cursor ?? undefined)) {
-          await visitAll(wanted ? page.names.filter(wanted) : page.names);
-          if (!wanted) await rows.setFact(BACKFILL_CURSOR, page.cursor ?? null);
-        }
-      });
+      start(
+        'backfill',
+        backfillOne,
+        async (visitAll) => {
+          // One of some repositories only says nothing about how far the one of all is.
+          const cursor = wanted ? undefined : ((await rows.getFact(BACKFILL_CURSOR)) as string | null);
+          for await (const page of primaryRepositories(cursor ?? undefined)) {
+            await visitAll(wanted ? page.names.filter(wanted) : page.names);
+            if (!wanted) await rows.setFact(BACKFILL_CURSOR, page.cursor ?? null);
+          }
+        },
+        wanted === undefined,
+      );
     return under(wanted ? `backfill ${(walks += 1)}` : 'backfill', walk);
   }
 

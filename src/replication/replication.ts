@@ -10,14 +10,16 @@ import { referenceText, type Reference } from '../oci/reference.ts';
 import type { Registry } from '../registry/registry.ts';
 import { createCopy } from './copy.ts';
 import { takeOverLeases } from './owner.ts';
+import { clearDamaged, type DamageFilter } from './damage.ts';
 import { createPlaces } from './places.ts';
-import { createWalks, forgetBackfill, type Walks } from './reconcile.ts';
+import { BACKFILLED, createWalks, forgetBackfill, type Walks } from './reconcile.ts';
 import { createRecheck, type Recheck } from './recheck.ts';
 import { createMarkReferrers, createMarkReferrerTags } from './referrers.ts';
 import { createRemovals } from './removal.ts';
 import { createRemover } from './remove.ts';
 import { repeat } from './repeat.ts';
 import { PRIORITY, type RowStore } from './rows.ts';
+import type { Inspector } from './inspect.ts';
 import { createFindSurplus } from './surplus.ts';
 import { confirmRemovals, endFirstStart, noteCompared, notePrimary, suspensionOf } from './suspension.ts';
 import { createSuspicion, type Suspicion } from './suspicion.ts';
@@ -74,6 +76,10 @@ export interface Replication {
   readonly verification: Pick<Verification, 'run' | 'progress'>;
   /** Makes what the secondary does not take due again if that may have changed. */
   readonly recheck: Recheck;
+  /** Looks at blobs of the secondary. */
+  readonly inspector: Inspector;
+  /** Removes the marks of damage of these blobs, whose rows are due again; answers how many. */
+  clearDamaged(filter: DamageFilter): Promise<number>;
   /** Hears of local blobs from those who serve them. */
   readonly suspicion: Pick<Suspicion, 'suspect' | 'clear'>;
   readonly worker: Worker;
@@ -85,8 +91,6 @@ export interface Replication {
   close(grace: number): Promise<void>;
 }
 
-/** A fact: everything of the primary was marked once. */
-export const BACKFILLED = 'backfill.done';
 // After a walk or a recovery that failed (ms), doubled with each failure.
 const AGAIN_AFTER = 5_000;
 
@@ -246,6 +250,12 @@ export async function startReplication(deps: ReplicationDeps, options: Replicati
     recheck,
     suspicion,
     worker,
+    inspector,
+    async clearDamaged(filter) {
+      const cleared = await clearDamaged({ rows, damage, clock }, filter);
+      worker.nudge();
+      return cleared;
+    },
     get areRemovalsSuspended() {
       return areRemovalsSuspended;
     },

@@ -5,6 +5,12 @@ import type { Digest } from '../oci/digest.ts';
 /** `syncing` only while a worker holds the row's lease. `unsupported`: the secondary cannot hold it; not retried. */
 export type RowState = 'pending' | 'syncing' | 'synced' | 'failed' | 'unsupported';
 
+/**
+ * A row's state for people: `recheck` is one that was synced, and is pending or syncing again without a failure since.
+ * It is none of the other states.
+ */
+export type ShownState = RowState | 'recheck';
+
 /** Who asked, the most urgent first. */
 export const PRIORITY = { onDemand: 0, event: 1, reconcile: 2, backfill: 3 } as const;
 
@@ -67,6 +73,12 @@ export interface Row {
   readonly waitsFor?: string;
 }
 
+/** The state of a row for people; the store counts and filters by the same rule. */
+export function shownStateOf({ state, syncedAt, lastError, isHeld }: Row): ShownState {
+  const isAtWork = state === 'pending' || state === 'syncing';
+  return isAtWork && syncedAt !== undefined && lastError === undefined && !isHeld ? 'recheck' : state;
+}
+
 /** A wish that a reference be looked at again. */
 export interface Mark {
   readonly repository: string;
@@ -108,10 +120,16 @@ export type Outcome =
 /** Which rows; all of the conditions that are given, by id. */
 export interface RowFilter {
   readonly states?: readonly RowState[];
+  readonly shownStates?: readonly ShownState[];
   readonly isHeld?: boolean;
   /** Whether it waits for another reference. */
   readonly isWaiting?: boolean;
   readonly repository?: string;
+  readonly reference?: string;
+  /** A part of the reference. */
+  readonly search?: string;
+  /** Rows whose last error has this cause. */
+  readonly cause?: string;
   /** Rows after this id, for paging. */
   readonly after?: number;
   readonly limit?: number;
@@ -120,6 +138,7 @@ export interface RowFilter {
 /** Counts for the status; times in milliseconds since the epoch. */
 export interface Counts {
   readonly states: Readonly<Record<RowState, number>>;
+  readonly shownStates: Readonly<Record<ShownState, number>>;
   /** Removals that are held and not confirmed. */
   readonly held: number;
   /** Pending rows that wait for another reference. */
@@ -140,7 +159,7 @@ export interface Counts {
 export interface RepositorySummary {
   readonly repository: string;
   /** All its rows, tags or not. */
-  readonly states: Readonly<Record<RowState, number>>;
+  readonly states: Readonly<Record<ShownState, number>>;
   /** Tags among them. */
   readonly tags: number;
   /** Synced rows whose blobs were read. */
@@ -149,15 +168,47 @@ export interface RepositorySummary {
   readonly syncedAt?: number;
 }
 
-/** Which repositories; all of the conditions that are given, by name. */
-export interface RepositoryQuery {
+/** Which repositories; all of the conditions that are given. */
+export interface RepositoryConditions {
   /** Only this one. */
   readonly repository?: string;
+  /** This one and all below it. */
+  readonly group?: string;
+  /** A part of the name. */
+  readonly search?: string;
+  /** A state that at least one of its rows has. */
+  readonly state?: ShownState;
   /** Whether one of its rows is failed. */
   readonly isFailed?: boolean;
-  /** Repositories after this name, in the order of their bytes, for paging. */
+}
+
+/** By name; by failed or pending rows, most first; or by when one of its rows was last synced, the latest first. */
+export type RepositorySort = 'name' | 'failed' | 'pending' | 'syncedAt';
+
+/** A page of repositories. */
+export interface RepositoryQuery extends RepositoryConditions {
+  readonly sort?: RepositorySort;
+  /** Sorted by name: repositories after this one, in the order of their bytes. */
   readonly after?: string;
+  /** Sorted otherwise: so many are left out. */
+  readonly offset?: number;
   readonly limit: number;
+}
+
+/** Groups or repositories of one level, and all rows below them by state. */
+export interface GroupSummary {
+  readonly path: string;
+  readonly isRepository: boolean;
+  readonly hasChildren: boolean;
+  readonly states: Readonly<Record<ShownState, number>>;
+}
+
+/** Rows that are not synced for one cause, and how many of them the secondary cannot hold. */
+export interface CauseCount {
+  /** The error without the digests and names in which the rows differ. */
+  readonly cause: string;
+  readonly rows: number;
+  readonly unsupported: number;
 }
 
 /** How many repositories have rows, and how those do; one that waits, or has unsupported rows, is in none of the others. */
@@ -235,6 +286,12 @@ export interface RowStore {
   counts(now: number): Promise<Counts>;
   repositorySummaries(query: RepositoryQuery): Promise<readonly RepositorySummary[]>;
   repositoryCounts(): Promise<RepositoryCounts>;
+  /** How many repositories match. */
+  countRepositories(conditions: RepositoryConditions): Promise<number>;
+  /** The level below `parent` ('' for the top), by name, those after the path `after`. */
+  groups(parent: string, limit: number, after?: string): Promise<readonly GroupSummary[]>;
+  /** The causes of most rows first. */
+  causes(limit: number): Promise<readonly CauseCount[]>;
   /**
    * What {@link repositoryChecksum} gives for a repository; undefined unless every tag that is known of it is synced:
    * before that it cannot be the primary's.

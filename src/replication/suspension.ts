@@ -1,7 +1,7 @@
 // Suspended removals. At a first start, and with another primary, what the primary lacks may never have been there: it
 // may be the wrong one, or an empty one. Nothing of that kind is removed before it is known to be right.
 import type { Log } from '../lib/log.ts';
-import type { RowStore } from './rows.ts';
+import type { RowFilter, RowStore } from './rows.ts';
 
 /** What the suspension is kept in. */
 export type SuspensionRows = Pick<RowStore, 'getFact' | 'setFact' | 'markAllUnknown' | 'confirmRemovals'>;
@@ -91,8 +91,12 @@ export async function confirmRemovals(rows: SuspensionRows, now: number): Promis
   return rows.confirmRemovals({ isHeld: true }, now);
 }
 
-/** Confirms the removals of one repository that are held; a suspension lasts. Answers how many. @throws NotCompared */
-export async function confirmRemovalsOf(rows: SuspensionRows, repository: string, now: number): Promise<number> {
+/** Confirms the removals of a repository, or of one tag, that are held; a suspension lasts. @throws NotCompared */
+export async function confirmRemovalsOf(
+  rows: SuspensionRows,
+  filter: Pick<RowFilter, 'repository' | 'reference'>,
+  now: number,
+): Promise<number> {
   await mayConfirm(rows);
-  return rows.confirmRemovals({ repository }, now);
+  return rows.confirmRemovals(filter, now);
 }

@@ -1,12 +1,13 @@
 // What people may ask of replication: by the admin API of a running process, or by a command that opened the database.
 import type { Log } from '../lib/log.ts';
 import type { Replication } from '../replication/replication.ts';
-import type { RowStore } from '../replication/rows.ts';
+import { PRIORITY, type RowFilter, type RowStore } from '../replication/rows.ts';
 import { confirmRemovals, confirmRemovalsOf, type SuspensionRows } from '../replication/suspension.ts';
 import { listRepositories, type RepositoryListQuery, type RepositoryPage } from './repository-listing.ts';
 import { listRows, type RepositoryFilter, type RowPage, type RowQuery } from './row-listing.ts';
 import { createOrder, NotNow, type OrderAnswer } from './order.ts';
-import { runOf, toldSuspension, verifyRunOf, type Run, type TakeSnapshot, type VerifyRun } from './snapshot.ts';
+import { runOf, verifyRunOf, type Run, type VerifyRun } from './runs.ts';
+import { toldSuspension, type TakeSnapshot } from './snapshot.ts';
 
 /** How many rows are due again. */
 export interface RetryAnswer {
@@ -44,7 +45,10 @@ export interface Administration {
 
 /** What the orders work on; without `replication` it is a database that nobody else has open. */
 export interface AdministrationDeps {
-  readonly rows: Pick<RowStore, 'list' | 'repositories' | 'repositorySummaries' | 'checksum' | 'retry'> &
+  readonly rows: Pick<
+    RowStore,
+    'list' | 'find' | 'mark' | 'repositories' | 'repositorySummaries' | 'countRepositories' | 'checksum' | 'retry'
+  > &
     SuspensionRows;
   readonly snapshot: TakeSnapshot;
   readonly replication?: Pick<Replication, 'nudge' | 'walks' | 'verification' | 'confirmRemovals'>;
@@ -52,7 +56,10 @@ export interface AdministrationDeps {
   readonly clock?: () => number;
 }
 
-type Change = (repository: string) => Promise<number>;
+type Change = (filter: RowFilter & { readonly repository: string }) => Promise<number>;
+
+/** What was named has no row: there is nothing to be done with it. The message says so. */
+export class NotKnown extends Error {}
 
 function running<T extends { readonly endedAt: string | null }>(run: T | null): T | null {
   return run?.endedAt === null ? run : null;
@@ -64,12 +71,12 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
   const order = {
     backfill: createOrder<Run>({
       name: 'backfill',
-      underWay: () => running(runOf(replication?.walks.progress ?? [], 'backfill')),
+      underWay: () => running(runOf(replication?.walks.progress ?? [], 'backfill', clock())),
       log,
     }),
     verify: createOrder<VerifyRun>({
       name: 'verification',
-      underWay: () => running(verifyRunOf(replication?.verification.progress)),
+      underWay: () => running(verifyRunOf(replication?.verification.progress, clock())),
       log,
     }),
   };
@@ -82,11 +89,29 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
   }
 
   async function changeEach(change: Change, repositories: RepositoryFilter): Promise<number> {
-    const { exact, matches } = repositories;
+    const { exact, matches, reference } = repositories;
     const names = exact === undefined ? (await rows.repositories()).filter(matches) : [exact];
+    const one = reference === undefined ? {} : { reference };
     let count = 0;
-    for (const repository of names) count += await change(repository);
+    for (const repository of names) count += await change({ repository, ...one });
     return count;
+  }
+
+  /** @throws NotKnown for one repository, or one tag of it, that has no row */
+  async function requireKnown({ exact, reference }: RepositoryFilter): Promise<void> {
+    if (exact === undefined) return;
+    const one = reference === undefined ? {} : { reference };
+    const [row] = await rows.list({ repository: exact, ...one, limit: 1 });
+    if (row) return;
+    const what = reference === undefined ? `repository ${exact}` : `${reference} in repository ${exact}`;
+    throw new NotKnown(`no ${what} is known here: check its name, or let a backfill find it`);
+  }
+
+  /** One tag or manifest is looked at again by itself. */
+  async function queue(repository: string, reference: string): Promise<OrderAnswer<Run>> {
+    await rows.mark([{ repository, reference, priority: PRIORITY.onDemand }], clock());
+    replication?.nudge();
+    return { started: true, run: null };
   }
 
   function confirmAll(): Promise<number> {
@@ -100,17 +125,22 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
 
     async backfill(repositories) {
       const { walks } = replicating();
+      const { exact, reference } = repositories ?? {};
+      if (exact !== undefined && reference !== undefined) return queue(exact, reference);
       return order.backfill(repositories, () => walks.backfill(repositories?.matches));
     },
 
     async verify(repositories, { rehash } = {}) {
       const { verification } = replicating();
-      return order.verify(repositories, () => verification.run({ wanted: repositories?.matches, rehash }));
+      return order.verify(repositories, () =>
+        verification.run({ wanted: repositories?.matches, rehash, reference: repositories?.reference }),
+      );
     },
 
     async retry(repositories) {
+      if (repositories) await requireKnown(repositories);
       const changed = await (repositories
-        ? changeEach((repository) => rows.retry({ repository }, clock()), repositories)
+        ? changeEach((filter) => rows.retry(filter, clock()), repositories)
         : rows.retry({}, clock()));
       replication?.nudge();
       return { changed };
@@ -118,7 +148,7 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
 
     async confirmRemovals(repositories) {
       const confirmed = await (repositories
-        ? changeEach((repository) => confirmRemovalsOf(rows, repository, clock()), repositories)
+        ? changeEach((filter) => confirmRemovalsOf(rows, filter, clock()), repositories)
         : confirmAll());
       replication?.nudge();
       return { confirmed, suspended: (await toldSuspension(rows, isOn)) !== null };

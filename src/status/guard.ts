@@ -1,7 +1,8 @@
-// Who may ask the admin listener: by token, or from this machine; and never a web page behind a person's back.
+// Who may ask the admin listener: by token or session, or from this machine; never a web page of another origin.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Sessions } from './sessions.ts';
 
 /** Why a request is refused: its status, what to say, and headers. */
 export interface Refusal {
@@ -17,7 +18,19 @@ export interface Asking {
 }
 
 /** Tells why a request is refused; undefined for one that is admitted. */
-export type Guard = (request: Asking) => Refusal | undefined;
+export type Check = (request: Asking) => Refusal | undefined;
+
+/** Who may ask. */
+export interface Guard {
+  /** For what shows or changes something: token or session, host and origin. */
+  readonly check: Check;
+  /** For what is open to all: host and origin alone. */
+  readonly checkOrigin: Check;
+  /** Whether a text is the token; true where none is set. */
+  isToken(text: string): boolean;
+  /** Whether the request is admitted by its session, not by a token that it carries. */
+  hasSession(request: Asking): boolean;
+}
 
 const ANSWERS_NOTHING = new Set(['GET', 'HEAD']);
 
@@ -59,24 +72,57 @@ function isLedHere({ via }: IncomingHttpHeaders): boolean {
   return /\bgeo-registry-proxy-/i.test(via ?? '');
 }
 
-/** A guard; without a token the listener is on loopback only, and `Host` must be an address or localhost. */
-export function createGuard(adminToken: string | undefined, realm: string): Guard {
-  const refuseToken: Refusal = {
-    status: 401,
-    error: 'give the value of GEO_ADMIN_TOKEN as Authorization: Bearer; in a browser as the password',
-    headers: { 'www-authenticate': ['Bearer', `Basic realm="${realm}", charset="UTF-8"`] },
-  };
-  return (request) => {
-    if (isLedHere(request.headers)) {
+/**
+ * A browser asks its user for a password when a challenge names Basic. The page asks for the token itself, so that what
+ * scripts of a page ask (`Sec-Fetch-Mode` other than `navigate`) gets no such challenge.
+ */
+function challengesFor({ headers }: Asking, realm: string): string[] {
+  const mode = headers['sec-fetch-mode'];
+  const asksUser = mode === undefined || mode === 'navigate';
+  return ['Bearer', ...(asksUser ? [`Basic realm="${realm}", charset="UTF-8"`] : [])];
+}
+
+/** What a guard needs; without a token the listener is on loopback only, and `Host` must be an address or localhost. */
+export interface GuardDeps {
+  readonly adminToken: string | undefined;
+  /** The realm of the challenge. */
+  readonly realm: string;
+  readonly sessions: Pick<Sessions, 'isOpen'>;
+}
+
+function checkForeign(request: Asking): Refusal | undefined {
+  if (ANSWERS_NOTHING.has(request.method) || !isForeign(request)) return undefined;
+  return { status: 403, error: 'Origin: a page of another site asks; use the command line or curl', headers: {} };
+}
+
+/** @see Guard */
+export function createGuard({ adminToken, realm, sessions }: GuardDeps): Guard {
+  const isToken = (text: string): boolean => adminToken === undefined || isSame(text, adminToken);
+  const hasSession = ({ headers }: Asking): boolean => adminToken !== undefined && sessions.isOpen(headers);
+
+  function checkHost({ headers }: Asking): Refusal | undefined {
+    if (isLedHere(headers)) {
       return { status: 403, error: 'Via: a registry pull proxy asks; a redirect led it here', headers: {} };
     }
-    if (adminToken === undefined && !isOurHost(request.headers.host)) {
+    if (adminToken === undefined && !isOurHost(headers.host)) {
       return { status: 403, error: 'Host: ask by address or localhost, or set GEO_ADMIN_TOKEN', headers: {} };
     }
-    if (adminToken !== undefined && !tokensOf(request).some((given) => isSame(given, adminToken))) return refuseToken;
-    if (!ANSWERS_NOTHING.has(request.method) && isForeign(request)) {
-      return { status: 403, error: 'Origin: a page of another site asks; use the command line or curl', headers: {} };
-    }
     return undefined;
+  }
+
+  function checkToken(request: Asking): Refusal | undefined {
+    if (adminToken === undefined || tokensOf(request).some(isToken) || hasSession(request)) return undefined;
+    return {
+      status: 401,
+      error: 'give the value of GEO_ADMIN_TOKEN as Authorization: Bearer; in a browser log in at /',
+      headers: { 'www-authenticate': challengesFor(request, realm) },
+    };
+  }
+
+  return {
+    check: (request) => checkHost(request) ?? checkToken(request) ?? checkForeign(request),
+    checkOrigin: (request) => checkHost(request) ?? checkForeign(request),
+    isToken,
+    hasSession,
   };
 }

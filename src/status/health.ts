@@ -1,13 +1,22 @@
 // Health: whether any pull can be answered, and what is wrong meanwhile.
 import { createSingleFlight } from '../lib/single-flight.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { RegistryName, RegistryState } from './api.ts';
+import { unlessLate } from './patience.ts';
+import { inOrder, problem, type ProblemCode, type ToldProblem } from './problem.ts';
+import { createLookAtRegistry } from './registry-state.ts';
 
-/** What `/readyz` says (design: 503 only when starting, draining, or when neither registry answers). */
+/** How the process does, without what the rows tell. */
 export interface Readiness {
+  /** False only when starting, draining, or when neither registry answers: `/readyz` answers 503 then. */
   readonly ready: boolean;
   /** `ok`, `degraded`, or why not ready. */
   readonly status: 'ok' | 'degraded' | 'starting' | 'draining' | 'no registry answers';
+  /** The texts of the problems. */
   readonly reasons: readonly string[];
+  readonly problems: readonly ToldProblem[];
+  /** null where they were not asked. */
+  readonly registries: Readonly<Record<RegistryName, RegistryState>> | null;
 }
 
 /** The state of the process itself. */
@@ -20,46 +29,47 @@ export type CheckReadiness = () => Promise<Readiness>;
 export interface Part {
   /** What it is, for people: `the database`. */
   readonly what: string;
+  /** The kind of its troubles. */
+  readonly code: ProblemCode;
   /** What is wrong with it, a reason each. Does not reject. */
   readonly troubles: () => Promise<readonly string[]>;
 }
 
-/** What `work` resolves with, or `late` after `patience` ms. */
-async function unlessLate<T, L>(work: Promise<T>, patience: number, late: L): Promise<T | L> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<L>((resolve) => {
-    timer = setTimeout(resolve, patience, late);
-  });
-  return Promise.race([work, limit]).finally(() => clearTimeout(timer));
-}
-
-async function troubleOf(registry: Registry, patience: number): Promise<string | undefined> {
-  const name = registry.client.registry;
-  try {
-    const ping = await unlessLate(registry.ping(), patience, 'late' as const);
-    if (ping === 'late') return `the ${name} registry does not answer`;
-    if (!ping.isRegistry) return `what answers at the ${name} URL is no registry`;
-    return ping.acceptsUs ? undefined : `the ${name} registry does not accept our credentials`;
-  } catch {
-    return `the ${name} registry cannot be reached`;
-  }
-}
+/** What is known of a process that was not asked how it does. */
+export const UNASKED: Readiness = { ready: true, status: 'ok', reasons: [], problems: [], registries: null };
 
 /** @see CheckReadiness */
 export function createCheckReadiness(
   deps: { registries: readonly Registry[]; parts: readonly Part[]; phase: () => Phase },
   { patience = 2_000 } = {},
 ): CheckReadiness {
-  const { registries, parts } = deps;
+  const looks = deps.registries.map((registry) => ({
+    name: registry.client.registry as RegistryName,
+    look: createLookAtRegistry(registry, { patience }),
+  }));
+
+  async function partProblems({ what, code, troubles }: Part): Promise<readonly ToldProblem[]> {
+    const found = await unlessLate(troubles(), patience, [`${what} does not answer`]);
+    return found.map((text) => problem(code, text));
+  }
+
   return async () => {
     const phase = deps.phase();
-    if (phase !== 'serving') return { ready: false, status: phase, reasons: [] };
-    const asked = registries.map((registry) => troubleOf(registry, patience));
-    const looked = parts.map(({ what, troubles }) => unlessLate(troubles(), patience, [`${what} does not answer`]));
-    const silent = (await Promise.all(asked)).filter((trouble) => trouble !== undefined);
-    const reasons = [...silent, ...(await Promise.all(looked)).flat()];
-    if (silent.length === registries.length) return { ready: false, status: 'no registry answers', reasons };
-    return { ready: true, status: reasons.length === 0 ? 'ok' : 'degraded', reasons };
+    if (phase !== 'serving') return { ...UNASKED, ready: false, status: phase };
+    const [asked, looked] = await Promise.all([
+      Promise.all(looks.map(async ({ name, look }) => ({ name, ...(await look()) }))),
+      Promise.all(deps.parts.map(partProblems)),
+    ]);
+    const silent = asked.filter(({ isSilent }) => isSilent);
+    const problems = inOrder([...asked.flatMap((one) => one.problem ?? []), ...looked.flat()]);
+    const states = Object.fromEntries(asked.map(({ name, state }) => [name, state]));
+    const told = {
+      reasons: problems.map(({ text }) => text),
+      problems,
+      registries: states as Record<RegistryName, RegistryState>,
+    };
+    if (silent.length === looks.length) return { ready: false, status: 'no registry answers', ...told };
+    return { ready: true, status: problems.length === 0 ? 'ok' : 'degraded', ...told };
   };
 }
 

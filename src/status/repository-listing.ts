@@ -1,13 +1,27 @@
 // Repositories as the admin API lists them, page by page, with the checksum by which GitLab's Geo compares sites.
-import type { RepositoryQuery, RepositorySummary, RowState, RowStore } from '../replication/rows.ts';
+import type {
+  RepositoryConditions,
+  RepositorySort,
+  RepositorySummary,
+  RowStore,
+  ShownState,
+} from '../replication/rows.ts';
 import type { RepositoryFilter } from './row-listing.ts';
 import { isoTime } from './snapshot.ts';
 
-/** Which repositories are asked for, by name, those after `after`. */
+/** Which repositories are asked for, those after `after`. */
 export interface RepositoryListQuery {
   readonly repositories?: RepositoryFilter;
   /** Whether one of the rows is failed. */
   readonly failed?: boolean;
+  /** This repository, and all below it. */
+  readonly group?: string;
+  /** A part of the name. */
+  readonly search?: string;
+  /** A state that one of the rows has. */
+  readonly state?: ShownState;
+  readonly sort?: RepositorySort;
+  /** The `next` of the page before. */
   readonly after?: string;
   /** From 1 to 1,000. */
   readonly limit: number;
@@ -17,7 +31,7 @@ export interface RepositoryListQuery {
 export interface ListedRepository {
   readonly name: string;
   /** Rows by state; each is a tag, a manifest without one, or `*` for all that the repository has. */
-  readonly tags: Readonly<Record<RowState, number>>;
+  readonly tags: Readonly<Record<ShownState, number>>;
   /** Those of all these rows that are tags: what the checksum is over. */
   readonly tagged: number;
   /** Synced rows whose blobs were read and hashed. */
@@ -35,9 +49,17 @@ export interface ListedRepository {
 export interface RepositoryPage {
   readonly repositories: readonly ListedRepository[];
   readonly next: string | null;
+  /** Those that match on all pages; null where they are not counted (a glob). */
+  readonly total: number | null;
 }
 
-type Rows = Pick<RowStore, 'repositorySummaries' | 'checksum'>;
+type Rows = Pick<RowStore, 'repositorySummaries' | 'checksum' | 'countRepositories'>;
+
+/** What was found for a page. */
+interface Found {
+  readonly found: readonly RepositorySummary[];
+  readonly next: string | null;
+}
 
 // A glob is matched here, not in the store: repositories that are read at once, and for one page.
 const SCAN_PAGE = 1_000;
@@ -49,20 +71,34 @@ async function listed(rows: Rows, summary: RepositorySummary): Promise<ListedRep
   return { name: repository, tags: states, tagged: tags, verified, syncedAt: isoTime(syncedAt), checksum };
 }
 
-/** As many of the summaries that match as a page has, and the `after` of the next one. */
-async function summariesOf(
-  rows: Rows,
-  query: RepositoryListQuery,
-): Promise<{ found: readonly RepositorySummary[]; next: string | null }> {
-  const { repositories, failed, after, limit } = query;
-  const conditions: Partial<RepositoryQuery> = failed === undefined ? {} : { isFailed: failed };
-  const exact = repositories?.exact === undefined ? {} : { repository: repositories.exact };
+function conditionsOf({ repositories, failed, group, search, state }: RepositoryListQuery): RepositoryConditions {
+  return {
+    ...(failed === undefined ? {} : { isFailed: failed }),
+    ...(repositories?.exact === undefined ? {} : { repository: repositories.exact }),
+    ...(group === undefined ? {} : { group }),
+    ...(search === undefined ? {} : { search }),
+    ...(state === undefined ? {} : { state }),
+  };
+}
+
+/** A page in another order than by name: `after` is the number of those before it. */
+async function sorted(rows: Rows, query: RepositoryListQuery): Promise<Found> {
+  const { limit, sort = 'name', after = '0' } = query;
+  const offset = /^\d{1,9}$/.test(after) ? Number(after) : 0;
+  const page = await rows.repositorySummaries({ ...conditionsOf(query), sort, offset, limit: limit + 1 });
+  return { found: page.slice(0, limit), next: page.length > limit ? String(offset + limit) : null };
+}
+
+/** As many of the summaries that match as a page has, by name. */
+async function named(rows: Rows, query: RepositoryListQuery): Promise<Found> {
+  const { repositories, after, limit } = query;
+  const conditions = conditionsOf(query);
   const size = repositories && repositories.exact === undefined ? SCAN_PAGE : limit + 1;
   const found: RepositorySummary[] = [];
   let last = after;
   for (let scanned = 0; scanned < SCAN_MAX; scanned += size) {
     const from = last === undefined ? {} : { after: last };
-    const page = await rows.repositorySummaries({ ...conditions, ...exact, ...from, limit: size });
+    const page = await rows.repositorySummaries({ ...conditions, ...from, limit: size });
     for (const summary of page) {
       if (!repositories || repositories.matches(summary.repository)) {
         if (found.length === limit) return { found, next: last ?? null };
@@ -77,9 +113,13 @@ async function summariesOf(
 
 /** One page of the repositories that match. @throws StoreUnavailable */
 export async function listRepositories(rows: Rows, query: RepositoryListQuery): Promise<RepositoryPage> {
-  const { found, next } = await summariesOf(rows, query);
+  const { repositories: wanted, sort = 'name' } = query;
+  const isGlob = wanted !== undefined && wanted.exact === undefined;
+  // A glob is matched page by page, by name.
+  const { found, next } = await (sort === 'name' || isGlob ? named : sorted)(rows, query);
+  const total = isGlob ? null : await rows.countRepositories(conditionsOf(query));
   const repositories: ListedRepository[] = [];
   // One after the other: other reads come in between.
   for (const summary of found) repositories.push(await listed(rows, summary));
-  return { repositories, next };
+  return { repositories, next, total };
 }

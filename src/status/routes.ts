@@ -1,46 +1,30 @@
 // The admin listener's paths: health for supervisors, metrics for Prometheus, the API and the page for people.
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { StoreUnavailable, type RowStore } from '../replication/rows.ts';
+import { StoreUnavailable } from '../replication/rows.ts';
 import { NotCompared } from '../replication/suspension.ts';
-import type { Administration } from './administration.ts';
-import { createGuard, type Guard } from './guard.ts';
-import type { CheckReadiness } from './health.ts';
-import {
-  InvalidInput,
-  parseOrder,
-  parseRepositoryQuery,
-  parseRowQuery,
-  type ParseRepositories,
-  type Query,
-} from './input.ts';
+import { NotKnown } from './administration.ts';
+import { addApi, type ApiDeps } from './api-routes.ts';
+import { addEventRoutes } from './event-routes.ts';
+import { createEvents } from './events.ts';
+import { createGuard, type Check } from './guard.ts';
+import type { CheckReadiness, Readiness } from './health.ts';
 import type { Metrics } from './metrics.ts';
-import type { PageData } from './page-attention.ts';
 import { NotNow } from './order.ts';
-import { PAGE_POLICY, renderPage } from './page.ts';
-import type { PullRecorder } from './pulls/recorder.ts';
-import type { TransfersView } from './pulls/transfers.ts';
+import { unlessLate } from './patience.ts';
+import { invalidInput, parseBody } from './schemas.ts';
+import { addSessionRoutes } from './session-routes.ts';
+import { createSessions } from './sessions.ts';
+import { addSiteFiles } from './site-files.ts';
 
 /** What the admin listener answers from. */
-export interface StatusDeps {
+export interface StatusDeps extends ApiDeps {
   readonly site: string;
+  readonly version: string;
   readonly checkReadiness: CheckReadiness;
   readonly metrics: Metrics;
-  readonly administration: Administration;
-  readonly rows: Pick<RowStore, 'damagedBlobs' | 'malformed'>;
-  readonly parseRepositories: ParseRepositories;
-  readonly pulls: PullRecorder;
-  readonly transfers: TransfersView;
   /** What a request must carry; without one the listener is loopback only. */
   readonly adminToken?: string | undefined;
 }
-
-/** The orders of `POST /api/replication/…`. */
-export const ORDERS = {
-  backfill: 'backfill',
-  verify: 'verify',
-  retry: 'retry',
-  'confirm-removals': 'confirmRemovals',
-} as const satisfies Record<string, keyof Administration>;
 
 const HEADERS = {
   'cache-control': 'no-store',
@@ -51,15 +35,13 @@ const HEADERS = {
 // Names, and a glob or two: an order is short.
 const BODY_MAX = 64 * 1024;
 
-// Rows and blobs that the page shows of each kind.
-const PAGE_ROWS = 50;
-const PAGE_EVENTS = 5;
-const PAGE_REPOSITORIES = 10;
+// How long (ms) `/readyz` waits for what the rows tell.
+const ROWS_PATIENCE = 2_000;
 
 function sendFailure(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const say = (status: number, text: string): FastifyReply => reply.code(status).send({ error: text });
-  if (error instanceof InvalidInput) return say(400, error.message);
   if (error instanceof NotNow || error instanceof NotCompared) return say(409, error.message);
+  if (error instanceof NotKnown) return say(404, error.message);
   if (error.statusCode !== undefined && error.statusCode < 500) return say(error.statusCode, error.message);
   request.log.error({ err: error }, 'admin request failed');
   if (error instanceof StoreUnavailable) {
@@ -68,91 +50,88 @@ function sendFailure(error: FastifyError, request: FastifyRequest, reply: Fastif
   return say(500, 'this failed; the log says why');
 }
 
-async function pageData({ administration, rows }: StatusDeps): Promise<PageData> {
-  const [snapshot, failed, unsupported, waiting, failedRepositories, held, damaged, malformed] = await Promise.all([
-    administration.snapshot(),
-    administration.list({ states: ['failed'], limit: PAGE_ROWS }),
-    administration.list({ states: ['unsupported'], limit: PAGE_ROWS }),
-    administration.list({ waiting: true, limit: PAGE_ROWS }),
-    administration.listRepositories({ failed: true, limit: PAGE_REPOSITORIES }),
-    administration.list({ held: true, limit: PAGE_ROWS }),
-    rows.damagedBlobs(PAGE_ROWS),
-    rows.malformed(PAGE_EVENTS),
-  ]);
-  const rest = { failedRepositories, held, damaged, malformed, now: Date.now() };
-  return { snapshot, failed, unsupported, waiting, ...rest };
-}
-
-function addGuard(scope: FastifyInstance, guard: Guard): void {
+/** Requests are refused by `check`; what is asked is read by schemas, and what is wrong told in one line of JSON. */
+function addRules(scope: FastifyInstance, check: Check): void {
   scope.addHook('onRequest', async (request, reply) => {
     reply.headers(HEADERS);
-    const refusal = guard(request);
+    const refusal = check(request);
     if (!refusal) return undefined;
     return reply.code(refusal.status).headers(refusal.headers).send({ error: refusal.error });
   });
   scope.setErrorHandler((error: FastifyError, request, reply) => sendFailure(error, request, reply));
+  scope.setSchemaErrorFormatter(invalidInput);
   // JSON is read by us, whatever it is called, so that what is wrong with it can be told.
   scope.removeAllContentTypeParsers();
-  scope.addContentTypeParser('*', { parseAs: 'string', bodyLimit: BODY_MAX }, (_request, body, done) =>
-    done(null, body),
-  );
+  scope.addContentTypeParser('*', { parseAs: 'string', bodyLimit: BODY_MAX }, (_request, body, done) => {
+    try {
+      done(null, parseBody(String(body)));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  scope.addHook('preValidation', async (request) => {
+    request.body ??= {};
+  });
 }
 
-function addApi(scope: FastifyInstance, { administration, parseRepositories }: StatusDeps): void {
-  scope.get('/api/status', () => administration.snapshot());
-  scope.get('/api/replication', (request) =>
-    administration.list(parseRowQuery(request.query as Query, parseRepositories)),
-  );
-  scope.get('/api/replication/repositories', (request) =>
-    administration.listRepositories(parseRepositoryQuery(request.query as Query, parseRepositories)),
-  );
-  for (const [name, order] of Object.entries(ORDERS)) {
-    const url = `/api/replication/${name}`;
-    scope.post(url, async (request, reply) => {
-      const isVerify = order === 'verify';
-      const given = parseOrder(request.query as Query, request.body, parseRepositories, { mayRehash: isVerify });
-      return reply.code(202).send(await administration[order](given.repositories, given));
-    });
-    scope.get(url, (_request, reply) =>
-      reply
-        .code(405)
-        .header('allow', 'POST')
-        .send({ error: `${url}: ask with POST` }),
-    );
-  }
+/** The status and its reasons, with what the rows tell where they can be read in time. */
+async function judged(
+  readiness: Readiness,
+  { administration }: StatusDeps,
+): Promise<Pick<Readiness, 'reasons'> & { readonly status: string }> {
+  const snapshot = administration.snapshot({ readiness }).catch(() => undefined);
+  return (await unlessLate(snapshot, ROWS_PATIENCE, undefined)) ?? readiness;
 }
 
-/**
- * Adds the admin paths: `/healthz` and `/readyz` open, without detail unless admitted; all else for the admitted (design,
- * HTTP on `GEO_ADMIN_LISTEN`).
- */
-export function addStatusRoutes(app: FastifyInstance, deps: StatusDeps): void {
-  const { site, checkReadiness, metrics, administration, adminToken } = deps;
-  const guard = createGuard(adminToken, `geo-registry-proxy ${site}`);
-  addHealthRoute(app);
+function addReadiness(app: FastifyInstance, deps: StatusDeps, check: Check): void {
   app.get('/readyz', async (request, reply) => {
-    const { ready, status, reasons } = await checkReadiness();
-    const detail = guard(request) ? '' : reasons.map((reason) => `\n${reason}`).join('');
+    const readiness = await deps.checkReadiness();
+    const { status, reasons } = await judged(readiness, deps);
+    const detail = check(request) ? '' : reasons.map((reason) => `\n${reason}`).join('');
     return reply
-      .code(ready ? 200 : 503)
+      .code(readiness.ready ? 200 : 503)
       .type('text/plain; charset=utf-8')
       .send(`${status}${detail}\n`);
   });
+}
+
+function addMetrics(scope: FastifyInstance, { administration, metrics }: StatusDeps): void {
+  scope.get('/metrics', async (request, reply) => {
+    const snapshot = await administration.snapshot({ asks: false }).catch((error: unknown) => {
+      request.log.error({ err: error }, 'metrics without what the database knows');
+      return undefined;
+    });
+    const { contentType, body } = await metrics.expose(snapshot);
+    return reply.type(contentType).send(body);
+  });
+}
+
+/**
+ * Adds the admin paths: `/healthz`, `/readyz` (without detail unless admitted), the page's files and its login are open;
+ * all else is for the admitted (design, HTTP on `GEO_ADMIN_LISTEN`).
+ */
+export function addStatusRoutes(app: FastifyInstance, deps: StatusDeps): void {
+  const { site, version, administration, views, adminToken } = deps;
+  const sessions = createSessions();
+  const guard = createGuard({ adminToken, realm: `geo-registry-proxy ${site}`, sessions });
+  const events = createEvents({
+    snapshot: () => administration.snapshot(),
+    pulls: views.pulls,
+    transfers: views.transfers,
+    log: app.log,
+  });
+  addHealthRoute(app);
+  addReadiness(app, deps, guard.check);
+  addSiteFiles(app);
   void app.register(async (scope) => {
-    addGuard(scope, guard);
-    scope.get('/metrics', async (request, reply) => {
-      const snapshot = await administration.snapshot({ asks: false }).catch((error: unknown) => {
-        request.log.error({ err: error }, 'metrics without what the database knows');
-        return undefined;
-      });
-      const { contentType, body } = await metrics.expose(snapshot);
-      return reply.type(contentType).send(body);
-    });
-    scope.get('/', async (_request, reply) => {
-      const body = renderPage(await pageData(deps));
-      return reply.type('text/html; charset=utf-8').header('content-security-policy', PAGE_POLICY).send(body);
-    });
+    addRules(scope, guard.checkOrigin);
+    addSessionRoutes(scope, { guard, sessions, site, version });
+  });
+  void app.register(async (scope) => {
+    addRules(scope, guard.check);
+    addMetrics(scope, deps);
     addApi(scope, deps);
+    addEventRoutes(scope, events, guard);
   });
 }
 

@@ -1,5 +1,5 @@
 // Rows as the admin API lists them, page by page.
-import { PRIORITY, type Row, type RowState, type RowStore } from '../replication/rows.ts';
+import { PRIORITY, shownStateOf, type Row, type RowStore, type ShownState } from '../replication/rows.ts';
 import { isoTime } from './snapshot.ts';
 
 /** Which repositories are meant; `exact` where it can only be one. */
@@ -7,16 +7,20 @@ export interface RepositoryFilter {
   readonly text: string;
   readonly matches: (name: string) => boolean;
   readonly exact?: string;
+  /** One tag or manifest of the repository that is `exact`. */
+  readonly reference?: string;
 }
 
 /** Which rows are asked for, by id, those after `after`. */
 export interface RowQuery {
-  readonly states?: readonly RowState[];
+  readonly states?: readonly ShownState[];
   /** Removals that wait for `confirm-removals`, or were confirmed and are not carried out yet. */
   readonly held?: boolean;
   /** Rows that wait for another tag or manifest. */
   readonly waiting?: boolean;
   readonly repositories?: RepositoryFilter;
+  /** What rows fail for, as the groups of `GET /api/attention` name it. */
+  readonly cause?: string;
   readonly after?: number;
   /** From 1 to 1,000. */
   readonly limit: number;
@@ -28,7 +32,7 @@ export interface ListedRow {
   readonly repository: string;
   /** A tag, a digest, or `*` for all that the repository has. */
   readonly reference: string;
-  readonly state: RowState;
+  readonly state: ShownState;
   readonly priority: keyof typeof PRIORITY;
   readonly attempts: number;
   readonly nextAttemptAt: string | null;
@@ -59,13 +63,14 @@ const SCAN_MAX = 10_000;
 
 const PRIORITY_NAMES = Object.keys(PRIORITY) as (keyof typeof PRIORITY)[];
 
-function listed(row: Row): ListedRow {
+/** A row as the API tells it. */
+export function listedRow(row: Row): ListedRow {
   const isWaiting = row.state === 'pending' || row.state === 'failed';
   return {
     id: row.id,
     repository: row.repository,
     reference: row.reference,
-    state: row.state,
+    state: shownStateOf(row),
     priority: PRIORITY_NAMES[row.priority]!,
     attempts: row.attempts,
     nextAttemptAt: isWaiting ? isoTime(row.nextAttempt) : null,
@@ -85,9 +90,10 @@ function listed(row: Row): ListedRow {
 
 /** One page of the rows that match. @throws StoreUnavailable */
 export async function listRows(rows: Pick<RowStore, 'list'>, query: RowQuery): Promise<RowPage> {
-  const { states, held, waiting, repositories, limit } = query;
+  const { states, held, waiting, cause, repositories, limit } = query;
   const conditions = {
-    ...(states ? { states } : {}),
+    ...(states ? { shownStates: states } : {}),
+    ...(cause === undefined ? {} : { cause }),
     ...(held === undefined ? {} : { isHeld: held }),
     ...(waiting === undefined ? {} : { isWaiting: waiting }),
   };
@@ -96,7 +102,7 @@ export async function listRows(rows: Pick<RowStore, 'list'>, query: RowQuery): P
     const repository = repositories?.exact === undefined ? {} : { repository: repositories.exact };
     const page = await rows.list({ ...conditions, ...repository, after, limit: limit + 1 });
     const shown = page.slice(0, limit);
-    return { rows: shown.map(listed), next: page.length > limit ? shown.at(-1)!.id : null };
+    return { rows: shown.map(listedRow), next: page.length > limit ? shown.at(-1)!.id : null };
   }
   const found: ListedRow[] = [];
   for (let scanned = 0; scanned < SCAN_MAX; scanned += SCAN_PAGE) {
@@ -104,7 +110,7 @@ export async function listRows(rows: Pick<RowStore, 'list'>, query: RowQuery): P
     for (const row of page) {
       if (repositories.matches(row.repository)) {
         if (found.length === limit) return { rows: found, next: after };
-        found.push(listed(row));
+        found.push(listedRow(row));
       }
       after = row.id;
     }

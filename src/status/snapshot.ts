@@ -1,60 +1,48 @@
 // The snapshot: one look at everything, which the page, the API, the command line and the metrics share.
-import type { AuditProgress } from '../replication/audit.ts';
 import type { Replication } from '../replication/replication.ts';
-import type { Progress } from '../replication/reconcile.ts';
 import { removalLimit } from '../replication/removal.ts';
-import type { Counts, RepositoryCounts, RowState, RowStore } from '../replication/rows.ts';
+import {
+  StoreUnavailable,
+  type Counts,
+  type RepositoryCounts,
+  type RowStore,
+  type ShownState,
+} from '../replication/rows.ts';
 import { suspensionOf, type Suspension } from '../replication/suspension.ts';
-import type { CheckReadiness, Readiness } from './health.ts';
+import type * as Api from './api.ts';
+import { UNASKED, type CheckReadiness, type Readiness } from './health.ts';
+import { judge } from './judgement.ts';
+import { inOrder, problem } from './problem.ts';
+import type { RateWatch } from './rate-watch.ts';
+import { runOf, verifyRunOf, type Runs } from './runs.ts';
+import { isoTime } from './time.ts';
+import type { WebhookCalls } from './webhook-watch.ts';
 
-/** A walk over everything, as JSON. */
-export interface Run {
-  readonly startedAt: string;
-  /** null while it runs. */
-  readonly endedAt: string | null;
-  readonly repositories: number;
-  readonly repositoriesDone: number;
-  /** Those that could not be walked; they are tried again. */
-  readonly repositoriesFailed: number;
-  /** Tags that were looked at, and those of them that were marked for the workers. */
-  readonly tags: number;
-  readonly marked: number;
-  /** Why it ended early. */
-  readonly error: string | null;
-}
-
-/** A verification, as JSON: its counts are those of {@link AuditProgress}. */
-export interface VerifyRun extends Omit<AuditProgress, 'kind' | 'startedAt' | 'endedAt' | 'error'> {
-  readonly startedAt: string;
-  /** null while it runs. */
-  readonly endedAt: string | null;
-  /** Why it ended early. */
-  readonly error: string | null;
-}
-
-/** The walk of each kind, and the verification, that runs, else the last one since the start. */
-export type Runs = Readonly<Record<Progress['kind'], Run | null>> & { readonly verify: VerifyRun | null };
+export type { Run, Runs, VerifyRun } from './runs.ts';
+export { isoTime } from './time.ts';
 
 /**
  * The answer of `GET /api/status`; these names are stable. Times are ISO 8601 in UTC, `…Ms` milliseconds, `…Bytes` and
  * `bytes` bytes, null what is not known or not so.
  */
-export interface Snapshot {
+export interface Snapshot extends Api.Snapshot {
   readonly version: string;
   readonly site: string;
-  /** What `/readyz` says; `stopped` when only the database was read, since no process answers. */
+  /** What `/readyz` says by {@link judge}; `stopped` when only the database was read, since no process answers. */
   readonly status: Readiness['status'] | 'stopped';
   /** Whether any pull can be answered. */
   readonly ready: boolean;
-  /** What is wrong, for people. */
+  /** The texts of the problems that are errors or warnings. */
   readonly reasons: readonly string[];
+  /** What is wrong or waits for a person, root causes first. */
+  readonly problems: readonly Api.Problem[];
   readonly startedAt: string | null;
   readonly uptimeMs: number | null;
   readonly replication: {
     /** `GEO_REPLICATION` and `GEO_STORE`. */
     readonly on: boolean;
     /** Rows by state; each is a tag, or a manifest without one. */
-    readonly tags: Readonly<Record<RowState, number>>;
+    readonly tags: Readonly<Record<ShownState, number>>;
     /** Repositories that have rows, and how those do. */
     readonly repositories: RepositoryCounts;
     /** Pending rows by who asked; held removals, and those that wait for another tag or manifest, are among them. */
@@ -91,7 +79,14 @@ export interface Snapshot {
   };
   /** Blobs of the secondary that were found damaged and are not whole again. */
   readonly damaged: number;
-  /** `open` while a registry is taken for down; null in a stopped process. */
+  /** How both registries do; null where they were not asked. */
+  readonly registries: Api.Snapshot['registries'];
+  /** The primary's notifications; null in a stopped process, as what follows. */
+  readonly webhook: Api.Snapshot['webhook'];
+  readonly spool: Api.Snapshot['spool'];
+  readonly pulls: Api.Snapshot['pulls'];
+  readonly rate: Api.Snapshot['rate'];
+  /** `open` while a registry is taken for down. */
   readonly breakers: Readonly<Record<'primary' | 'secondary', 'open' | 'closed'>> | null;
   readonly spoolBytes: number | null;
 }
@@ -102,6 +97,12 @@ export interface Live {
   readonly startedAt: number;
   readonly checkReadiness: CheckReadiness;
   readonly replication: Pick<Replication, 'walks' | 'worker' | 'verification'>;
+  /** Where notifications go, whether they are taken, and what is known of them. */
+  readonly webhook: { readonly on: boolean; readonly path: string; readonly calls: () => WebhookCalls };
+  readonly spool: { readonly max: number; readonly diskFreeBytes: () => Promise<number | null> };
+  readonly pulls: () => Api.Snapshot['pulls'];
+  readonly rate: RateWatch['rate'];
+  readonly hasClientAuth: boolean;
   readonly breakersOpen: () => Readonly<Record<'primary' | 'secondary', boolean>>;
   readonly spoolBytes: () => number;
 }
@@ -126,14 +127,20 @@ export interface SnapshotOptions {
  * Takes a snapshot; costs no more than the store's counts. With `asks` false no registry is asked whether it answers
  * (a scrape every few seconds is no reason to), and only the process's own state is told. @throws StoreUnavailable
  */
-export type TakeSnapshot = (options?: { readonly asks?: boolean }) => Promise<Snapshot>;
+export type TakeSnapshot = (options?: SnapshotRequest) => Promise<Snapshot>;
 
-const UNASKED = { status: 'ok', ready: true, reasons: [] } as const;
-const STOPPED = { status: 'stopped', ready: false, reasons: ['no process of the proxy answers'] } as const;
+/** How a snapshot is taken. */
+export interface SnapshotRequest {
+  readonly asks?: boolean;
+  /** What asking came to a moment ago: then nothing is asked again. */
+  readonly readiness?: Readiness;
+}
 
-/** A time as JSON has it. */
-export function isoTime(time: number | undefined): string | null {
-  return time === undefined ? null : new Date(time).toISOString();
+/** What the rows tell. */
+interface Stored {
+  readonly counts: Counts;
+  readonly repositories: RepositoryCounts;
+  readonly suspension: Suspension | null;
 }
 
 /** Why removals wait, for people; a first start's suspension is told of where something may be removed at all. */
@@ -142,50 +149,51 @@ export async function toldSuspension(rows: Pick<RowStore, 'getFact'>, isOn: bool
   return suspension && (isOn || suspension.because === 'other primary') ? suspension : null;
 }
 
-/** The walk of a kind that runs, else its last one; null for none. */
-export function runOf(progress: readonly Progress[], kind: Progress['kind']): Run | null {
-  const found = progress.find((one) => one.kind === kind);
-  if (!found) return null;
-  const { startedAt, endedAt, repositories, repositoriesDone, repositoriesFailed, tags, marked, error = null } = found;
-  return {
-    startedAt: new Date(startedAt).toISOString(),
-    endedAt: isoTime(endedAt),
-    repositories,
-    repositoriesDone,
-    repositoriesFailed,
-    tags,
-    marked,
-    error,
-  };
-}
-
-/** The verification that runs, else the last one; null for none. */
-export function verifyRunOf(progress: AuditProgress | undefined): VerifyRun | null {
-  if (!progress) return null;
-  const { kind: _, startedAt, endedAt, error = null, ...counts } = progress;
-  return { startedAt: new Date(startedAt).toISOString(), endedAt: isoTime(endedAt), ...counts, error };
-}
-
 function breakersOf({ breakersOpen }: Live): Snapshot['breakers'] {
   const { primary, secondary } = breakersOpen();
   return { primary: primary ? 'open' : 'closed', secondary: secondary ? 'open' : 'closed' };
+}
+
+async function spoolOf({ spool, spoolBytes }: Live): Promise<Snapshot['spool']> {
+  return { bytes: spoolBytes(), max: spool.max, diskFreeBytes: await spool.diskFreeBytes() };
+}
+
+function withTrouble(readiness: Readiness, trouble: string | undefined): Readiness {
+  const isTold = readiness.problems.some(({ code }) => code === 'database-unavailable');
+  if (trouble === undefined || isTold) return readiness;
+  const told = problem('database-unavailable', `what is stored cannot be read: ${trouble}`);
+  return { ...readiness, problems: inOrder([...readiness.problems, told]) };
 }
 
 /** @see TakeSnapshot */
 export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: SnapshotOptions): TakeSnapshot {
   const { version, site, rows, live, clock = Date.now } = deps;
 
-  function replicationOf(
-    counts: Counts,
-    repositories: RepositoryCounts,
-    suspension: Suspension | null,
-    now: number,
-  ): Snapshot['replication'] {
-    const { states, queue, waiting, oldestEventAt, bytes, verified, held, removalsLastDay, malformedEvents } = counts;
+  // What was read last: it is told while the database cannot be read.
+  let last: Stored | undefined;
+
+  /** What the rows tell, and why they cannot be read now. @throws StoreUnavailable where nothing was read before */
+  async function read(now: number): Promise<Stored & { readonly trouble?: string }> {
+    try {
+      const [counts, repositories, suspension] = await Promise.all([
+        rows.counts(now),
+        rows.repositoryCounts(),
+        toldSuspension(rows, isOn),
+      ]);
+      last = { counts, repositories, suspension };
+      return last;
+    } catch (error) {
+      if (!live || !last || !(error instanceof StoreUnavailable)) throw error;
+      return { ...last, trouble: error.message };
+    }
+  }
+
+  function replicationOf({ counts, repositories, suspension }: Stored, now: number): Snapshot['replication'] {
+    const { queue, waiting, oldestEventAt, bytes, verified, held, removalsLastDay, malformedEvents } = counts;
     const progress = live?.replication.walks.progress ?? [];
     return {
       on: isOn,
-      tags: states,
+      tags: counts.shownStates,
       repositories,
       queue,
       waiting,
@@ -207,33 +215,44 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
         pausedBecause: live?.replication.worker.pausedBecause ?? null,
       },
       runs: {
-        backfill: runOf(progress, 'backfill'),
-        reconcile: runOf(progress, 'reconcile'),
-        verify: verifyRunOf(live?.replication.verification.progress),
+        backfill: runOf(progress, 'backfill', now),
+        reconcile: runOf(progress, 'reconcile', now),
+        verify: verifyRunOf(live?.replication.verification.progress, now),
       },
     };
   }
 
-  return async ({ asks = true } = {}) => {
+  return async ({ asks = true, readiness: given } = {}) => {
     const now = clock();
-    const [{ status, ready, reasons }, counts, repositories, suspension] = await Promise.all([
-      live ? (asks ? live.checkReadiness() : UNASKED) : STOPPED,
-      rows.counts(now),
-      rows.repositoryCounts(),
-      toldSuspension(rows, isOn),
+    const [readiness, stored, spool] = await Promise.all([
+      live ? (given ?? (asks ? live.checkReadiness() : UNASKED)) : undefined,
+      read(now),
+      live ? spoolOf(live) : null,
     ]);
+    const { counts, trouble } = stored;
+    const replication = replicationOf(stored, now);
+    const facts = {
+      replication,
+      damaged: counts.damagedBlobs,
+      webhook: live ? { on: live.webhook.on, path: live.webhook.path, ...live.webhook.calls() } : null,
+      spool,
+      breakers: live ? breakersOf(live) : null,
+      uptimeMs: live ? now - live.startedAt : null,
+    };
+    const hasClientAuth = live?.hasClientAuth;
+    const judgement = judge(readiness && withTrouble(readiness, trouble), { ...facts, hasClientAuth });
+    const queued = counts.states.pending + counts.states.syncing - counts.held - counts.waiting;
     return {
       version,
       site,
-      status,
-      ready,
-      reasons,
+      ...judgement,
+      ready: readiness?.ready ?? false,
       startedAt: isoTime(live?.startedAt),
-      uptimeMs: live ? now - live.startedAt : null,
-      replication: replicationOf(counts, repositories, suspension, now),
-      damaged: counts.damagedBlobs,
-      breakers: live ? breakersOf(live) : null,
+      ...facts,
+      registries: readiness?.registries ?? null,
       spoolBytes: live ? live.spoolBytes() : null,
+      pulls: live ? live.pulls() : null,
+      rate: live && isOn ? live.rate(counts.bytes, Math.max(0, queued)) : null,
     };
   };
 }

@@ -97,6 +97,7 @@ const GROWING: Readonly<Record<string, string>> = {
   'replication/turns.ts': 'work under way',
   'replication/walk.ts': 'pages of one list: 100,000 or 128 MiB',
   'replication/worker.ts': 'rows under way',
+  'status/events.ts': 'answers that follow the events: 64',
   'status/metrics.ts': 'counters, and values of their labels, which are the program’s own',
   'status/pulls/pull-metrics.ts': 'kinds and origins of pulls, which are the program’s own',
   'status/pulls/recorder.ts': 'listeners: open pages and commands that follow the pulls',

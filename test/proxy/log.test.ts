@@ -76,10 +76,10 @@ test('a pull by tag is told with all that is known of it', async () => {
   });
 });
 
+const nested = (info: object): string => site.tokenFor([], { claims: { user_info: info } });
+
 describe('who pulls', () => {
   const access = [repositoryAccess(name, 'pull')];
-  const nested = (info: object): string => site.tokenFor([], { claims: { user_info: info } });
-
   test('is whom GitLab names in its own claim', async () => {
     const user = nested({ token_type: 'deploy_token', username: 'gitlab+deploy-token-7', deploy_token_id: 7 });
     const token = site.tokenFor(access, { claims: { user } });

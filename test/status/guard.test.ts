@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
 import { createGuard, type Asking } from '../../src/status/guard.ts';
+import { createSessions } from '../../src/status/sessions.ts';
 
 const TOKEN = 's3cret-token';
 const HERE = '127.0.0.1:5081';
 
-const open = createGuard(undefined, 'site');
-const closed = createGuard(TOKEN, 'site');
+const sessions = createSessions();
+const { check: open } = createGuard({ adminToken: undefined, realm: 'site', sessions });
+const { check: closed, isToken, hasSession } = createGuard({ adminToken: TOKEN, realm: 'site', sessions });
 
 function asking(headers: Asking['headers'], method = 'GET'): Asking {
   return { method, headers: { host: HERE, ...headers } };
@@ -94,3 +96,49 @@ test.each(['1.1 geo-registry-proxy-here', '1.1 nginx, 1.1 Geo-Registry-Proxy-the
     expect(open(asking({ via: '1.1 nginx' }))).toBeUndefined();
   },
 );
+
+/** The cookie of a `Set-Cookie`, as a browser sends it. */
+const cookieOf = (header: string): string => header.replace(/;.*/, '');
+
+test('a session opens what the token opens, until it is closed', () => {
+  const cookie = cookieOf(sessions.open({}));
+  expect(cookie).not.toContain(TOKEN);
+  expect(closed(asking({ cookie }))).toBeUndefined();
+  expect(closed(asking({ cookie: `theme=dark; ${cookie}` }, 'POST'))).toBeUndefined();
+  expect(hasSession(asking({ cookie }))).toBe(true);
+  sessions.close({ cookie });
+  expect(closed(asking({ cookie }))?.status).toBe(401);
+});
+
+test.each(['', 'x', TOKEN, 'a'.repeat(43)])('another value of the cookie opens nothing: %j', (value) => {
+  expect(closed(asking({ cookie: `geo_registry_session=${value}` }))?.status).toBe(401);
+});
+
+test('a session is no leave for a page of another origin', () => {
+  const cookie = cookieOf(sessions.open({}));
+  const refusal = closed(asking({ cookie, origin: 'https://evil.example.com' }, 'POST'));
+  expect(refusal).toMatchObject({ status: 403, error: /^Origin: / });
+});
+
+test('the cookie is for this host alone, out of the reach of scripts, and for https where that is spoken', () => {
+  expect(sessions.open({})).toMatch(
+    /^geo_registry_session=[\w-]{43}; Path=\/; Max-Age=43200; HttpOnly; SameSite=Strict$/,
+  );
+  expect(sessions.open({ origin: 'https://proxy.example.com' })).toMatch(/; Secure$/);
+  expect(sessions.open({ 'x-forwarded-proto': 'https' })).toMatch(/; Secure$/);
+});
+
+test('sessions are bounded: those used least recently end', () => {
+  const first = cookieOf(sessions.open({}));
+  for (let count = 0; count < 6_000; count += 1) sessions.open({});
+  expect(closed(asking({ cookie: first }))?.status).toBe(401);
+});
+
+test('only the token is the token', () => {
+  expect([TOKEN, '', `${TOKEN}x`].map(isToken)).toEqual([true, false, false]);
+});
+
+test('what a script of a page asks makes no browser ask its user for a password', () => {
+  expect(closed(asking({ 'sec-fetch-mode': 'cors' }))?.headers['www-authenticate']).toEqual(['Bearer']);
+  expect(closed(asking({ 'sec-fetch-mode': 'navigate' }))?.headers['www-authenticate']).toHaveLength(2);
+});

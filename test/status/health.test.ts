@@ -1,9 +1,15 @@
 import { expect, test } from 'vitest';
 import type { Registry } from '../../src/registry/registry.ts';
-import { createCheckReadiness, createQuickReadiness, type Part, type Readiness } from '../../src/status/health.ts';
+import {
+  createCheckReadiness,
+  createQuickReadiness,
+  UNASKED,
+  type Part,
+  type Readiness,
+} from '../../src/status/health.ts';
 
-const ok: Readiness = { ready: true, status: 'ok', reasons: [] };
-const degraded: Readiness = { ready: true, status: 'degraded', reasons: ['the primary registry does not answer'] };
+const ok: Readiness = UNASKED;
+const degraded: Readiness = { ...UNASKED, status: 'degraded', reasons: ['the primary registry does not answer'] };
 
 test('an answer that comes at once is given', async () => {
   const answers = [ok, degraded];
@@ -40,36 +46,41 @@ test('the first answer is waited for, and asked for once', async () => {
 /** A registry that answers, or does not. */
 function registry(name: string, answers = true): Registry {
   const ping = answers
-    ? () => Promise.resolve({ isRegistry: true, acceptsUs: true, hasDatabase: false })
+    ? () => Promise.resolve({ isRegistry: true, acceptsUs: true, hasDatabase: false, version: '' })
     : () => Promise.reject(new Error('no answer'));
-  return { client: { registry: name }, ping } as unknown as Registry;
+  return { client: { registry: name, origin: new URL(`http://${name}.example.com`) }, ping } as unknown as Registry;
 }
 
-const well: Part = { what: 'the spool', troubles: async () => [] };
-const ill: Part = { what: 'the database', troubles: async () => ['events cannot be stored: disk full'] };
-const stuck: Part = { what: 'the data directory', troubles: () => new Promise(() => {}) };
+const well: Part = { what: 'the spool', code: 'disk-full', troubles: async () => [] };
+const ill: Part = {
+  what: 'the database',
+  code: 'database-unavailable',
+  troubles: async () => ['events cannot be stored: disk full'],
+};
+const stuck: Part = { what: 'the data directory', code: 'data-directory-gone', troubles: () => new Promise(() => {}) };
 
 test('what is wrong beside the registries degrades, and what does not answer does', async () => {
   const registries = [registry('primary'), registry('secondary')];
   const of = (parts: readonly Part[]): Promise<Readiness> =>
     createCheckReadiness({ registries, parts, phase: () => 'serving' }, { patience: 20 })();
-  expect(await of([well])).toEqual({ ready: true, status: 'ok', reasons: [] });
-  expect(await of([stuck, well, ill])).toEqual({
+  expect(await of([well])).toMatchObject({ ready: true, status: 'ok', reasons: [] });
+  expect(await of([stuck, well, ill])).toMatchObject({
     ready: true,
     status: 'degraded',
     reasons: ['the data directory does not answer', 'events cannot be stored: disk full'],
+    problems: [{ code: 'data-directory-gone' }, { code: 'database-unavailable' }],
   });
 });
 
 test('nothing but two registries that do not answer makes it unready', async () => {
   const registries = [registry('primary', false), registry('secondary', false)];
-  expect(await createCheckReadiness({ registries, parts: [ill], phase: () => 'serving' })()).toEqual({
+  expect(await createCheckReadiness({ registries, parts: [ill], phase: () => 'serving' })()).toMatchObject({
     ready: false,
     status: 'no registry answers',
     reasons: [
-      'the primary registry cannot be reached',
-      'the secondary registry cannot be reached',
       'events cannot be stored: disk full',
+      'the primary registry cannot be reached: no answer',
+      'the secondary registry cannot be reached: no answer',
     ],
   });
 });

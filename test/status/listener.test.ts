@@ -3,7 +3,7 @@ import { startProxySite, type ProxySite } from '../support/proxy.ts';
 import { askAdmin, type AdminAsking } from './admin.ts';
 
 const TOKEN = 's3cret-token';
-const GUARDED = ['/', '/metrics', '/api/status', '/api/replication', '/api/replication/retry'];
+const GUARDED = ['/api/attention', '/metrics', '/api/status', '/api/replication', '/api/replication/retry'];
 
 let open: ProxySite;
 let closed: ProxySite;
@@ -28,9 +28,12 @@ test.each(GUARDED)('without a token %s is not for a page that came here by a nam
   expect((await askAdmin(open, path, { headers: { host: 'rebound.example.com' } })).status).toBe(403);
 });
 
-test('a browser gets the page with the token as password', async () => {
-  const authorization = `Basic ${Buffer.from(`:${TOKEN}`).toString('base64')}`;
-  const { status, headers } = await askAdmin(closed, '/', { headers: { authorization } });
+test('events are for the admitted, too', async () => {
+  expect((await askAdmin(closed, '/api/events')).status).toBe(401);
+});
+
+test('the page itself is open: it holds no data', async () => {
+  const { status, headers } = await askAdmin(closed, '/');
   expect({ status, type: headers['content-type'] }).toEqual({ status: 200, type: 'text/html; charset=utf-8' });
 });
 
@@ -58,5 +61,5 @@ test('health is open, its details are not', async () => {
   expect((await askAdmin(closed, '/healthz')).text).toBe('ok\n');
   expect((await askAdmin(closed, '/readyz')).text).toBe('degraded\n');
   const told = (await askAdmin(closed, '/readyz', { headers: bearer })).text;
-  expect(told).toMatch(/^degraded\nthe primary registry cannot be reached\n$/);
+  expect(told).toMatch(/^degraded\nthe primary registry cannot be reached: answered 503\n$/);
 });

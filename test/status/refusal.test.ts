@@ -29,7 +29,10 @@ test('whatever a body is called, it is read as JSON', async () => {
     ...asking,
     body: '{"repository":"group/one"}',
   });
-  expect({ status, json }).toEqual({ status: 202, json: { changed: 0 } });
+  expect({ status, json }).toEqual({
+    status: 404,
+    json: { error: 'no repository group/one is known here: check its name, or let a backfill find it' },
+  });
 });
 
 test('a body beyond measure is refused', async () => {

@@ -3,7 +3,7 @@ import { parseRepositoryFilter } from '../../src/config/repository-filter.ts';
 import type { RepositoryQuery, RepositorySummary } from '../../src/replication/rows.ts';
 import { listRepositories, type RepositoryListQuery } from '../../src/status/repository-listing.ts';
 
-const states = { pending: 0, syncing: 0, synced: 1, failed: 0, unsupported: 0 };
+const states = { pending: 0, syncing: 0, synced: 1, recheck: 0, failed: 0, unsupported: 0 };
 
 // Many repositories in memory: what is tested is how pages are put together, and how much is read for one.
 function rowsOf(names: readonly string[]) {
@@ -19,7 +19,8 @@ function rowsOf(names: readonly string[]) {
     summed.push(name);
     return `sum of ${name}`;
   };
-  return { repositorySummaries, checksum, asked, summed };
+  const countRepositories = async (): Promise<number> => names.length;
+  return { repositorySummaries, countRepositories, checksum, asked, summed };
 }
 
 function namesOf(count: number, group: (index: number) => string): string[] {
@@ -61,6 +62,6 @@ test('pages of a glob lead to every repository that matches once, and only those
 test('a page ends after ten thousand repositories of which none matches, and says where to go on', async () => {
   const rows = rowsOf([...namesOf(10_500, () => 'a'), 'z/last']);
   const query = { repositories: parseRepositoryFilter('z/*'), limit: 100 };
-  expect(await listRepositories(rows, query)).toEqual({ repositories: [], next: 'a/09999' });
+  expect(await listRepositories(rows, query)).toEqual({ repositories: [], total: null, next: 'a/09999' });
   expect((await allPages(rowsOf([...namesOf(10_500, () => 'a'), 'z/last']), query)).flat()).toEqual(['z/last']);
 });

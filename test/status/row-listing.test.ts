@@ -46,7 +46,7 @@ test.each([1, 3, 10, 11])('pages of %d lead to every row once', async (limit) =>
 test('one repository, states and held ones are asked of the store', async () => {
   const rows = rowsOf(1, () => 'a/b');
   await listRows(rows, { states: ['failed'], held: true, repositories: parseRepositoryFilter('a/b'), limit: 5 });
-  expect(rows.asked).toEqual([{ states: ['failed'], isHeld: true, repository: 'a/b', after: 0, limit: 6 }]);
+  expect(rows.asked).toEqual([{ shownStates: ['failed'], isHeld: true, repository: 'a/b', after: 0, limit: 6 }]);
 });
 
 test('pages of a glob lead to every row that matches once', async () => {

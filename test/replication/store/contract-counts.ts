@@ -10,6 +10,7 @@ export function countsContract(create: CreateStore): void {
     const store = await create();
     expect(await store.counts(1_000)).toEqual({
       states: { pending: 0, syncing: 0, synced: 0, failed: 0, unsupported: 0 },
+      shownStates: { pending: 0, syncing: 0, synced: 0, recheck: 0, failed: 0, unsupported: 0 },
       held: 0,
       waiting: 0,
       queue: { onDemand: 0, event: 0, reconcile: 0, backfill: 0 },

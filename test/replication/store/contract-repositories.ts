@@ -43,7 +43,7 @@ export function repositoriesContract(create: CreateStore): void {
     expect(await store.repositorySummaries({ limit: 10 })).toEqual([
       {
         repository: 'a',
-        states: { ...nothing, pending: 1, synced: 3, failed: 1, unsupported: 1 },
+        states: { ...nothing, pending: 1, synced: 3, recheck: 0, failed: 1, unsupported: 1 },
         tags: 4,
         verified: 1,
         syncedAt: 1_500,

@@ -98,6 +98,24 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX rows_event ON rows (event_at)
     WHERE event_at IS NOT NULL AND state <> 'unsupported' AND waits_for IS NULL;
   `,
+  `
+  -- The last error without digests and names, by which rows that fail for one reason are grouped.
+  ALTER TABLE rows ADD COLUMN cause TEXT;
+  UPDATE rows SET cause = last_error WHERE last_error IS NOT NULL;
+  CREATE INDEX rows_cause ON rows (cause, state) WHERE last_error IS NOT NULL;
+  -- The state for people.
+  ALTER TABLE rows ADD COLUMN shown_state TEXT GENERATED ALWAYS AS (
+    CASE
+      WHEN state IN ('pending', 'syncing') AND synced_at IS NOT NULL AND last_error IS NULL AND held_generation IS NULL
+      THEN 'recheck'
+      ELSE state
+    END
+  ) VIRTUAL;
+  DROP INDEX rows_counts;
+  CREATE INDEX rows_counts ON rows (state, priority, shown_state, bytes, verified_at);
+  DROP INDEX rows_repository;
+  CREATE INDEX rows_repository ON rows (repository, state, shown_state, verified_at, synced_at);
+  `,
 ];
 
 function versionOf(database: DatabaseSync): number {

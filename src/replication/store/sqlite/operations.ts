@@ -1,6 +1,7 @@
 // The store's operations by name, each one function over prepared statements, as the database's threads run them.
 import type { RowStore } from '../../rows.ts';
 import { blobsVerifiedBefore, damagedBlobs, findBlob, forgetBlob, putBlob } from './sql/blobs.ts';
+import { causes } from './sql/causes.ts';
 import { claim } from './sql/claim.ts';
 import { confirmRemovals } from './sql/confirm-removals.ts';
 import { counts } from './sql/counts.ts';
@@ -9,13 +10,14 @@ import { endLongWaits } from './sql/end-long-waits.ts';
 import { getFact, setFact } from './sql/facts.ts';
 import { finish } from './sql/finish.ts';
 import { find, list, repositories } from './sql/list.ts';
+import { groups } from './sql/groups.ts';
 import { keepMalformed, malformed } from './sql/malformed.ts';
 import { markAllUnknown } from './sql/mark-all-unknown.ts';
 import { mark } from './sql/mark.ts';
 import { nextDue } from './sql/next-due.ts';
 import { addPlaces, placesOf } from './sql/places.ts';
 import { renew } from './sql/renew.ts';
-import { checksum, repositoryCounts, repositorySummaries } from './sql/repositories.ts';
+import { checksum, countRepositories, repositoryCounts, repositorySummaries } from './sql/repositories.ts';
 import { retry } from './sql/retry.ts';
 import { setVerified } from './sql/set-verified.ts';
 import type { Prepare } from './statements.ts';
@@ -52,6 +54,9 @@ export const READS = {
   counts,
   repositorySummaries,
   repositoryCounts,
+  countRepositories,
+  groups,
+  causes,
   checksum,
   blobsVerifiedBefore,
   findBlob,

@@ -1,11 +1,11 @@
 // Counting for the status. Everything comes from indexes.
-import { PRIORITY, type Counts, type RowState } from '../../../rows.ts';
+import { PRIORITY, type Counts, type RowState, type ShownState } from '../../../rows.ts';
 import { REMOVAL_WINDOW } from '../../limits.ts';
 import type { Prepare } from '../statements.ts';
 
 const ROWS = `
-  SELECT state, priority, COUNT(*) AS rows, SUM(bytes) AS bytes, COUNT(verified_at) AS verified
-  FROM rows INDEXED BY rows_counts GROUP BY state, priority`;
+  SELECT state, priority, shown_state, COUNT(*) AS rows, SUM(bytes) AS bytes, COUNT(verified_at) AS verified
+  FROM rows INDEXED BY rows_counts GROUP BY state, priority, shown_state`;
 
 const REST = `
   SELECT
@@ -20,12 +20,14 @@ const REST = `
 /** @see RowStore.counts */
 export function counts(prepare: Prepare, now: number): Counts {
   const states: Record<RowState, number> = { pending: 0, syncing: 0, synced: 0, failed: 0, unsupported: 0 };
+  const shownStates: Record<ShownState, number> = { ...states, recheck: 0 };
   const queue = { onDemand: 0, event: 0, reconcile: 0, backfill: 0 };
   const names = Object.keys(PRIORITY) as (keyof typeof PRIORITY)[];
   let [bytes, verified] = [0, 0];
   for (const group of prepare(ROWS).all()) {
     const rows = Number(group['rows']);
     states[group['state'] as RowState] += rows;
+    shownStates[group['shown_state'] as ShownState] += rows;
     if (group['state'] === 'pending') queue[names[Number(group['priority'])]!] += rows;
     bytes += Number(group['bytes']);
     verified += Number(group['verified']);
@@ -33,6 +35,7 @@ export function counts(prepare: Prepare, now: number): Counts {
   const rest = prepare(REST).get({ since: now - REMOVAL_WINDOW })!;
   return {
     states,
+    shownStates,
     queue,
     bytes,
     verified,

@@ -3,6 +3,7 @@
 import type { SQLInputValue } from 'node:sqlite';
 import { isDigest } from '../../../../oci/digest.ts';
 import { ANY_CHANGE, type Outcome, type Row } from '../../../rows.ts';
+import { causeOf } from '../../../cause.ts';
 import { clipError, REMOVAL_WINDOW } from '../../limits.ts';
 import type { Prepare } from '../statements.ts';
 
@@ -42,11 +43,11 @@ const HELD = `
   WHERE ${IS_OURS}`;
 
 const UNSUPPORTED = `
-  UPDATE rows SET ${ended('unsupported')}, last_error = :error, primary_digest = COALESCE(:digest, primary_digest)
+  UPDATE rows SET ${ended('unsupported')}, last_error = :error, cause = :cause, primary_digest = COALESCE(:digest, primary_digest)
   WHERE ${IS_OURS}`;
 
 const WAITING = `
-  UPDATE rows SET ${ended('pending', ':nextAttempt', ':waitsFor')}, last_error = :error
+  UPDATE rows SET ${ended('pending', ':nextAttempt', ':waitsFor')}, last_error = :error, cause = :cause
   WHERE ${IS_OURS}`;
 
 const WAKE = `
@@ -54,7 +55,7 @@ const WAKE = `
   WHERE repository = :repository AND waits_for IN (SELECT value FROM json_each(:things))`;
 
 const FAILED = `
-  UPDATE rows SET ${ended('failed', ':nextAttempt')}, last_error = :error, attempts = attempts + (${IS_CURRENT})
+  UPDATE rows SET ${ended('failed', ':nextAttempt')}, last_error = :error, cause = :cause, attempts = attempts + (${IS_CURRENT})
   WHERE ${IS_OURS}`;
 
 const RELEASED = `UPDATE rows SET ${ended('pending', ':nextAttempt')} WHERE ${IS_OURS}`;
@@ -96,6 +97,11 @@ function thingsOf({ reference, localDigest }: Row, outcome: Outcome): readonly s
   return [...(isSame ? [] : [reference]), digest, ...manifests, ...(hasMoved ? [ANY_CHANGE] : [])];
 }
 
+function errorValues({ error }: { readonly error: string }): { error: string; cause: string } {
+  const clipped = clipError(error);
+  return { error: clipped, cause: causeOf(clipped) };
+}
+
 /** A jittered time need not be whole; the column is. */
 function write(prepare: Prepare, ending: Ending, row: Row, outcome: Outcome): boolean {
   const run = (sql: string, values: Record<string, SQLInputValue> = {}): boolean =>
@@ -108,13 +114,13 @@ function write(prepare: Prepare, ending: Ending, row: Row, outcome: Outcome): bo
     case 'held':
       return run(HELD, { wasConfirmed: Number(row.isConfirmed) });
     case 'unsupported':
-      return run(UNSUPPORTED, { error: clipError(outcome.error), digest: outcome.digest ?? null });
+      return run(UNSUPPORTED, { ...errorValues(outcome), digest: outcome.digest ?? null });
     case 'waiting': {
-      const { error, waitsFor, nextAttempt } = outcome;
-      return run(WAITING, { error: clipError(error), waitsFor, nextAttempt: Math.ceil(nextAttempt) });
+      const { waitsFor, nextAttempt } = outcome;
+      return run(WAITING, { ...errorValues(outcome), waitsFor, nextAttempt: Math.ceil(nextAttempt) });
     }
     case 'failed':
-      return run(FAILED, { error: clipError(outcome.error), nextAttempt: Math.ceil(outcome.nextAttempt) });
+      return run(FAILED, { ...errorValues(outcome), nextAttempt: Math.ceil(outcome.nextAttempt) });
     case 'released':
       return run(RELEASED, { nextAttempt: Math.ceil(outcome.nextAttempt) });
   }

@@ -3,57 +3,102 @@ import type { SQLInputValue } from 'node:sqlite';
 import { repositoryChecksum } from '../../../checksum.ts';
 import {
   WHOLE_REPOSITORY,
+  type RepositoryConditions,
   type RepositoryCounts,
   type RepositoryQuery,
+  type RepositorySort,
   type RepositorySummary,
   type Row,
-  type RowState,
+  type ShownState,
 } from '../../../rows.ts';
 import type { Prepare } from '../statements.ts';
 import type { Columns } from './row.ts';
 
-const STATES: readonly RowState[] = ['pending', 'syncing', 'synced', 'failed', 'unsupported'];
+const STATES: readonly ShownState[] = ['pending', 'syncing', 'synced', 'recheck', 'failed', 'unsupported'];
 
 // No tag has a colon, every digest has one.
 const IS_TAG = `INSTR(reference, ':') = 0 AND reference <> '${WHOLE_REPOSITORY}'`;
 
-const SUMMED = `
-  ${STATES.map((state) => `COUNT(*) FILTER (WHERE state = '${state}') AS ${state}`).join(', ')},
-  (SELECT COUNT(*) FROM rows AS tag WHERE tag.repository = rows.repository AND ${IS_TAG}) AS tags,
-  COUNT(verified_at) FILTER (WHERE state = 'synced') AS verified,
-  MAX(synced_at) AS synced_at`;
+/** Counts by state for people, a column each. */
+export const STATE_COLUMNS = STATES.map((state) => `COUNT(*) FILTER (WHERE shown_state = '${state}') AS ${state}`).join(
+  ', ',
+);
+
+/** The counts of {@link STATE_COLUMNS}. */
+export function statesOf(columns: Columns): Record<ShownState, number> {
+  return Object.fromEntries(STATES.map((state) => [state, Number(columns[state])])) as Record<ShownState, number>;
+}
 
 function summaryOf(columns: Columns): RepositorySummary {
-  const states = Object.fromEntries(STATES.map((state) => [state, Number(columns[state])]));
   return {
     repository: String(columns['repository']),
-    states: states as Record<RowState, number>,
+    states: statesOf(columns),
     tags: Number(columns['tags']),
     verified: Number(columns['verified']),
     ...(columns['synced_at'] === null ? {} : { syncedAt: Number(columns['synced_at']) }),
   };
 }
 
-/** @see RowStore.repositorySummaries */
-export function repositorySummaries(prepare: Prepare, query: RepositoryQuery): readonly RepositorySummary[] {
-  const { repository, isFailed, after, limit } = query;
+interface Conditions {
+  readonly where: string;
+  readonly having: string;
+  readonly values: SQLInputValue[];
+}
+
+function conditionsOf(query: RepositoryConditions & Pick<RepositoryQuery, 'after'>): Conditions {
+  const { repository, group, search, state, isFailed, after } = query;
   const conditions = ['TRUE'];
   const values: SQLInputValue[] = [];
-  if (repository !== undefined) {
-    conditions.push('repository = ?');
-    values.push(repository);
-  }
-  if (after !== undefined) {
-    conditions.push('repository > ?');
-    values.push(after);
-  }
+  const add = (condition: string, ...given: SQLInputValue[]): void => {
+    conditions.push(condition);
+    values.push(...given);
+  };
+  if (repository !== undefined) add('repository = ?', repository);
+  // What follows the slash in the order of bytes is the zero.
+  if (group !== undefined)
+    add('(repository = ? OR (repository > ? AND repository < ?))', group, `${group}/`, `${group}0`);
+  if (search !== undefined) add('INSTR(repository, ?) > 0', search);
+  if (after !== undefined) add('repository > ?', after);
   if (isFailed !== undefined) {
-    conditions.push(`repository ${isFailed ? '' : 'NOT '}IN (SELECT repository FROM rows WHERE state = 'failed')`);
+    add(`repository ${isFailed ? '' : 'NOT '}IN (SELECT repository FROM rows WHERE state = 'failed')`);
   }
+  const having = state === undefined ? 'TRUE' : `COUNT(*) FILTER (WHERE shown_state = '${state}') > 0`;
+  return { where: conditions.join(' AND '), having, values };
+}
+
+const ORDERS: Readonly<Record<RepositorySort, string>> = {
+  name: 'repository',
+  failed: 'failed DESC, repository',
+  pending: 'pending DESC, repository',
+  syncedAt: 'synced_at DESC, repository',
+};
+
+/** @see RowStore.repositorySummaries */
+export function repositorySummaries(prepare: Prepare, query: RepositoryQuery): readonly RepositorySummary[] {
+  const { sort = 'name', offset = 0, limit } = query;
+  const { where, having, values } = conditionsOf(query);
+  // Tags are counted of those repositories alone that are on the page.
   const summaries = prepare(`
-    SELECT repository, ${SUMMED} FROM rows INDEXED BY rows_repository
-    WHERE ${conditions.join(' AND ')} GROUP BY repository ORDER BY repository LIMIT ?`);
-  return summaries.all(...values, limit).map(summaryOf);
+    WITH page AS (
+      SELECT repository, ${STATE_COLUMNS},
+        COUNT(verified_at) FILTER (WHERE state = 'synced') AS verified,
+        MAX(synced_at) AS synced_at
+      FROM rows INDEXED BY rows_repository
+      WHERE ${where} GROUP BY repository HAVING ${having} ORDER BY ${ORDERS[sort]} LIMIT ? OFFSET ?
+    )
+    SELECT page.*, (SELECT COUNT(*) FROM rows WHERE rows.repository = page.repository AND ${IS_TAG}) AS tags
+    FROM page ORDER BY ${ORDERS[sort]}`);
+  return summaries.all(...values, limit, offset).map(summaryOf);
+}
+
+/** @see RowStore.countRepositories */
+export function countRepositories(prepare: Prepare, query: RepositoryConditions): number {
+  const { where, having, values } = conditionsOf(query);
+  const counted = prepare(`
+    SELECT COUNT(*) AS count FROM (
+      SELECT repository FROM rows INDEXED BY rows_repository WHERE ${where} GROUP BY repository HAVING ${having}
+    )`);
+  return Number(counted.get(...values)?.['count']);
 }
 
 const COUNTS = `
