@@ -106,6 +106,13 @@ function tenths(ms: number): number {
   return Math.round(ms * 10) / 10;
 }
 
+/** The level of an answer's line. */
+function levelOf(status: number, note: Note | undefined, isPullApi: boolean): 'debug' | 'info' | 'warn' {
+  if (status >= 500) return 'warn';
+  if (note?.isLogin) return 'debug';
+  return isPullApi || status >= 400 ? 'info' : 'debug';
+}
+
 /** Tells of an answer that has ended, in whatever way; to be called once a request. */
 export function createTell({
   log,
@@ -122,12 +129,6 @@ export function createTell({
       at = new Date(read).toISOString();
     }
     return at;
-  }
-
-  function levelOf(status: number, note: Note | undefined, isPullApi: boolean): 'debug' | 'info' | 'warn' {
-    if (status >= 500) return 'warn';
-    if (note?.isLogin) return 'debug';
-    return isPullApi || status >= 400 ? 'info' : 'debug';
   }
 
   return (request, reply) => {
