@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 const src = resolve(import.meta.dirname, '../src');
 
 const arrows: Record<string, readonly string[]> = {
-  main: ['app', 'auth', 'cli', 'config', 'fill', 'lib', 'oci', 'proxy', 'registry', 'replication', 'status'],
+  main: ['app', 'auth', 'cli', 'config', 'doctor', 'fill', 'lib', 'oci', 'proxy', 'registry', 'replication', 'status'],
   // `serve` starts the composition root; `token` mints.
   cli: ['auth', 'config', 'doctor', 'main', 'oci', 'replication', 'status'],
   // Asks both registries as the proxy does, and reads its rows.
