@@ -164,8 +164,13 @@ function createInstance(
     reply.raw.once('close', () => tell(request, reply));
   };
   const app = Fastify({
-    loggerInstance: logger as FastifyBaseLogger,
-    childLoggerFactory: (parent, bindings) => new LateLogger(parent, bindings) as unknown as FastifyBaseLogger,
+    // Its own lines say once more, of each address, what the start's line says; requests log to ours.
+    loggerInstance: logger.child(
+      {},
+      { level: logger.isLevelEnabled('warn') ? 'warn' : logger.level },
+    ) as FastifyBaseLogger,
+    childLoggerFactory: (_parent, bindings) =>
+      new LateLogger(logger as FastifyBaseLogger, bindings) as unknown as FastifyBaseLogger,
     logController: new QuietLog(),
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     http: { maxHeaderSize: HEADERS_MAX, ServerResponse: TimedResponse as never },

@@ -20,6 +20,8 @@ import { createLink } from './main/link.ts';
 import { listenWidely, type Listening } from './main/listen.ts';
 import { requireOpenFiles } from './main/open-files.ts';
 import { connectSites, SECONDARY_TIMEOUT } from './main/sites.ts';
+import { reportStart } from './main/start-report.ts';
+import { terminalFormat } from './main/terminal-line.ts';
 import { createViews, diskFreeBytes } from './main/views.ts';
 import { checkDelivery, createGoesByFiles } from './proxy/delivery-check.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
@@ -69,6 +71,11 @@ const IDLE_SWEEP = 100;
 // How often (ms) the bytes that crossed are put down to the minute in which they did.
 const PULL_SAMPLE = 5_000;
 
+/** How lines look at a terminal; undefined elsewhere: JSON. */
+function lineFormat(): ((line: string) => string) | undefined {
+  return process.stdout.isTTY ? terminalFormat({ isColoured: !process.env['NO_COLOR'] }) : undefined;
+}
+
 /** The names of `GEO_REPOSITORIES_FILE`, read anew for each walk. */
 async function listedRepositories(file: string | undefined): Promise<readonly string[] | undefined> {
   return file === undefined ? undefined : parseRepositories(await readFile(file, 'utf8'));
@@ -91,7 +98,7 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
 }
 
 async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryLock): Promise<Proxy> {
-  const sink = knobs.logger ? undefined : createLogSink(config.logLevel, config.siteName);
+  const sink = knobs.logger ? undefined : createLogSink(config.logLevel, config.siteName, lineFormat());
   const log = knobs.logger ?? sink!.logger;
   for (const warning of config.warnings) log.warn(warning);
   const metrics = createMetrics(config.siteName);
@@ -309,7 +316,14 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     const adminUrl = await admin.listen(config.adminListen);
     for (const own of [url, adminUrl]) ownPorts.add(Number(new URL(own).port));
     phase = 'serving';
-    log.info({ url, adminUrl }, 'listening');
+    void reportStart(log, config, sites, {
+      version: programVersion(),
+      url,
+      adminUrl,
+      keyId: sites.keyId(),
+      isReplicating: isOn,
+      takesEvents: config.eventsToken !== undefined && config.replication,
+    });
     return { url, adminUrl, close, reload: sites.reload };
   } catch (error) {
     unwatch();

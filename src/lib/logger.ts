@@ -25,13 +25,12 @@ const REDACTED = [
   '*.token',
 ];
 
-/** Logs to standard output. pino's own default writes there blocking: a stalled reader would stall every pull. */
-export function createLogSink(level: string, site: string): LogSink {
+/**
+ * Logs to standard output, by `format` where that makes other text of lines than JSON. pino's own default writes there
+ * blocking: a stalled reader would stall every pull.
+ */
+export function createLogSink(level: string, site: string, format?: (line: string) => string): LogSink {
   const options = { level, base: { site }, redact: REDACTED };
-  if (process.stdout.isTTY) {
-    const logger = pino({ ...options, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname,site' } } });
-    return { logger, close: () => Promise.resolve() };
-  }
   let isClosing = false;
   const destination = pino.destination({
     dest: 1,
@@ -44,7 +43,7 @@ export function createLogSink(level: string, site: string): LogSink {
   // A reader that is gone (EPIPE) takes the log with it, not the service.
   destination.on('error', () => undefined);
   return {
-    logger: pino(options, destination),
+    logger: pino(options, format ? { write: (line) => void destination.write(format(line)) } : destination),
     async close() {
       await new Promise<void>((resolve) => {
         setTimeout(resolve, CLOSE_PATIENCE).unref();

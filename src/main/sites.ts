@@ -1,5 +1,6 @@
 // Both registries as the proxy knows them, and the keys with which it is known to them and knows its clients.
 import { createGate, type Gate } from '../auth/authorize.ts';
+import { libtrustId } from '../auth/key-id.ts';
 import { createKeyRing } from '../auth/key-ring.ts';
 import { createVerifier } from '../auth/verify.ts';
 import type { Config } from '../config/config.ts';
@@ -18,6 +19,8 @@ export interface Sites {
   /** The sockets of the secondary, for requests that another library makes. */
   readonly localSockets: Transport;
   readonly gate: Gate;
+  /** The id by which Distribution 2 and GitLab know the key that we sign with now. */
+  readonly keyId: () => string;
   /** Reads keys, certificates and certificate authorities again; the old ones stay where that fails. */
   reload(): void;
   /** What of the files could not be read again, a reason each; what was read before stays in use. */
@@ -93,6 +96,7 @@ export function connectSites(config: Config, log: Log, ownPorts: ReadonlySet<num
     primary: there.registry,
     secondary: here.registry,
     localSockets: here.transport,
+    keyId: () => libtrustId(keys.current().trusted[0]!),
     gate: createGate({ verifier, realm, service }),
     reload,
     troubles: () => [keys.trouble(), authorities].filter((trouble) => trouble !== undefined),

@@ -53,7 +53,9 @@ export function createServeList(deps: ProxyDeps, options: ProxyOptions): ServeLi
     const answer = await page(list, parseListQuery(request.raw.url ?? ''), request.caller);
     meter('pulls_total', { kind: list.kind, origin: answer.kind === 'found' ? answer.value.origin : answer.kind });
     if (answer.kind === 'unsupported' && list.kind !== 'tags') throw noSuchList();
-    if (answer.kind !== 'found') throw failureError(answer);
+    if (answer.kind !== 'found') {
+      throw failureError(answer, { note: request.note, primary, pushHost: options.pushHost });
+    }
     const { value, origin, stale, cause } = answer.value;
     request.answeredFrom = origin;
     if (stale !== undefined) {

@@ -106,6 +106,7 @@ function tenths(ms: number): number {
   return Math.round(ms * 10) / 10;
 }
 
+/** The level of an answer's line. */
 function levelOf(status: number, note: Note | undefined, isPullApi: boolean): 'debug' | 'info' | 'warn' {
   if (status >= 500) return 'warn';
   if (note?.isLogin) return 'debug';

@@ -131,7 +131,9 @@ describe('docker pull', () => {
     const name = `${site.registry}/${reference}`;
     const { code, stderr } = await engine.docker('pull', name);
     expect(code).toBe(1);
-    expect(stderr).toContain(`manifest for ${name} not found: manifest unknown: no such manifest in this repository`);
+    const [repository, tag] = reference.split(':');
+    const said = `no such tag "${tag}" in ${repository} at ${site.primaryRegistry}`;
+    expect(stderr).toContain(`manifest for ${name} not found: manifest unknown: ${said}`);
   });
 });
 

@@ -80,8 +80,10 @@ const nested = (info: object): string => site.tokenFor([], { claims: { user_info
 
 describe('who pulls', () => {
   const access = [repositoryAccess(name, 'pull')];
+
   test('is whom GitLab names in its own claim', async () => {
-    const user = nested({ token_type: 'deploy_token', username: 'gitlab+deploy-token-7', deploy_token_id: 7 });
+    const info = { token_type: 'deploy_token', username: 'gitlab+deploy-token-7', deploy_token_id: 7 };
+    const user = site.tokenFor([], { claims: { user_info: info } });
     const token = site.tokenFor(access, { claims: { user } });
     expect(await lineOf(`${name}/manifests/1.0`, { token })).toMatchObject({ user: 'gitlab+deploy-token-7' });
   });
@@ -163,6 +165,41 @@ describe('the cause', () => {
       status: 403,
       cause: expect.stringMatching(/refuses this repository.*DENIED/),
     });
+  });
+});
+
+const host = (): string => new URL(site.relay.url).host;
+
+async function messageOf(path: string): Promise<string | undefined> {
+  const { body } = await site.ask(path);
+  return (JSON.parse(body.toString()) as { errors: { message: string }[] }).errors[0]?.message;
+}
+
+describe('the message to the client', () => {
+  test('of a tag that is not there names tag, repository and primary', async () => {
+    expect(await messageOf(`${name}/manifests/v9`)).toBe(`no such tag "v9" in ${name} at ${host()}`);
+  });
+
+  test.each(['manifests', 'blobs'])('of a digest that is not among the %s names it, too', async (noun) => {
+    const { digest } = blob('nowhere');
+    const what = noun === 'blobs' ? 'blob' : 'manifest';
+    expect(await messageOf(`${name}/${noun}/${digest}`)).toBe(`no such ${what} ${digest} in ${name} at ${host()}`);
+  });
+
+  test('of a repository that is not there names it', async () => {
+    expect(await messageOf('log/nowhere/tags/list')).toBe(`no such repository log/nowhere at ${host()}`);
+  });
+
+  test('of 503 says which registry does not answer, and since when', async () => {
+    await site.relay.down();
+    const first = await messageOf('log/none/manifests/1.0');
+    expect(first).toMatch(
+      /^not here, and the primary registry at \S+ cannot be asked now: no answer since [\d-]+T[\d:]+Z$/,
+    );
+    expect(first).toContain(host());
+    // The same moment, however often it is asked.
+    expect(await messageOf(`${name}/blobs/${blob('none').digest}`)).toBe(first);
+    await site.relay.up();
   });
 });
 

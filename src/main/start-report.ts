@@ -1,0 +1,70 @@
+// What is told at the start: the settings that decide, and what both registries say of themselves, or what to do about them.
+import type { Config } from '../config/config.ts';
+import { reachAdvice } from '../doctor/reach.ts';
+import type { Log } from '../lib/log.ts';
+import { RegistryOutage } from '../registry/answer.ts';
+import type { Registry } from '../registry/registry.ts';
+
+/** What is told. */
+export interface StartReport {
+  readonly version: string;
+  readonly url: string;
+  readonly adminUrl: string;
+  /** The id by which registries know our key. */
+  readonly keyId: string;
+  readonly isReplicating: boolean;
+  readonly takesEvents: boolean;
+}
+
+const REFUSED =
+  'GEO_KEY_FILE must be the key of its auth.token.rootcertbundle, GEO_TOKEN_ISSUER its auth.token.issuer, GEO_TOKEN_SERVICE its auth.token.service; "geo-registry-proxy doctor" finds out which of them is wrong';
+
+async function reportRegistry(log: Log, { client, ping }: Registry, url: URL): Promise<void> {
+  const { registry } = client;
+  const variable = `GEO_${registry.toUpperCase()}_URL`;
+  const facts = { registry, url: url.origin };
+  try {
+    const { isRegistry, acceptsUs, version, hasDatabase } = await ping();
+    if (!isRegistry) {
+      const advice = `give the ${registry} registry's own address, not that of GitLab or of a page`;
+      log.warn({ ...facts, advice }, `what answers at ${variable} is no registry`);
+    } else if (!acceptsUs) {
+      log.warn({ ...facts, advice: REFUSED }, `the ${registry} registry refuses our key`);
+    } else {
+      const about = version.split(' | ').filter(Boolean).join(', ');
+      log.info({ ...facts, about, ...(hasDatabase ? { database: true } : {}) }, `the ${registry} registry answers`);
+    }
+  } catch (error) {
+    const reason = error instanceof RegistryOutage ? error.reason : String(error);
+    log.warn({ ...facts, reason, advice: reachAdvice(reason) }, `the ${registry} registry cannot be reached`);
+  }
+}
+
+function onOff(is: boolean): string {
+  return is ? 'on' : 'off';
+}
+
+/** Writes the line of the start, and one for each registry when it has answered. Does not reject. */
+export async function reportStart(
+  log: Log,
+  config: Pick<Config, 'blobDelivery' | 'primaryUrl' | 'secondaryUrl'>,
+  { primary, secondary }: { readonly primary: Registry; readonly secondary: Registry },
+  { version, url, adminUrl, keyId, isReplicating, takesEvents }: StartReport,
+): Promise<void> {
+  log.info(
+    {
+      version,
+      url,
+      adminUrl,
+      key: keyId,
+      delivery: config.blobDelivery,
+      replication: onOff(isReplicating),
+      webhook: onOff(takesEvents),
+    },
+    'listening',
+  );
+  await Promise.all([
+    reportRegistry(log, primary, config.primaryUrl),
+    reportRegistry(log, secondary, config.secondaryUrl),
+  ]);
+}
