@@ -14,9 +14,11 @@ import { ERROR_MEDIA_TYPE, errorBody, OciError } from './oci/error.ts';
 import type { ProxyDeps, ProxyOptions } from './proxy/deps.ts';
 import { sendError } from './proxy/error-reply.ts';
 import { createLocalAgent } from './proxy/local.ts';
-import { isV2, shownPath } from './proxy/headers.ts';
+import { isV2 } from './proxy/headers.ts';
 import { createRefusePushes } from './proxy/push.ts';
+import { TimedResponse } from './proxy/response.ts';
 import { addPullRoutes } from './proxy/routes.ts';
+import { createTell, type AnswerLog, type OnPull } from './proxy/tell.ts';
 import { addWebhookRoute, type WebhookDeps } from './replication/webhook.ts';
 import { addHealthRoute, addStatusRoutes, type StatusDeps } from './status/routes.ts';
 import { SCHEMA_OPTIONS } from './status/schemas.ts';
@@ -31,6 +33,8 @@ export interface AppDeps {
   readonly trustedProxies: readonly string[];
   /** Without it there is no webhook. */
   readonly webhook?: WebhookDeps | undefined;
+  /** Takes each pull when it has ended, for the page and the metrics. */
+  readonly onPull?: OnPull | undefined;
 }
 
 // Tokens for many repositories are long; Node's own limit of 16 KiB cuts them off.
@@ -117,7 +121,7 @@ class LateLogger {
 }
 
 /** The client's address. Trusted hops are compared one by one: of a long header only the nearest ones are read. */
-function clientOf(request: FastifyRequest): string {
+function clientOf(request: FastifyRequest): string | undefined {
   const { headers } = request.raw;
   const hops = headers['x-forwarded-for'] as string | undefined;
   if (hops !== undefined && hops.length > HOPS_MAX) {
@@ -126,13 +130,45 @@ function clientOf(request: FastifyRequest): string {
   return request.ip;
 }
 
-function createInstance(logger: Logger, trustedProxies: readonly string[], onBadPath = refuse): FastifyInstance {
+/** Leaves out what Fastify would log of requests; why a body broke off is noted for the request's own line. */
+class QuietLog extends LogController {
+  constructor() {
+    super({ disableRequestLogging: true });
+  }
+
+  override streamError(error: Error & { readonly code?: string }, request: FastifyRequest): void {
+    if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') request.cause ??= error.message;
+  }
+}
+
+/** What an instance has beside its routes. */
+interface InstanceOptions {
+  readonly trustedProxies?: readonly string[];
+  readonly onBadPath?: Refuse;
+  readonly onPull?: OnPull | undefined;
+  /** The log of answers; `logger` unless another is given. */
+  readonly answers?: (log: Logger) => AnswerLog;
+}
+
+function createInstance(
+  logger: Logger,
+  { trustedProxies = [], onBadPath = refuse, onPull, answers = (log) => log }: InstanceOptions = {},
+): FastifyInstance {
+  // Of what it says nothing can be a secret: to search each line for one would cost more than all the rest of it.
+  const log = answers(logger.child({}, { redact: [] }));
+  const tell = createTell({ log, addressOf: clientOf, onPull });
+  /** An answer that is cut never finishes, but its response is closed like any other. */
+  const watch = (request: FastifyRequest, reply: FastifyReply): void => {
+    // Read while the socket is open, it is still known when the client has left.
+    void request.raw.socket.remoteAddress;
+    reply.raw.once('close', () => tell(request, reply));
+  };
   const app = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
     childLoggerFactory: (parent, bindings) => new LateLogger(parent, bindings) as unknown as FastifyBaseLogger,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new QuietLog(),
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
-    http: { maxHeaderSize: HEADERS_MAX },
+    http: { maxHeaderSize: HEADERS_MAX, ServerResponse: TimedResponse as never },
     keepAliveTimeout: KEEP_ALIVE,
     clientErrorHandler: refuseGarbage,
     routerOptions: { maxParamLength: 1_024 },
@@ -141,25 +177,14 @@ function createInstance(logger: Logger, trustedProxies: readonly string[], onBad
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     // A path that the router cannot decode never reaches a route.
-    frameworkErrors: onBadPath,
+    frameworkErrors: (error, request, reply) => {
+      watch(request, reply);
+      onBadPath(error, request, reply);
+    },
   });
-  // Of what it says nothing can be a secret: to search each line for one would cost more than all the rest of it.
-  const answers = logger.child({}, { redact: [] });
-  app.addHook('onResponse', (request, reply, done) => {
-    answers.info(
-      {
-        reqId: request.id,
-        method: request.method,
-        path: shownPath(request.raw.url ?? ''),
-        client: clientOf(request),
-        agent: request.headers['user-agent']?.slice(0, 128),
-        status: reply.statusCode,
-        from: request.answeredFrom,
-        by: request.deliveredBy,
-        ms: Math.round(reply.elapsedTime),
-      },
-      'answered',
-    );
+  for (const name of ['answeredFrom', 'deliveredBy', 'note', 'cause'] as const) app.decorateRequest(name, undefined);
+  app.addHook('onRequest', (request, reply, done) => {
+    watch(request, reply);
     done();
   });
   app.setNotFoundHandler((request, reply) => {
@@ -185,8 +210,12 @@ function boundWaiting({ server }: FastifyInstance): void {
 /** The instance for `GEO_LISTEN`. */
 export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   const refusePushes = createRefusePushes(deps.proxy, deps.proxyOptions);
-  const app = createInstance(deps.logger, deps.trustedProxies, (error, request, reply) => {
-    if (!refusePushes(request, reply)) refuse(error, request, reply);
+  const app = createInstance(deps.logger, {
+    trustedProxies: deps.trustedProxies,
+    onPull: deps.onPull,
+    onBadPath: (error, request, reply) => {
+      if (!refusePushes(request, reply)) refuse(error, request, reply);
+    },
   });
   boundWaiting(app);
   // A push is refused before its body comes: nobody is told to go on sending, and no other expectation is met either.
@@ -207,9 +236,13 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
 
 /** The instance for `GEO_ADMIN_LISTEN`. */
 export function createAdminApp(logger: Logger, deps: StatusDeps): FastifyInstance {
-  const app = createInstance(logger, []);
-  app.decorateRequest('answeredFrom', undefined);
-  app.decorateRequest('deliveredBy', undefined);
+  // Who looks, and what Prometheus asks each few seconds, is of no interest beside pulls.
+  const app = createInstance(logger, {
+    answers: (log) => {
+      const debug = log.debug.bind(log);
+      return { debug, info: debug, warn: debug };
+    },
+  });
   addStatusRoutes(app, deps);
   return app;
 }

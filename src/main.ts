@@ -66,6 +66,8 @@ export interface ProxyKnobs {
 
 // How often (ms) a proxy that stops looks for connections that have become idle.
 const IDLE_SWEEP = 100;
+// How often (ms) the bytes that crossed are put down to the minute in which they did.
+const PULL_SAMPLE = 5_000;
 
 /** The names of `GEO_REPOSITORIES_FILE`, read anew for each walk. */
 async function listedRepositories(file: string | undefined): Promise<readonly string[] | undefined> {
@@ -94,7 +96,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
   for (const warning of config.warnings) log.warn(warning);
   const metrics = createMetrics(config.siteName);
   const { meter } = metrics;
-  const pulls = createPullRecorder({ wanBytes: () => 0 });
+  const pulls = createPullRecorder({ wanBytes: () => metrics.total('primary_body_bytes_total') });
   const rateWatch = createRateWatch({ meter });
   let phase: Phase = 'starting';
 
@@ -210,6 +212,10 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     },
     secondary: { origin: config.secondaryUrl.origin, dispatcher: sites.localSockets },
     trustedProxies: config.trustedProxies,
+    onPull(pull, isShared) {
+      pulls.record(pull, isShared);
+      metrics.onPull(pull, isShared);
+    },
     // Where another system replicates, events are its business.
     webhook:
       config.eventsToken && config.replication
@@ -224,6 +230,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
         : undefined,
   });
   const unwatch = watchDataDirectory(directory, log);
+  const sampling = setInterval(pulls.sample, PULL_SAMPLE).unref();
   const { worker } = replication;
   const checkReadiness = createCheckReadiness({
     registries: [primary, secondary],
@@ -257,7 +264,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     rows,
     replication,
     pulls,
-    transfers: { list: () => [] },
+    transfers: { list: filler.underWay },
     url: () => sockets?.url,
   });
   const admin = createAdminApp(log, {
@@ -289,6 +296,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     await admin.close();
     await sites.stop();
     unwatch();
+    clearInterval(sampling);
     directory.release();
     log.info({}, 'stopped');
     await sink?.close();
@@ -305,6 +313,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     return { url, adminUrl, close, reload: sites.reload };
   } catch (error) {
     unwatch();
+    clearInterval(sampling);
     await Promise.allSettled([
       app.close(),
       sockets?.close(),

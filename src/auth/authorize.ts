@@ -11,6 +11,8 @@ export interface Grant {
   readonly canPush: boolean;
   /** Whose share of the queues to the registries its requests are served in: its subject's, its token's, or its repository's. */
   readonly share: string;
+  /** Who the token says it is; undefined where it does not, or where everyone may read. */
+  readonly user?: string | undefined;
 }
 
 /** Lets requests in, or not. */
@@ -70,9 +72,9 @@ export function createGate({ verifier, realm, service }: GateDeps): Gate {
       const needed = neededAccess(path);
       const token = BEARER.exec(authorization ?? '')?.groups?.['token'];
       if (token === undefined) throw refusal(needed);
-      const { access, share } = await verified(verifier, token, needed);
+      const { access, share, subject, user = subject } = await verified(verifier, token, needed);
       if (needed && !isGranted(access, needed)) throw refusal(needed, 'insufficient_scope');
-      return { canPush: name !== undefined && grants(access, repositoryResource(name), 'push'), share };
+      return { canPush: name !== undefined && grants(access, repositoryResource(name), 'push'), share, user };
     },
   };
 }

@@ -1,6 +1,6 @@
 // Clients' tokens: checked against the configured keys and nothing that the token itself brings along.
 import { hash, type KeyObject } from 'node:crypto';
-import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose';
+import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose';
 import { createLru } from '../lib/lru.ts';
 import type { KeyRing, KeySet } from './key-ring.ts';
 import { algorithmsOf } from './keys.ts';
@@ -11,6 +11,8 @@ export interface VerifiedToken {
   readonly access: readonly Access[];
   readonly expiresAt: number;
   readonly subject?: string;
+  /** Whom GitLab names in a claim of its own, where that is not the subject. */
+  readonly user?: string;
   /** The same for all tokens of one subject; of a token without a subject, of this token alone. */
   readonly share: string;
 }
@@ -79,13 +81,29 @@ function checkedEntry(entry: unknown): Access | undefined {
   return actions.every((action) => typeof action === 'string') ? { type, name, actions } : undefined;
 }
 
-function checkedClaims({ access, exp, nbf, sub }: JWTPayload, id: string): Checked {
+/**
+ * GitLab's own claim: `user` holds another token with `user_info`, which names users, and deploy tokens, too, that have no
+ * subject. What stands in a token that was verified needs no verification of its own.
+ */
+function gitLabUser(claim: unknown): string | undefined {
+  if (typeof claim !== 'string') return undefined;
+  try {
+    const { user_info: info } = decodeJwt<{ user_info?: { username?: unknown } | null }>(claim);
+    return typeof info?.username === 'string' && info.username !== '' ? info.username : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function checkedClaims({ access, exp, nbf, sub, user: claim }: JWTPayload, id: string): Checked {
+  const user = gitLabUser(claim);
   const entries = Array.isArray(access) ? access.map(checkedEntry) : [];
   return {
     access: entries.filter((entry) => entry !== undefined),
     expiresAt: exp! * 1_000,
     notBefore: (nbf ?? 0) * 1_000,
     ...(typeof sub === 'string' ? { subject: sub } : {}),
+    ...(user === undefined || user === sub ? {} : { user }),
     share: typeof sub === 'string' && sub !== '' ? `subject ${sub}` : `token ${id}`,
   };
 }

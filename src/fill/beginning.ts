@@ -21,11 +21,15 @@ export interface Beginning {
   readonly asked: Promise<undefined>;
   /** Never rejects. */
   readonly trip: Promise<Answer<Trip>>;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
 }
 
 /** @see createBeginnings */
 export interface Beginnings {
   of(digest: Digest): Beginning | undefined;
+  /** Those under way, by their blobs. */
+  readonly all: ReadonlyMap<Digest, Beginning>;
   /**
    * A ticket for a blob. When all who wait for it have left, a blob that a manifest names keeps its place in the queue, to
    * be brought ahead of those who come again; any other is given up.
@@ -128,6 +132,7 @@ export function createBeginnings(
       // What is being given up is no answer for those who come now.
       return beginning?.ticket.claim.isAbandoned ? undefined : beginning;
     },
+    all: under,
     ticketFor,
     begin: (digest, name, ticket, caller, work) =>
       ticket.claim.wait(caller, () => {
@@ -138,7 +143,7 @@ export function createBeginnings(
             ticket.claim.keep();
             if (under.get(digest) === beginning) under.delete(digest);
           });
-        const beginning: Beginning = { name, ticket, asked, trip };
+        const beginning: Beginning = { name, ticket, asked, trip, startedAt: Date.now() };
         under.set(digest, beginning);
         return ticket.priority === 'on-demand' ? unlessQueued(beginning, () => trip) : trip;
       }),

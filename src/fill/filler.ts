@@ -20,6 +20,7 @@ import type { Leftover, Spool } from './spool.ts';
 import { Trip, type TripDeps } from './trip.ts';
 import { createTrips } from './trips.ts';
 import { FlightSlot, type Turn } from './turn.ts';
+import { underWay, type UnderWay } from './under-way.ts';
 
 /** The primary gave wrong bytes twice in a row: it is not asked for them again for a while. */
 export interface Corrupt {
@@ -73,6 +74,8 @@ export interface Filler {
   beside(name: string, digest: Digest, caller?: Caller): Beside;
   /** Brings a blob and resolves when it is stored in the secondary. */
   fill(name: string, digest: Digest, priority: Priority, caller?: Caller): Promise<Answer<undefined> | Corrupt>;
+  /** The blobs that come in now, those that clients wait for first; as many as a person can look at. */
+  underWay(): readonly UnderWay[];
   /** Takes up what an earlier run left. */
   recover(): Promise<void>;
   /** Lets flights and uploads end for `grace` milliseconds, then ends them; whole files stay for the next run. */
@@ -320,5 +323,13 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
     await Promise.all(left.map((trip) => trip.flight.ended.then(() => trip.close())));
   }
 
-  return { open, read, beside, fill, recover: leftovers.recover, close };
+  return {
+    open,
+    read,
+    beside,
+    fill,
+    underWay: () => underWay(beginnings.all, trips.all),
+    recover: leftovers.recover,
+    close,
+  };
 }

@@ -1,5 +1,6 @@
 // A flight: one transfer of one blob from the primary into a spool file, which any number of readers follow.
 import type { Hash } from 'node:crypto';
+import type { Readable } from 'node:stream';
 import { hasherFor, matches, type Digest } from '../oci/digest.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { DigestMismatch } from './digest-mismatch.ts';
@@ -56,6 +57,15 @@ export class Flight {
   /** The blob's size in bytes, where the primary says it; always known when whole. */
   size: number | undefined;
   state: FlightState = 'flying';
+  /** Milliseconds since the epoch. */
+  readonly startedAt = Date.now();
+  /** Bytes that have come, in whatever order. */
+  bytes = 0;
+  /** To the primary, while it is flying. */
+  connections = 1;
+  /** Clients that read it now, and whether any ever did: one after that has its bytes without another transfer. */
+  readers = 0;
+  wasRead = false;
   /** Why the flight failed, or why the spool took no more of it. */
   error: Error | undefined;
   /** Settles when the flight ended, whatever way. */
@@ -98,7 +108,7 @@ export class Flight {
   static landed(deps: FlightDeps, file: SpoolFile, size: number): Flight {
     const flight = new Flight(deps, undefined, file);
     flight.size = size;
-    flight.#edge = size;
+    flight.#edge = flight.bytes = size;
     flight.state = 'whole';
     return flight;
   }
@@ -179,6 +189,13 @@ export class Flight {
     await this.#file?.dispose();
   }
 
+  /** Counts a client's stream among the readers until it is closed. */
+  countReader(stream: Readable): void {
+    this.readers += 1;
+    this.wasRead = true;
+    stream.once('close', () => (this.readers -= 1));
+  }
+
   /** Marks the file as one that the next run may take up. */
   async keep(names: readonly string[]): Promise<void> {
     await this.#file?.keep(this.digest, names);
@@ -209,7 +226,8 @@ export class Flight {
   async #fly(body: BlobBody): Promise<void> {
     const take: TransferDeps['take'] = (chunk, position) => this.#take(chunk, position);
     try {
-      if (!(await transfer(body, { ...this.#deps, take, signal: this.#stop.signal }, this.#deps.parts))) return;
+      const deps: TransferDeps = { ...this.#deps, take, more: () => this.#more(), signal: this.#stop.signal };
+      if (!(await transfer(body, deps, this.#deps.parts))) return;
       await this.#follow();
       if (!this.#isFlying) return;
       this.#judge(this.#hash);
@@ -219,6 +237,16 @@ export class Flight {
       this.error = error as Error;
       this.state = 'failed';
     }
+  }
+
+  #more(): (() => void) | undefined {
+    const giveBack = this.#deps.more();
+    if (!giveBack) return undefined;
+    this.connections += 1;
+    return () => {
+      this.connections -= 1;
+      giveBack();
+    };
   }
 
   /** @throws DigestMismatch */
@@ -246,6 +274,7 @@ export class Flight {
       return this.#spill(error as Error);
     }
     if (!this.#isFlying) return false;
+    this.bytes += chunk.length;
     this.#received.add({ from: position, until: position + chunk.length });
     if (position === this.#edge && !this.#following) {
       this.#hash.update(chunk);

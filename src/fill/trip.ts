@@ -9,6 +9,7 @@ import { BUSY_HERE, failureText, found, type Answer } from '../registry/answer.t
 import type { Registry } from '../registry/registry.ts';
 import type { Flight } from './flight.ts';
 import { FlightReader } from './reader.ts';
+import { Speed } from './speed.ts';
 import type { Store } from './store.ts';
 
 /** What every trip needs. */
@@ -37,6 +38,7 @@ const STORE_AGAIN_MAX = 600_000;
 export class Trip {
   readonly flight: Flight;
   readonly ticket: Ticket;
+  readonly speed = new Speed();
   readonly #deps: TripDeps;
   /** Repositories for which the primary has confirmed the blob. */
   readonly #members = new Set<string>();
@@ -56,6 +58,11 @@ export class Trip {
   /** Whether the blob is whole and in the secondary wherever it belongs. */
   get isSettled(): boolean {
     return this.#isSettled;
+  }
+
+  /** The repositories of which the primary has confirmed that they have the blob. */
+  get repositories(): readonly string[] {
+    return [...this.#members];
   }
 
   /** Resolves when the flight and the uploads that were begun have ended. */

@@ -135,6 +135,7 @@ export function createHandOver(deps: ProxyDeps, { delivery, secondaryTimeout = 2
     if (!headers) return undefined;
     send(reply, place, { ...headers, 'x-accel-redirect': located.redirect });
     request.deliveredBy = 'nginx';
+    if (request.note) request.note.handedBytes = span ? span.end - span.start + 1 : located.size;
     meter('local_deliveries_total', { by: 'nginx' });
     return found(true as const);
   }

@@ -62,7 +62,9 @@ export function createServeBlob(deps: ProxyDeps, options: ProxyOptions): ServeBl
     const ask = (signal: AbortSignal): Head => primary.blobs.head(place.name, place.digest, primaryTimeout, signal);
     const answer = here.kind === 'found' ? here : await places.lookups.runFor(request.caller, ask, BUSY_HERE);
     meter('pulls_total', { kind: 'blob', origin: answer.kind === 'found' ? origin : answer.kind });
-    if (answer.kind !== 'found') throw failureError(answer);
+    if (answer.kind !== 'found') {
+      throw failureError(answer, { note: request.note, primary, pushHost: options.pushHost });
+    }
     request.answeredFrom = origin;
     const { size } = answer.value;
     if (noneMatch(request.headers['if-none-match'], place.digest)) return sendNotModified(reply, place.digest);

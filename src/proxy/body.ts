@@ -6,6 +6,7 @@ import type { Digest } from '../oci/digest.ts';
 import { OciError } from '../oci/error.ts';
 import type { Span } from '../oci/range.ts';
 import { contentHeaders } from './headers.ts';
+import type { TimedResponse } from './response.ts';
 
 /** A body's place in its blob; the size is undefined where nobody knows it for sure. */
 export interface BodyShape {
@@ -48,6 +49,7 @@ function dropIdle(reply: FastifyReply, timeout: number, meter: Meter): void {
       return;
     }
     meter('readers_dropped_total');
+    reply.request.cause = `the client took nothing for ${Math.round(timeout / 1_000)} s`;
     raw.destroy();
   });
 }
@@ -65,5 +67,6 @@ export function sendBody(
   if (size !== undefined) reply.header('content-length', span.end - span.start + 1);
   if (isPart) reply.header('content-range', `bytes ${span.start}-${span.end}/${size ?? '*'}`);
   dropIdle(reply, timeout, meter);
+  (reply.raw as TimedResponse).sentBefore = reply.raw.socket?.bytesWritten;
   return reply.send(body);
 }

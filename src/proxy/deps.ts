@@ -10,6 +10,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { Memory } from './memory.ts';
 import type { Storage } from './storage.ts';
 import type { TagLookup } from './tag-lookup.ts';
+import type { Note } from './tell.ts';
 
 /** A wish that an image be stored in the secondary, with all that it points at. */
 export interface CopyWish {
@@ -79,7 +80,11 @@ declare module 'fastify' {
     /** Who asks; set once the request is let in. */
     caller: Caller;
     /** Who moves the bytes, where it is not we. */
-    deliveredBy: 'nginx' | undefined;
+    deliveredBy: 'nginx' | 'storage' | undefined;
+    /** What was asked for, and by whom; undefined where the path says nothing that is known. */
+    note: Note | undefined;
+    /** Why it failed, is the local copy, or was cut; for the log and for people. */
+    cause: string | undefined;
   }
 }
 
@@ -89,4 +94,6 @@ export interface Found<T> {
   readonly origin: Origin;
   /** Set where the primary could not be asked: the answer is the local copy. */
   readonly stale?: string;
+  /** The same with what the primary said, or did; for the log. */
+  readonly cause?: string;
 }

@@ -4,7 +4,7 @@ import { DigestMismatch, Overlong } from '../fill/digest-mismatch.ts';
 import { SourceFailed } from '../fill/source.ts';
 import { CallerLeft } from '../lib/claim.ts';
 import { ERROR_MEDIA_TYPE, errorBody, OciError } from '../oci/error.ts';
-import { API_VERSION, shownPath } from './headers.ts';
+import { API_VERSION } from './headers.ts';
 
 // As nginx calls it in its log.
 const CLIENT_GONE = 499;
@@ -33,21 +33,22 @@ function asOciError(error: unknown): OciError {
   return new OciError('UNKNOWN', 'internal error', { cause: error });
 }
 
+/** Why, in one line for the log: what the client is told, and what is behind it. */
+function causeOf({ status, message, cause }: OciError, { headers }: FastifyRequest): string {
+  if (status !== 401) return cause instanceof Error ? `${message}: ${cause.message}` : message;
+  if (cause instanceof Error) return cause.message;
+  return headers.authorization === undefined ? 'no token' : 'the token does not allow this';
+}
+
 /** Sends an error: its status, its headers, its body; what is behind it goes to the log only. */
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const oci = asOciError(error);
-  if (oci.status >= 500) {
-    const log = oci.code === 'UNKNOWN' ? 'error' : 'warn';
-    request.log[log]({ status: oci.status, err: oci.cause ?? oci }, oci.message);
-  }
-  // Why a token was refused is the log's alone; a request without one is how every login begins.
-  if (oci.status === 401 && oci.cause instanceof Error)
-    request.log.info({ reason: oci.cause.message }, 'token refused');
+  request.cause = causeOf(oci, request);
+  // Whatever a registry or a client does is one line; where that shows what is wrong with us has to be told.
+  if (oci.status === 500) request.log.error({ err: oci.cause ?? oci }, oci.message);
+  if (request.note && oci.status === 401) request.note.isLogin = request.headers.authorization === undefined;
   // There is nobody to answer, and thousands may leave at once.
-  if (oci.status === CLIENT_GONE && reply.raw.destroyed) {
-    request.log.info({ path: shownPath(request.raw.url ?? '') }, oci.message);
-    return reply.hijack();
-  }
+  if (oci.status === CLIENT_GONE && reply.raw.destroyed) return reply.hijack();
   // Whatever the handler had set for a success (lengths, digests) is not this answer's.
   for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
   return reply

@@ -1,7 +1,7 @@
 // Tags, referrers and the catalog: the primary's, or the local list where the primary cannot be asked.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '../lib/claim.ts';
-import { BUSY_HERE, found, type Answer } from '../registry/answer.ts';
+import { BUSY_HERE, failureText, found, type Answer } from '../registry/answer.ts';
 import { listPath, type ListPath, type Page } from '../registry/list.ts';
 import { OciError } from '../oci/error.ts';
 import { sendBytes } from './body.ts';
@@ -41,17 +41,27 @@ export function createServeList(deps: ProxyDeps, options: ProxyOptions): ServeLi
     // Nor would the primary understand the local registry's, once it can be asked again.
     if (local.value.next !== undefined && !isPlainQuery(local.value.next)) return answer;
     meter('stale_answers_total', { reason: answer.kind });
-    return found({ value: local.value, origin: 'stale' as const, stale: answer.kind });
+    return found({
+      value: local.value,
+      origin: 'stale' as const,
+      stale: answer.kind,
+      cause: failureText(answer, 'primary'),
+    });
   }
 
   return async (request, reply, list) => {
     const answer = await page(list, parseListQuery(request.raw.url ?? ''), request.caller);
     meter('pulls_total', { kind: list.kind, origin: answer.kind === 'found' ? answer.value.origin : answer.kind });
     if (answer.kind === 'unsupported' && list.kind !== 'tags') throw noSuchList();
-    if (answer.kind !== 'found') throw failureError(answer);
-    const { value, origin, stale } = answer.value;
+    if (answer.kind !== 'found') {
+      throw failureError(answer, { note: request.note, primary, pushHost: options.pushHost });
+    }
+    const { value, origin, stale, cause } = answer.value;
     request.answeredFrom = origin;
-    if (stale !== undefined) warnStale(reply, stale);
+    if (stale !== undefined) {
+      request.cause = cause ?? stale;
+      warnStale(reply, stale);
+    }
     reply.code(200).headers({ ...API_VERSION, ...PRIVATE, 'content-type': value.mediaType });
     // Relative, so that the next page is asked of us and not of the registry behind us.
     if (value.next !== undefined) reply.header('link', `<${listPath(list)}?${clientQuery(value.next)}>; rel="next"`);

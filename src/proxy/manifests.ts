@@ -8,7 +8,7 @@ import { OciError } from '../oci/error.ts';
 import { defaultPlatformChild, type Manifest } from '../oci/manifest.ts';
 import { essence, isIndex, MANIFEST } from '../oci/media-types.ts';
 import type { Reference } from '../oci/reference.ts';
-import { BUSY_HERE, type Answer } from '../registry/answer.ts';
+import { BUSY_HERE, type Answer, type Failure } from '../registry/answer.ts';
 import type { Blobs } from '../registry/blob.ts';
 import type { ManifestHead } from '../registry/manifest.ts';
 import { accepts } from './accept.ts';
@@ -46,6 +46,8 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
   const { secondaryTimeout = 2_000, readerTimeout = 60_000 } = options;
   const pace = { timeout: readerTimeout, meter };
   const resolver = createResolver(deps, options, log);
+  const failed = (failure: Failure, { note }: FastifyRequest): OciError =>
+    failureError(failure, { note, primary, pushHost: options.pushHost });
 
   /**
    * Starts the blobs of a manifest that was a miss before the client asks for them. A HEAD starts none: a client that
@@ -70,10 +72,11 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
 
   /** The manifest that the client's Accept allows: the one that was asked, or a list's child for clients of old. */
   async function allowed(
-    { headers, caller }: FastifyRequest,
+    request: FastifyRequest,
     { name, reference }: ManifestPath,
     asked: Remembered,
   ): Promise<Remembered> {
+    const { headers, caller } = request;
     const { accept } = headers;
     const { manifest } = asked;
     if (accepts(accept, manifest.mediaType)) return asked;
@@ -82,7 +85,7 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
     const child = defaultPlatformChild(manifest);
     if (!child) throw refusal(manifest);
     const answer = await resolver.byDigest(name, child, caller);
-    if (answer.kind !== 'found') throw failureError(answer);
+    if (answer.kind !== 'found') throw failed(answer, request);
     return answer.value.value;
   }
 
@@ -96,9 +99,10 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
       primary.manifests.head(name, reference, options.primaryTimeout, undefined, signal);
     const answer = await places.lookups.runFor(request.caller, ask, BUSY_HERE);
     meter('pulls_total', { kind: 'manifest', origin: answer.kind === 'found' ? 'primary' : answer.kind });
-    if (answer.kind !== 'found') throw failureError(answer);
+    if (answer.kind !== 'found') throw failed(answer, request);
     request.answeredFrom = 'primary';
     const { digest, mediaType, size } = answer.value;
+    if (request.note) request.note.digest = digest;
     reply.code(200).headers(contentHeaders(digest, mediaType));
     if (size !== undefined) reply.header('content-length', size);
     return reply.send();
@@ -114,14 +118,18 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
       : resolver.byDigest(name, reference.digest, caller));
     if (answer.kind !== 'found') {
       meter('pulls_total', { kind: 'manifest', origin: answer.kind });
-      throw failureError(answer);
+      throw failed(answer, request);
     }
-    const { value: asked, origin, stale } = answer.value;
+    const { value: asked, origin, stale, cause } = answer.value;
     const served = await allowed(request, path, asked);
     const { manifest } = served;
     meter('pulls_total', { kind: 'manifest', origin });
     request.answeredFrom = origin;
-    if (stale !== undefined) warnStale(reply, stale);
+    if (request.note) request.note.digest = manifest.digest;
+    if (stale !== undefined) {
+      request.cause = cause ?? stale;
+      warnStale(reply, stale);
+    }
     if (noneMatch(request.headers['if-none-match'], manifest.digest)) return sendNotModified(reply, manifest.digest);
     reply.code(200).headers(served.headers);
     if (isHead) return reply.send();

@@ -2,14 +2,18 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { DigestMismatch } from '../fill/digest-mismatch.ts';
+import type { Corrupt } from '../fill/filler.ts';
 import type { Flight } from '../fill/flight.ts';
 import { readSource } from '../fill/source.ts';
 import type { Caller } from '../lib/claim.ts';
+import type { OciError } from '../oci/error.ts';
 import { resolveRange, type ByteRange, type Span } from '../oci/range.ts';
+import type { Failure } from '../registry/answer.ts';
 import { sendBody, unsatisfiable } from './body.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import type { Place } from './place.ts';
 import { failureError } from './failure.ts';
+import type { Note } from './tell.ts';
 
 /** Serves a blob that the local registry does not have. */
 export type ServeMiss = (
@@ -48,13 +52,15 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
   const { filler, memory, meter } = deps;
   const { readerTimeout = 60_000 } = options;
   let farParts = 0;
+  const failed = (failure: Failure | Corrupt, note?: Note): OciError =>
+    failureError(failure, { note, primary: deps.primary, pushHost: options.pushHost });
 
   /** A part far beyond what is there, straight from the primary; undefined where the primary ignores ranges. */
   async function farPart({ name, digest }: Place, { start, end }: Span, caller: Caller): Promise<Readable | undefined> {
     const until = end + 1;
     const { open, how, atLeastRate } = filler.beside(name, digest, caller);
     const answer = await open(start, until);
-    if (answer.kind !== 'found') throw failureError(answer);
+    if (answer.kind !== 'found') throw failed(answer);
     if (answer.value.start === start) {
       const body: Readable = leavable((signal) =>
         atLeastRate(readSource(answer.value, open, { ...how, from: start, until, signal }), () => body),
@@ -91,7 +97,7 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
     const opened = await filler.open(place.name, place.digest, 'on-demand', request.caller);
     if (opened.kind !== 'found') {
       meter('pulls_total', { kind: 'blob', origin: opened.kind });
-      throw failureError(opened);
+      throw failed(opened, request.note);
     }
     const flight = opened.value;
     try {
@@ -106,7 +112,10 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
       // Without a size there is no range to speak of: the whole blob is a right answer, too.
       const span = range && size !== undefined ? resolveRange(range, size) : undefined;
       if (range && size !== undefined && !span) throw unsatisfiable(size);
+      // Of a flight that another client reads, or has read, nothing crosses for this one.
+      if (request.note) request.note.isShared = flight.wasRead;
       const body = await bodyFor(place, flight, span, request.caller);
+      flight.countReader(body);
       meter('pulls_total', { kind: 'blob', origin: 'fill' });
       request.answeredFrom = 'fill';
       const shape = { size, span: span ?? { start: 0, end: (size ?? 0) - 1 }, isPart: span !== undefined };

@@ -1,9 +1,11 @@
 // Pushes are refused before anything else is looked at, and so that every client prints why.
 import type { IncomingMessage } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { detached } from '../lib/lru.ts';
 import { ERROR_MEDIA_TYPE, errorBody } from '../oci/error.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import { API_VERSION, isV2 } from './headers.ts';
+import type { Note } from './tell.ts';
 
 // A client that is still sending reads its answer late: the connection is closed only when it is done, when nothing
 // came for a while, or after so long (ms). A reset would take the answer away from it.
@@ -44,6 +46,19 @@ export function refusePush(request: FastifyRequest, reply: FastifyReply, pushHos
   linger(request.raw, () => void raw.end());
 }
 
+// A push's path is not parsed: what is shown of it is what looks like a name and a tag.
+const PUSHED = /^\/v2\/([\w./-]{1,255}?)\/(?:manifests\/([\w.:-]{1,135})|blobs\/)/;
+
+function noteOfPush(url: string): Note {
+  const [, repository, reference] = PUSHED.exec(url) ?? [];
+  return {
+    kind: 'push',
+    repository: repository && detached(repository),
+    reference: reference && detached(reference),
+    digest: undefined,
+  };
+}
+
 /** Refuses a request if it is a push, and says whether it was one. */
 export type RefusePushes = (request: FastifyRequest, reply: FastifyReply) => boolean;
 
@@ -52,6 +67,8 @@ export function createRefusePushes({ meter }: Pick<ProxyDeps, 'meter'>, { pushHo
   return (request, reply) => {
     if (!isPush(request.method) || !isV2(request.raw.url ?? '')) return false;
     meter('pushes_refused_total');
+    request.note = noteOfPush(request.raw.url ?? '');
+    request.cause = 'a push: this registry is a read-only copy';
     refusePush(request, reply, pushHost);
     return true;
   };

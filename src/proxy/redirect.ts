@@ -32,7 +32,7 @@ const GOOD = found(true as const);
 
 /** @see PassOn */
 export function createPassOn(deps: ProxyDeps, options: ProxyOptions, proof: Proof): PassOn {
-  const { primary, secondary, suspicion, meter } = deps;
+  const { primary, secondary, suspicion, memory, meter } = deps;
   const { secondaryTimeout = 2_000 } = options;
   const believed = createLru<Digest, true>('storedBlobs', { ttl: BELIEF });
   const looks = createSingleFlight<Answer<true>>();
@@ -98,6 +98,9 @@ export function createPassOn(deps: ProxyDeps, options: ProxyOptions, proof: Proo
     const look = await seen(request, place, location, target.origin);
     if (look.kind !== 'found') return look;
     meter('local_deliveries_total', { by: 'storage' });
+    request.deliveredBy = 'storage';
+    // Of a part of it only the storage will know.
+    if (request.note && request.headers.range === undefined) request.note.handedBytes = memory.sizeOf(digest);
     reply.code(307).headers({
       ...API_VERSION,
       ...PRIVATE,

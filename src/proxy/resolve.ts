@@ -5,7 +5,7 @@ import { createLru } from '../lib/lru.ts';
 import { createSharedWork } from '../lib/shared-work.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
-import { BUSY_HERE, found, type Answer, type Failure } from '../registry/answer.ts';
+import { BUSY_HERE, failureText, found, type Answer, type Failure } from '../registry/answer.ts';
 import { isLayer } from '../registry/layer.ts';
 import type { ManifestHead } from '../registry/manifest.ts';
 import type { Found, ProxyDeps, ProxyOptions } from './deps.ts';
@@ -103,7 +103,7 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
     if (answer.kind !== 'found' || memory.isHidden(answer.value.digest)) return failure;
     meter('stale_answers_total', { reason: failure.kind });
     const value = memory.remember(name, answer.value, false);
-    return found({ value, origin: 'stale' as const, stale: failure.kind });
+    return found({ value, origin: 'stale' as const, stale: failure.kind, cause: failureText(failure, 'primary') });
   }
 
   /**

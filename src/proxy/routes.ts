@@ -11,6 +11,7 @@ import { API_VERSION, PRIVATE } from './headers.ts';
 import { createServeList } from './lists.ts';
 import { createServeManifest } from './manifests.ts';
 import type { RefusePushes } from './push.ts';
+import { noteOf } from './tell.ts';
 
 /** Finds our own name among the hops, without taking a long header apart. */
 function hopOf(via: string): RegExp {
@@ -37,9 +38,12 @@ export function addPullRoutes(
   const ownHop = hopOf(options.via);
 
   async function serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    checkLoop(request, ownHop);
     const path = parsePath(request.raw.url ?? '');
+    const note = noteOf(path);
+    request.note = note;
+    checkLoop(request, ownHop);
     const grant = await deps.gate.authorize(request.headers.authorization, path);
+    note.user = grant.user;
     request.caller = callerOf(grant.share, reply.raw);
     switch (path.kind) {
       case 'base':
@@ -58,8 +62,6 @@ export function addPullRoutes(
     }
   }
 
-  app.decorateRequest('answeredFrom', undefined);
-  app.decorateRequest('deliveredBy', undefined);
   app.decorateRequest('caller', undefined as unknown as Caller);
   app.addHook('onRequest', (request, reply, done) => {
     if (!deps.refusePushes(request, reply)) done();

@@ -31,6 +31,8 @@ export interface Breaker {
    */
   run<T>(call: () => Promise<T>, options?: { readonly isHead?: boolean }): Promise<T>;
   readonly isOpen: boolean;
+  /** Since when (ms since the epoch) no call has got an answer; undefined where the last one did. */
+  readonly downSince: number | undefined;
   /** Ends the probing. */
   stop(): void;
 }
@@ -67,6 +69,7 @@ export function createBreaker(deps: BreakerDeps, options: BreakerOptions = {}): 
   let answers = 0;
   let bodies = 0;
   let provenAt = -Infinity;
+  let downSince: number | undefined;
   // A new one after each outage: calls that began before it end at the old one, whose state nobody asks for any more.
   let policy = closed();
 
@@ -112,6 +115,7 @@ export function createBreaker(deps: BreakerDeps, options: BreakerOptions = {}): 
 
   function close(): void {
     policy = closed();
+    downSince = undefined;
     deps.onChange(false);
   }
 
@@ -122,15 +126,20 @@ export function createBreaker(deps: BreakerDeps, options: BreakerOptions = {}): 
       try {
         const value = await current.execute(call);
         answers += 1;
+        downSince = undefined;
         if (!isHead) bodies += 1;
         return value;
       } catch (error) {
+        if (error instanceof RegistryOutage && error.counts) downSince ??= Date.now();
         if (error instanceof RegistryOutage && error.isTimeout && current === policy) suspect(isHead);
         throw error;
       }
     },
     get isOpen() {
       return policy.state !== CircuitState.Closed;
+    },
+    get downSince() {
+      return downSince;
     },
     stop() {
       stopped = true;

@@ -2,6 +2,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry as Prometheus } from 'prom-client';
 import { COUNTERS, type CounterName, type Meter } from '../lib/meter.ts';
 import { exposeSnapshot } from './gauges.ts';
+import { addPullMetrics, type OnPull } from './pulls/pull-metrics.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** Values that are read when Prometheus asks. */
@@ -13,6 +14,9 @@ export interface Gauges {
 /** The meter that rooms report to, and the text that Prometheus reads. */
 export interface Metrics {
   readonly meter: Meter;
+  /** What a counter has come to, whatever its labels. */
+  total(name: CounterName): number;
+  readonly onPull: OnPull;
   watch(gauges: Gauges): void;
   /** The exposition and its content type; what a snapshot tells is left out where there is none. */
   expose(snapshot: Snapshot | undefined): Promise<{ contentType: string; body: string }>;
@@ -34,6 +38,8 @@ const LABELS: Partial<Record<CounterName, string[]>> = {
 
 /** Counts of one metric; they are Prometheus's only when it asks, since it takes long over each label. */
 interface Tally {
+  /** All that was added. */
+  readonly total: number;
   add(labels: Record<string, string> | undefined, by: number): void;
   tell(counter: Counter): void;
 }
@@ -41,8 +47,13 @@ interface Tally {
 function createTally(labelNames: readonly string[]): Tally {
   const untold = new Map<string, { readonly labels: Record<string, string>; by: number }>();
   const [first = '', second = ''] = labelNames;
+  let total = 0;
   return {
+    get total() {
+      return total;
+    },
     add(labels = {}, by) {
+      total += by;
       const key = labelNames.length < 2 ? (labels[first] ?? '') : `${labels[first]}\n${labels[second]}`;
       const entry = untold.get(key);
       if (entry) entry.by += by;
@@ -73,8 +84,11 @@ export function createMetrics(site: string): Metrics {
     });
     counts.set(name, tally);
   }
+  const onPull = addPullMetrics(registry, PREFIX);
   return {
+    onPull,
     meter: (name, labels, by = 1) => counts.get(name)?.add(labels, by),
+    total: (name) => counts.get(name)?.total ?? 0,
     watch({ spoolBytes, breakersOpen }) {
       const registers = [registry];
       const spool: Gauge = new Gauge({

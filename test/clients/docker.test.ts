@@ -73,7 +73,7 @@ describe('docker pull', () => {
     expect(await messageOf(name)).toBe('warm\n');
     expect(site.relay.count(isBlobPull)).toBe(0);
     const origins = site.answered().filter(({ path }) => path.includes('/blobs/'));
-    expect(new Set(origins.map(({ from }) => from))).toEqual(new Set(['secondary']));
+    expect(new Set(origins.map(({ origin }) => origin))).toEqual(new Set(['local']));
   });
 
   it('brings the new image right after a tag was pushed again', async () => {
@@ -131,7 +131,9 @@ describe('docker pull', () => {
     const name = `${site.registry}/${reference}`;
     const { code, stderr } = await engine.docker('pull', name);
     expect(code).toBe(1);
-    expect(stderr).toContain(`manifest for ${name} not found: manifest unknown: no such manifest in this repository`);
+    const [repository, tag] = reference.split(':');
+    const said = `no such tag "${tag}" in ${repository} at ${site.primaryRegistry}`;
+    expect(stderr).toContain(`manifest for ${name} not found: manifest unknown: ${said}`);
   });
 });
 

@@ -99,6 +99,7 @@ const GROWING: Readonly<Record<string, string>> = {
   'replication/worker.ts': 'rows under way',
   'status/events.ts': 'answers that follow the events: 64',
   'status/metrics.ts': 'counters, and values of their labels, which are the program’s own',
+  'status/pulls/pull-metrics.ts': 'kinds and origins of pulls, which are the program’s own',
   'status/pulls/recorder.ts': 'listeners: open pages and commands that follow the pulls',
 };
 

@@ -140,12 +140,12 @@ describe.each(['accel-proxy', 'accel-file'] as const)('%s', (mode) => {
     await get();
     const lines = await waitFor(
       () => {
-        const found = site.log.filter((line) => line['msg'] === 'answered' && line['path'] === path());
+        const found = site.log.filter((line) => line['msg'] === 'answered' && line['kind'] === 'blob');
         return found.length > 0 && found;
       },
       { what: 'the line' },
     );
-    expect(lines).toEqual([expect.objectContaining({ from: 'secondary', by: 'nginx', method: 'GET' })]);
+    expect(lines).toEqual([expect.objectContaining({ origin: 'local', by: 'nginx', method: 'GET', bytes: 200_000 })]);
   });
 
   test.each([

@@ -229,9 +229,7 @@ describe('a request that has been here before', () => {
     await site.restart({ GEO_LISTEN: listen, GEO_PRIMARY_URL: `http://${listen}` });
     const before = site.log.length;
     expect((await site.ask(`asking/loop/blobs/${blob(1, 'any').digest}`)).status).toBe(503);
-    const rounds = site.log
-      .slice(before)
-      .filter(({ msg, path }) => msg === 'answered' && String(path).includes('/blobs/'));
+    const rounds = site.log.slice(before).filter(({ msg, kind }) => msg === 'answered' && kind === 'blob');
     expect(rounds.map(({ status }) => status)).toEqual([508, 503]);
     await site.restart();
   });

@@ -204,7 +204,7 @@ test('a client that leaves is no error in the log', async () => {
   await pushBlob(site.secondaryTarget(name), layer);
   const before = site.log.length;
   await leaveAtGate(site.localRelay, { gate });
-  await waitFor(() => site.log.slice(before).some((line) => line['msg'] === 'the client left before its answer'), {
+  await waitFor(() => site.log.slice(before).some((line) => line['cause'] === 'the client left before its answer'), {
     what: 'a line that says so',
   });
   expect(site.log.slice(before).filter((line) => Number(line['level']) >= 40)).toEqual([]);

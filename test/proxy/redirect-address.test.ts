@@ -66,7 +66,7 @@ async function expectRefused(reason: RegExp): Promise<void> {
     expect(answer.headers).not.toHaveProperty('location');
   }
   expect((await site.ask(path, { method: 'HEAD' })).status).toBe(503);
-  const reasons = site.log.map(({ err }) => (err as { message?: string } | undefined)?.message ?? '');
+  const reasons = site.log.map(({ cause }) => String(cause));
   expect(reasons.filter((text) => reason.test(text)).length).toBeGreaterThanOrEqual(4);
   expect(await site.metric('breaker_open')).toBe(0);
 }

@@ -15,9 +15,15 @@ export const alice = { user: 'alice', password: 'wonderland' } as const;
 export interface Answered {
   readonly method: string;
   readonly path: string;
-  readonly agent: string;
+  readonly client: string;
   readonly status: number;
-  readonly from?: string;
+  readonly origin?: string;
+}
+
+function pathOf(line: Record<string, unknown>): unknown {
+  const { repository, kind, reference, digest } = line;
+  const noun = kind === 'push' ? 'manifest' : String(kind);
+  return repository === undefined ? line['path'] : `/v2/${String(repository)}/${noun}s/${String(reference ?? digest)}`;
 }
 
 export interface BusyboxOptions {
@@ -99,7 +105,10 @@ export async function startClientSite(): Promise<ClientSite> {
       const isThere = async (): Promise<boolean> => (await digestIn(repository, tag)) === digest;
       await waitFor(isThere, { what: `${repository}:${tag} in the secondary registry` });
     },
-    answered: () => site.log.filter(({ msg }) => msg === 'answered') as unknown as Answered[],
+    answered: () =>
+      site.log
+        .filter(({ msg }) => msg === 'answered')
+        .map((line) => ({ ...line, path: pathOf(line) })) as unknown as Answered[],
     forget() {
       site.relay.reset();
       site.log.length = 0;
