@@ -76,7 +76,6 @@ test('a pull by tag is told with all that is known of it', async () => {
   });
 });
 
-const nested = (info: object): string => site.tokenFor([], { claims: { user_info: info } });
 
 describe('who pulls', () => {
   const access = [repositoryAccess(name, 'pull')];
