@@ -1,5 +1,6 @@
 // What the demo ends with: a block of shell commands that can be copied whole, for the client that this machine has.
-import { toolPath, run } from '../test/support/tool.ts';
+import { existsSync } from 'node:fs';
+import { run, toolPath } from '../test/support/tool.ts';
 import { clone, password, repository, user, type Stage } from './demo-sites.ts';
 
 /** The container client that the commands are written for. */
@@ -14,10 +15,11 @@ async function works(command: string): Promise<boolean> {
   }
 }
 
-/** Docker where its engine answers, else podman where it is installed, else the skopeo that the set-up brought. */
+/** Docker where its engine answers, else podman where it is configured, else the skopeo that the set-up brought. */
 export async function findClient(): Promise<DemoClient> {
   if (await works('docker')) return 'docker';
-  return (await works('podman')) ? 'podman' : 'skopeo';
+  // Podman that is only unpacked has no policy, without which it pulls nothing.
+  return existsSync('/etc/containers/policy.json') && (await works('podman')) ? 'podman' : 'skopeo';
 }
 
 interface Commands {
