@@ -28,6 +28,8 @@ interface Commands {
   readonly push: readonly string[];
   readonly pullAgain: readonly string[];
   readonly refused: readonly string[];
+  /** Comments with what removes the traces that the block leaves; none where all goes with the demo. */
+  readonly afterwards: readonly string[];
 }
 
 function engineCommands(engine: 'docker' | 'podman', { proxyHost, primaryHost }: Stage): Commands {
@@ -48,6 +50,10 @@ function engineCommands(engine: 'docker' | 'podman', { proxyHost, primaryHost }:
     ],
     pullAgain: [`${engine} run --rm${plain} ${here}:2.0`],
     refused: [`${engine} push${plain} ${here}:2.0`],
+    afterwards: [
+      `# Afterwards: ${engine} rmi ${here}:1.0 ${here}:2.0 ${there}:2.0`,
+      `#             ${engine} logout ${proxyHost}; ${engine} logout ${primaryHost}`,
+    ],
   };
 }
 
@@ -64,6 +70,7 @@ function skopeoCommands({ proxyHost, primaryHost, scratch, client }: Stage): Com
     push: [`${copy} ${dir} ${there}:2.0`],
     pullAgain: [`skopeo inspect --tls-verify=false --format '{{.Name}} {{.Digest}}' ${here}:2.0`],
     refused: [`${copy} ${dir} ${here}:2.0`],
+    afterwards: [],
   };
 }
 
@@ -87,5 +94,6 @@ export function tryBlock(stage: Stage, client: DemoClient): string[] {
     'geo status',
     'geo doctor',
     `# The status page, in a browser: http://${adminHost}/`,
+    ...commands.afterwards,
   ];
 }
