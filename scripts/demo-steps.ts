@@ -79,7 +79,7 @@ async function showPush(stage: Stage): Promise<Manifest> {
   return pushed;
 }
 
-/** The image is only at the primary: it comes through, and stays here. */
+/** The image is only at the primary: it comes through, and is stored. */
 async function showMiss(stage: Stage, pushed: Manifest): Promise<Manifest> {
   const { proxyHost, sites } = stage;
   detail(`skopeo copy docker://${proxyHost}/${image} …`);
@@ -94,7 +94,7 @@ async function showMiss(stage: Stage, pushed: Manifest): Promise<Manifest> {
   return pushed;
 }
 
-/** The image is here: the primary is only asked whether the tag moved. */
+/** The secondary has the image: the primary is only asked whether the tag moved. */
 async function showHit({ sites, ...stage }: Stage, pushed: Manifest): Promise<Manifest> {
   sites.relay.reset();
   expectDigest(await pull({ sites, ...stage }), pushed);
@@ -131,13 +131,13 @@ async function showMovedTag(stage: Stage, before: Manifest): Promise<Manifest> {
   expectDigest(await pull(stage), pushed);
   shown(`the next pull got the new image: ${short(pushed.digest)} instead of ${short(before.digest)}`);
   const largest = Math.max(...pushed.blobs.map(({ size }) => size));
-  expectThat(stage.sites.relay.bodyBytes() < largest, 'a layer that is here crossed from the primary again');
+  expectThat(stage.sites.relay.bodyBytes() < largest, 'a layer that the secondary has crossed from the primary again');
   shown('only the changed layer was transferred: the large one is in the secondary registry');
   detail(readableTraffic(stage.sites.relay.requests));
   return pushed;
 }
 
-/** Without a pull: the primary's notification brings the image here. */
+/** Without a pull: the primary's notification starts the copy. */
 async function showReplication(stage: Stage, before: Manifest): Promise<Manifest> {
   const name = 'demo/notified';
   detail(`skopeo copy … docker://${stage.primaryHost}/${name}:1.0, and no pull`);
@@ -158,7 +158,7 @@ async function showRefusedPush(stage: Stage, before: Manifest): Promise<Manifest
   expectThat(code !== 0, 'the push went through');
   const message = /unsupported: .* instead/.exec(stderr)?.[0] ?? '';
   expectThat(message.includes(primaryHost), `the refusal does not say where to push: ${stderr}`);
-  shown('skopeo prints:');
+  shown('the push failed, and skopeo prints:');
   detail(`  ${message}`);
   return before;
 }
@@ -171,11 +171,17 @@ interface DemoStep {
 
 const steps: readonly DemoStep[] = [
   { title: 'An image is pushed to the primary', show: showPush },
-  { title: 'First pull through the proxy: the image comes from the primary, and is stored here', show: showMiss },
-  { title: 'Second pull: the image comes from here, only the tag is looked up at the primary', show: showHit },
+  {
+    title: 'First pull through the proxy: the image comes from the primary, and is stored in the secondary',
+    show: showMiss,
+  },
+  {
+    title: 'Second pull: the image comes from the secondary; the primary is only asked what the tag means',
+    show: showHit,
+  },
   { title: 'The primary registry is down: the image can still be pulled', show: showPrimaryGone },
   { title: 'The tag is pushed again: the next pull gets the new image', show: showMovedTag },
-  { title: 'Another image is pushed: it arrives here without a pull', show: showReplication },
+  { title: 'Another image is pushed: it arrives in the secondary without a pull', show: showReplication },
   { title: 'A push to the proxy is refused, and the client is told where to push', show: showRefusedPush },
 ];
 

@@ -1,5 +1,6 @@
 // What the demo ends with: a block of shell commands that can be copied whole, for the client that this machine has.
-import { toolPath, run } from '../test/support/tool.ts';
+import { existsSync } from 'node:fs';
+import { run, toolPath } from '../test/support/tool.ts';
 import { clone, password, repository, user, type Stage } from './demo-sites.ts';
 
 /** The container client that the commands are written for. */
@@ -14,10 +15,11 @@ async function works(command: string): Promise<boolean> {
   }
 }
 
-/** Docker where its engine answers, else podman where it is installed, else the skopeo that the set-up brought. */
+/** Docker where its engine answers, else podman where it is configured, else the skopeo that the set-up brought. */
 export async function findClient(): Promise<DemoClient> {
   if (await works('docker')) return 'docker';
-  return (await works('podman')) ? 'podman' : 'skopeo';
+  // Podman that is only unpacked has no policy, without which it pulls nothing.
+  return existsSync('/etc/containers/policy.json') && (await works('podman')) ? 'podman' : 'skopeo';
 }
 
 interface Commands {
@@ -26,6 +28,8 @@ interface Commands {
   readonly push: readonly string[];
   readonly pullAgain: readonly string[];
   readonly refused: readonly string[];
+  /** Comments with what removes the traces that the block leaves; none where all goes with the demo. */
+  readonly afterwards: readonly string[];
 }
 
 function engineCommands(engine: 'docker' | 'podman', { proxyHost, primaryHost }: Stage): Commands {
@@ -46,6 +50,10 @@ function engineCommands(engine: 'docker' | 'podman', { proxyHost, primaryHost }:
     ],
     pullAgain: [`${engine} run --rm${plain} ${here}:2.0`],
     refused: [`${engine} push${plain} ${here}:2.0`],
+    afterwards: [
+      `# Afterwards: ${engine} rmi ${here}:1.0 ${here}:2.0 ${there}:2.0`,
+      `#             ${engine} logout ${proxyHost}; ${engine} logout ${primaryHost}`,
+    ],
   };
 }
 
@@ -62,6 +70,7 @@ function skopeoCommands({ proxyHost, primaryHost, scratch, client }: Stage): Com
     push: [`${copy} ${dir} ${there}:2.0`],
     pullAgain: [`skopeo inspect --tls-verify=false --format '{{.Name}} {{.Digest}}' ${here}:2.0`],
     refused: [`${copy} ${dir} ${here}:2.0`],
+    afterwards: [],
   };
 }
 
@@ -85,5 +94,6 @@ export function tryBlock(stage: Stage, client: DemoClient): string[] {
     'geo status',
     'geo doctor',
     `# The status page, in a browser: http://${adminHost}/`,
+    ...commands.afterwards,
   ];
 }

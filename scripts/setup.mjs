@@ -87,7 +87,7 @@ function modulesAreInPlace() {
 }
 
 function installModules() {
-  console.log('set-up: fetching the npm packages of package-lock.json into node_modules (npm ci)');
+  console.log('set-up: fetching the npm packages of package-lock.json into node_modules (npm ci, a minute or two)');
   const options = { cwd: root, stdio: 'inherit', env: { ...process.env, PATH: systemPath() } };
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
   const { status, error } = spawnSync('npm', ['ci', '--include=dev', '--include=optional', ...quiet], options);

@@ -36,3 +36,17 @@ test.each(documents)('%s has no link that leads nowhere', (file) => {
   const own = links.filter((link) => !/^https?:/.test(link));
   expect(own.filter((link) => leadsNowhere(file, link))).toEqual([]);
 });
+
+/** Headings of one section that are there twice, as merges leave them. */
+function headingsTwice(section: string): string[] {
+  const found = section.replaceAll(/^```.*?^```/gms, '').matchAll(/^#{2,3} .*$/gm);
+  const headings = [...found].map(([heading]) => heading);
+  return headings.filter((heading, index) => headings.indexOf(heading) !== index);
+}
+
+test.each(documents)('%s has no heading twice', (file) => {
+  const text = readFileSync(file, 'utf8');
+  // In the changelog each version has its own kinds of changes.
+  const sections = file.endsWith('CHANGELOG.md') ? text.split(/^(?=## )/m) : [text];
+  expect(sections.flatMap(headingsTwice)).toEqual([]);
+});

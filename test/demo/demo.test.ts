@@ -1,4 +1,5 @@
 // The demo as a newcomer runs it: what it prints, how it ends, and whether its block of commands does what it says.
+import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { titles } from '../../scripts/demo-steps.ts';
@@ -51,9 +52,12 @@ function onTerminal(env: string): Promise<RunResult> {
 }
 
 describe('the demo', () => {
-  it('announces its steps, ticks off what it has shown, and ends by itself with --once', async () => {
-    const { code, stdout, stderr } = await demo(['--once']);
+  it('announces its steps, ticks off what it has shown, ends by itself with --once, and leaves nothing behind', async () => {
+    const scratch = await tempDir();
+    const { code, stdout, stderr } = await demo(['--once'], { TMPDIR: scratch.path });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(await readdir(scratch.path)).toEqual([]);
+    await scratch.remove();
     const [announced = '', shown = ''] = stdout.split('What runs now');
     for (const [index, title] of titles.entries()) {
       expect(announced).toContain(`  ${index + 1}. ${title}\n`);
@@ -61,6 +65,23 @@ describe('the demo', () => {
     }
     expect(stdout).toMatch(/status page +http:\/\/127\.0\.0\.1:\d+\/\n/);
     expect(stdout).not.toContain('\u001B[');
+  });
+
+  it('stops in order and leaves nothing behind when it is interrupted, more than once for one Ctrl-C', async () => {
+    const scratch = await tempDir();
+    const server = startProcess(process.execPath, [program], { env: { ...process.env, TMPDIR: scratch.path } });
+    const inTheMiddle = (): boolean => server.log().includes(`\n2. ${titles[1]}`);
+    await waitFor(inTheMiddle, { what: 'the demo to be in the middle', timeout: 30_000 });
+    process.kill(server.pid, 'SIGINT');
+    expect(await server.stop('SIGINT')).toBe(0);
+    expect(await readdir(scratch.path)).toEqual([]);
+    await scratch.remove();
+  });
+
+  it('fails with one clear line', async () => {
+    const { code, stderr } = await demo(['--once'], { TMPDIR: '/no/such/directory' });
+    expect(stderr).toMatch(/^\n {3}✗ The demo failed: ENOENT.*\n$/);
+    expect(code).toBe(1);
   });
 
   it('says how it is called, and starts nothing for what it does not know', async () => {

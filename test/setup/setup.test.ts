@@ -1,8 +1,7 @@
-import { cp, mkdir, readdir, symlink } from 'node:fs/promises';
+import { cp, mkdir, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { startProcess } from '../support/process.ts';
-import { run, tempDir, toolPath, waitFor, type RunResult } from '../support/tool.ts';
+import { run, tempDir, toolPath, type RunResult } from '../support/tool.ts';
 
 const clone = resolve(import.meta.dirname, '../..');
 const setup = (...args: string[]): Promise<RunResult> =>
@@ -41,34 +40,5 @@ describe('the set-up', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^set-up: docker-registry busybox-static .*could not be had \(apt-get is not there.*\n$/);
     expect(stderr).toContain('apt-get install docker-registry busybox-static');
-  });
-});
-
-describe('the demo', () => {
-  const demo = join(clone, 'scripts/demo.ts');
-
-  it('shows what it should, and leaves nothing behind', async () => {
-    const scratch = await tempDir();
-    const { code, stdout } = await run(process.execPath, [demo, '--once'], { env: { TMPDIR: scratch.path } });
-    expect(stdout).toContain('All steps showed what they should.');
-    expect(code).toBe(0);
-    expect(await readdir(scratch.path)).toEqual([]);
-    await scratch.remove();
-  });
-
-  it('stops in order and leaves nothing behind when it is interrupted, more than once for one Ctrl-C', async () => {
-    const scratch = await tempDir();
-    const server = startProcess(process.execPath, [demo], { env: { ...process.env, TMPDIR: scratch.path } });
-    await waitFor(() => server.log().includes('Cold pull'), { what: 'the demo to be in the middle', timeout: 30_000 });
-    process.kill(server.pid, 'SIGINT');
-    expect(await server.stop('SIGINT')).toBe(0);
-    expect(await readdir(scratch.path)).toEqual([]);
-    await scratch.remove();
-  });
-
-  it('fails with one clear line', async () => {
-    const { code, stderr } = await run(process.execPath, [demo, '--once'], { env: { TMPDIR: '/no/such/directory' } });
-    expect(stderr).toMatch(/^\nThe demo failed: ENOENT.*\n$/);
-    expect(code).toBe(1);
   });
 });
