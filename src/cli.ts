@@ -1,8 +1,11 @@
 // The command line: reads arguments and the configuration, runs one command, and turns failures into lines and exit codes.
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
+import { completionOf, SHELLS } from './cli/completion.ts';
 import { printConfig } from './cli/config.ts';
 import { addDoctor } from './cli/doctor-command.ts';
+import { declaredOf } from './cli/declared.ts';
 import { loadEnvFile, type Origins } from './cli/env-file.ts';
+import { manPage } from './cli/man.ts';
 import { errorLines, say, warn } from './cli/output.ts';
 import { endOnSignals } from './cli/interrupt.ts';
 import { addReplicationCommands } from './cli/replication-commands.ts';
@@ -14,6 +17,15 @@ import { configurationHelp } from './config/table.ts';
 import { programVersion } from './status/version.ts';
 
 const TOKEN_LIFETIME = '5m';
+
+const COMPLETION = `
+  bash  source <(geo-registry-proxy completion bash)
+  zsh   geo-registry-proxy completion zsh > "\${fpath[1]}/_geo-registry-proxy"
+  fish  geo-registry-proxy completion fish > ~/.config/fish/completions/geo-registry-proxy.fish`;
+
+const MAN = `
+  geo-registry-proxy man > geo-registry-proxy.8
+  man -l geo-registry-proxy.8`;
 
 /** Runs one command line (without node and script). Ends the process on failure: 1, or 2 for wrong usage. */
 export async function runCli(args: readonly string[]): Promise<void> {
@@ -50,6 +62,8 @@ function createProgram(): Command {
   addConfig(program, () => origins);
   addToken(program);
   addVersion(program);
+  addCompletion(program);
+  addMan(program);
   return program;
 }
 
@@ -94,6 +108,25 @@ function addVersion(program: Command): void {
     .command('version')
     .description('print the version')
     .action(() => void process.stdout.write(`${programVersion()}\n`));
+}
+
+function addCompletion(program: Command): void {
+  program
+    .command('completion')
+    .description('print the completion of commands and options for a shell')
+    .addArgument(new Argument('<shell>', 'whose').choices(SHELLS))
+    .addHelpText('after', COMPLETION)
+    .action((shell: (typeof SHELLS)[number]) => {
+      process.stdout.write(completionOf(declaredOf(program), shell));
+    });
+}
+
+function addMan(program: Command): void {
+  program
+    .command('man')
+    .description('print the manual page, for man')
+    .addHelpText('after', MAN)
+    .action(() => void process.stdout.write(manPage(declaredOf(program), programVersion())));
 }
 
 function report(error: unknown): number {

@@ -6,7 +6,8 @@ import { machine, WrongValue } from '../config/variable.ts';
 
 const AFTER = `
 Works with and without a running server; every check has a time limit. An image of some bytes is pushed to
-geo-registry-proxy/doctor in the secondary and deleted again, unless --read-only is given.
+geo-registry-proxy/doctor in the secondary and deleted again, unless --read-only is given. The name
+of that repository stays in the catalog of some registries (Distribution): none deletes repositories.
 
 Exit codes:
   0    all is well, or there are warnings only

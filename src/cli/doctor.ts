@@ -6,6 +6,7 @@ import { notificationsFor } from '../doctor/notifications.ts';
 import { visibleText } from '../status/figures.ts';
 import { EXIT } from './exit-code.ts';
 import { onInterrupt } from './interrupt.ts';
+import { columnsOf, createStyle, wrapped, type Style } from './terminal.ts';
 
 /** What the command line gives. */
 export interface DoctorCommandOptions extends Pick<DoctorOptions, 'readOnly' | 'url'> {
@@ -22,6 +23,16 @@ const TOKEN = /eyJ[\w-]+\.[\w-]*\.?[\w-]*/g;
 export function harmless({ eventsToken = [], adminToken }: Config, text: string): string {
   const secrets = [...eventsToken, ...(adminToken === undefined ? [] : [adminToken])];
   return secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), visibleText(text)).replaceAll(TOKEN, '***');
+}
+
+/** A finding on a terminal: in colour, and what to do on lines of its own. */
+function shown({ check, verdict, message, advice }: Report, style: Style, columns: number): string {
+  const paint = { ok: style.good, warning: style.warn, failed: style.bad, skipped: style.dim }[verdict];
+  const indent = ' '.repeat(VERDICT + NAME + 4);
+  const [first = '', ...rest] = wrapped(message, columns - indent.length);
+  const todo = advice === undefined ? [] : wrapped(`-> ${advice}`, columns - indent.length).map(style.strong);
+  const head = `${paint(verdict.padEnd(VERDICT))}  ${check.padEnd(NAME)}  ${verdict === 'skipped' ? style.dim(first) : first}`;
+  return [head, ...[...rest, ...todo].map((more) => indent + more)].join('\n');
 }
 
 function line({ check, verdict, message, advice }: Report): string {
@@ -45,12 +56,17 @@ function asJson(reports: readonly Report[]): string {
 export async function doctor(config: Config, { json, ...options }: DoctorCommandOptions): Promise<number> {
   const reports: Report[] = [];
   const interrupt = new AbortController();
-  onInterrupt(() => interrupt.abort());
+  onInterrupt(() => {
+    process.stderr.write('interrupted: what was pushed is deleted; again Ctrl-C ends at once\n');
+    interrupt.abort();
+  });
   for await (const { message, advice, ...report } of runDoctor(config, { ...options, signal: interrupt.signal })) {
     const clean = (text: string): string => harmless(config, text);
     const told = { ...report, message: clean(message), ...(advice === undefined ? {} : { advice: clean(advice) }) };
     reports.push(told);
-    if (!json) process.stdout.write(`${line(told)}\n`);
+    if (json) continue;
+    const { stdout } = process;
+    stdout.write(`${stdout.isTTY ? shown(told, createStyle(stdout), columnsOf(stdout)) : line(told)}\n`);
   }
   process.stdout.write(`${json ? asJson(reports) : summary(reports)}\n`);
   if (interrupt.signal.aborted) return EXIT.interrupted;

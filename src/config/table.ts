@@ -18,6 +18,15 @@ export function configurationHelp(): string {
   return ['Configuration, by environment variables (name, default, meaning):', ...entries].join('\n');
 }
 
+/** Every variable with its default and meaning, as plain text. */
+export function configurationEntries(): { readonly name: string; readonly fallback: string; readonly help: string }[] {
+  return declared().map((variable) => ({
+    name: variable.name,
+    fallback: plain(defaultOf(variable)) || 'none',
+    help: plain(helpOf(variable)),
+  }));
+}
+
 function declared(): Variable[] {
   return Object.values(variables);
 }

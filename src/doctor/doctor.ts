@@ -127,9 +127,10 @@ async function loopOf({ config, means, there, here, isServed: served }: Case): P
   return checkLoop(looks, config, await served);
 }
 
-/** The checks in the order in which they are told. */
+/** The checks in the order in which they are told: root causes come before what follows from them. */
 const CHECKS: Readonly<Record<string, (given: Case) => Promise<Finding>>> = {
   configuration: async ({ config }) => configurationOf(config),
+  clock: clockOf,
   key: ({ config, machine }) => checkKey(config, machine),
   primary: async ({ means, there }) => checkReach(means.primary, await there),
   'primary-token': async (given) => tokenOf(given)('primary', await given.there),
@@ -137,7 +138,6 @@ const CHECKS: Readonly<Record<string, (given: Case) => Promise<Finding>>> = {
   'secondary-token': ({ admission }) => admission,
   realm: realmOf,
   'realm-token': realmTokenOf,
-  clock: clockOf,
   push: async ({ trial }) => (await trial).push,
   delete: async ({ trial }) => (await trial).delete,
   schema1: async ({ trial }) => (await trial).schema1,
@@ -150,6 +150,21 @@ const CHECKS: Readonly<Record<string, (given: Case) => Promise<Finding>>> = {
   'open-files': openFilesOf,
   'data-directory': ({ config, machine }) => checkDataDirectory(machine, config),
 };
+
+/** What a check fails by where another one has failed: advice on it would be beside the point. */
+const CAUSES: Readonly<Record<string, readonly string[]>> = {
+  'primary-token': ['clock', 'key'],
+  'secondary-token': ['clock', 'key'],
+  'realm-token': ['clock', 'key'],
+};
+
+/** A finding, or in the place of a failure the cause that was told before. */
+function withoutConsequences(report: Report, before: readonly Report[]): Report {
+  const { check, verdict, message } = report;
+  const cause = CAUSES[check]?.find((name) => before.some((one) => one.check === name && one.verdict === 'failed'));
+  if (verdict !== 'failed' || cause === undefined) return report;
+  return { check, ...skipped(`follows from ${cause}, see there: ${message}`) };
+}
 
 function takeCase(config: Config, options: Case['options'], machine: Machine, means: Means): Case {
   const { timeout } = options;
@@ -203,7 +218,12 @@ export async function* runDoctor(
   const given = takeCase(config, known, machine, means);
   try {
     const running = Object.entries(CHECKS).map(([check, work]) => ({ check, finding: within(known, work(given)) }));
-    for (const { check, finding } of running) yield { check, ...(await finding) };
+    const told: Report[] = [];
+    for (const { check, finding } of running) {
+      const report = withoutConsequences({ check, ...(await finding) }, told);
+      told.push(report);
+      yield report;
+    }
   } finally {
     // What was pushed is deleted before the sockets go; each of its requests has a time-out.
     await given.trial.catch(() => undefined);

@@ -31,6 +31,7 @@ export interface Reply {
   readonly codes: readonly string[];
   /** `405 UNSUPPORTED: The operation is unsupported.` */
   readonly text: string;
+  readonly body: string;
   header(name: string): string | undefined;
 }
 
@@ -74,7 +75,7 @@ export async function ask({ client }: Registry, request: RegistryRequest): Promi
   const body = await readText(response);
   const codes = codesOf(body);
   const { statusCode: status } = response;
-  return { status, codes, text: textOf(status, codes, body), header: (name) => headerText(response, name) };
+  return { status, codes, text: textOf(status, codes, body), body, header: (name) => headerText(response, name) };
 }
 
 /** Looks at a registry; `timeout` in ms. */

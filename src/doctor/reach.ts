@@ -20,7 +20,10 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/ECONNREFUSED/, 'nothing listens there: is it running, and is the port right?'],
   [/ENOTFOUND|EAI_AGAIN/, 'the host name cannot be looked up: see the URL and the name server'],
   [/ALTNAME_INVALID/, 'its certificate is for another name: use a name that is in it'],
-  [/SELF_SIGNED|UNABLE_TO|CERT_UNTRUSTED/, 'its certificate is of an authority that is not trusted: GEO_CA_FILE'],
+  [
+    /SELF_SIGNED|UNABLE_TO|CERT_UNTRUSTED/,
+    'its certificate is of an authority that is not trusted: its authority must be in the file of GEO_CA_FILE',
+  ],
   [/CERT_HAS_EXPIRED|CERT_NOT_YET/, 'its certificate is not valid now: renew it, and look at the clock'],
   [/WRONG_VERSION_NUMBER|EPROTO|SSL/, 'it does not speak TLS there: http instead of https, or another port'],
   [/no answer|TIMEOUT|ETIMEDOUT/, 'it does not answer in time: see the registry, the firewall and the way to it'],

@@ -66,13 +66,22 @@ async function remedy({ registry, keys, config, timeout }: TokenDeps, look: Look
   return settled.flatMap((result) => (result.status === 'fulfilled' && result.value) || [])[0];
 }
 
+/** What may be wrong, each with the value that is set: nothing that is set already is advised. */
 function refusedAdvice({ config }: TokenDeps, look: Look): string {
+  const { tokenIssuer, tokenService, tokenKeyId } = config;
   const service = look.challenge?.parameters.get('service');
-  const named =
-    service === undefined
-      ? ''
-      : ` (it names ${JSON.stringify(service)}, ours is ${JSON.stringify(config.tokenService)})`;
-  return `GEO_KEY_FILE must be the key of its auth.token.rootcertbundle; GEO_TOKEN_ISSUER its auth.token.issuer, GEO_TOKEN_SERVICE its auth.token.service${named}; GEO_TOKEN_KEY_ID=rfc7638 for Distribution 3; see clock, too`;
+  const isOther = service !== undefined && service !== tokenService;
+  const parts = [
+    'GEO_KEY_FILE must be the key of its auth.token.rootcertbundle',
+    `GEO_TOKEN_ISSUER, ${JSON.stringify(tokenIssuer)}, its auth.token.issuer`,
+    ...(isOther
+      ? [`GEO_TOKEN_SERVICE, ${JSON.stringify(tokenService)}, the service that it names, ${JSON.stringify(service)}`]
+      : []),
+    ...(service === undefined ? [`GEO_TOKEN_SERVICE, ${JSON.stringify(tokenService)}, its auth.token.service`] : []),
+    ...(tokenKeyId === 'libtrust' ? ['GEO_TOKEN_KEY_ID rfc7638 where it is Distribution 3'] : []),
+    ...(tokenKeyId === 'rfc7638' ? ['GEO_TOKEN_KEY_ID libtrust where it is Distribution 2.8 or GitLab'] : []),
+  ];
+  return parts.join('; ');
 }
 
 async function byKey({ name }: Side, look: Look, deps: TokenDeps): Promise<Finding> {

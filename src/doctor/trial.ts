@@ -2,7 +2,7 @@
 // that are wrong on purpose tell by their refusal what else it would take. Nothing of it stays, whatever happens.
 import { generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
 import { libtrustId } from '../auth/key-id.ts';
-import { deleteAccess, pushAccess } from '../auth/scope.ts';
+import { catalogAccess, deleteAccess, pushAccess } from '../auth/scope.ts';
 import { digestOf, parseDigest, type Digest } from '../oci/digest.ts';
 import { MANIFEST } from '../oci/media-types.ts';
 import { RegistryOutage } from '../registry/answer.ts';
@@ -27,6 +27,8 @@ export interface Trial {
   readonly deletes: readonly Reply[];
   /** What could not be deleted. */
   readonly leftBehind: readonly Digest[];
+  /** Whether the catalog still names the repository: no registry's API deletes one. */
+  readonly isInCatalog: boolean;
 }
 
 /** Asks within the time that is left. */
@@ -133,7 +135,10 @@ async function push(ask: Ask, traces: Traces): Promise<Partial<Trial>> {
   return { blob, manifest, schema1, foreignLayer: await put('doctor', MANIFEST.dockerSchema2, FOREIGN) };
 }
 
-async function cleanUp(ask: Ask, { stored, session }: Traces): Promise<Pick<Trial, 'deletes' | 'leftBehind'>> {
+async function cleanUp(
+  ask: Ask,
+  { stored, session }: Traces,
+): Promise<Pick<Trial, 'deletes' | 'leftBehind' | 'isInCatalog'>> {
   const [deletes, leftBehind]: [Reply[], Digest[]] = [[], []];
   if (session) await ask({ method: 'DELETE', target: session, access: DELETE }).catch(() => undefined);
   for (const { kind, digest } of stored) {
@@ -143,7 +148,16 @@ async function cleanUp(ask: Ask, { stored, session }: Traces): Promise<Pick<Tria
     if (reply) deletes.push(reply);
     if (!reply || (reply.status >= 300 && reply.status !== 404)) leftBehind.push(digest);
   }
-  return { deletes, leftBehind };
+  const isInCatalog = stored.length > 0 && (await isListed(ask));
+  return { deletes, leftBehind, isInCatalog };
+}
+
+/** Whether the catalog names the repository; a registry that does not say counts as one that does not. */
+async function isListed(ask: Ask): Promise<boolean> {
+  const before = REPOSITORY.slice(0, -1);
+  const target = `/v2/_catalog?n=1&last=${encodeURIComponent(before)}`;
+  const reply = await ask({ method: 'GET', target, access: [catalogAccess()] }).catch(() => undefined);
+  return reply?.status === 200 && reply.body.includes(JSON.stringify(REPOSITORY));
 }
 
 /**

@@ -35,7 +35,7 @@ function refusalAdvice({ status, codes }: Reply): string {
   return 'see its log: storage that is full or not writable answers so';
 }
 
-function pushFinding({ upload, blob, manifest, outage, leftBehind }: Trial): Finding {
+function pushFinding({ upload, blob, manifest, outage, leftBehind, isInCatalog }: Trial): Finding {
   const refused = [upload, blob, manifest].find((reply) => reply !== undefined && reply.status >= 300);
   if (refused) return failed(`the secondary refuses a push: ${refused.text}`, refusalAdvice(refused));
   if (outage !== undefined) return failed(`the secondary broke off during a push: ${outage}`, reachAdvice(outage));
@@ -45,7 +45,10 @@ function pushFinding({ upload, blob, manifest, outage, leftBehind }: Trial): Fin
       'delete it by hand',
     );
   if (!manifest) return ok('the secondary begins an upload; since it deletes nothing, no image was pushed for a trial');
-  return ok('the secondary takes pushes');
+  const rest = isInCatalog
+    ? `; the empty repository ${REPOSITORY} stays in its catalog, since no registry deletes one: with --read-only nothing is pushed`
+    : '';
+  return ok(`the secondary takes pushes${rest}`);
 }
 
 function deleteFinding({ emptyDelete, deletes }: Trial, { replication }: Pick<Config, 'replication'>): Finding {

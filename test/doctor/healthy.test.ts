@@ -112,7 +112,7 @@ test('Ctrl-C ends it with what is known', async () => {
   site.relay.rules.push({ hang: true });
   onTestFinished(() => site.relay.reset());
   const command = start(['--', entry, 'doctor'], env);
-  await command.said('key ');
+  await command.said('configuration');
   command.kill('SIGINT');
   const { code, stdout } = await command.ended;
   expect(code).toBe(130);

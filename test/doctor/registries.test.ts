@@ -198,3 +198,31 @@ test('nothing to tell of where clients need no token', async () => {
   expect(told(reports['configuration'])).toMatch(/^warning: GEO_CLIENT_AUTH: none: WHOEVER REACHES/);
   for (const check of ['realm', 'realm-token']) expect(told(reports[check])).toContain('skipped: GEO_CLIENT_AUTH is');
 });
+
+test('where the clock is wrong, a refused token is told as its consequence, after it', async () => {
+  sites.relay.rules.push({ setHeaders: { Date: new Date(Date.now() + 600_000).toUTCString() } });
+  const reports = await examine({ ...env, GEO_KEY_FILE: others.keyFile });
+  const order = Object.keys(reports);
+  expect(order.indexOf('clock')).toBeLessThan(order.indexOf('key'));
+  expect(told(reports['clock'])).toMatch(/^failed: /);
+  for (const name of ['primary-token', 'secondary-token', 'realm-token']) {
+    expect(told(reports[name])).toMatch(/^skipped: follows from clock, see there: .* -> $/);
+  }
+});
+
+test('a certificate of another key is the cause of refused tokens', async () => {
+  const reports = await examine({ ...env, GEO_CERT_FILE: others.certFile });
+  expect(told(reports['realm-token'])).toMatch(/^skipped: follows from key, see there: /);
+});
+
+test.each([
+  ['libtrust', 'rfc7638'],
+  ['rfc7638', 'libtrust'],
+])('the advice on a refused token with GEO_TOKEN_KEY_ID %s names another value alone', async (set, other) => {
+  const given = { GEO_KEY_FILE: others.keyFile, GEO_TOKEN_KEY_ID: set };
+  const { advice } = (await examine({ ...env, ...given }))['primary-token']!;
+  expect(advice).toContain(`GEO_TOKEN_KEY_ID ${other}`);
+  expect(advice).not.toContain(`GEO_TOKEN_KEY_ID ${set}`);
+  // The registry names the service that is set.
+  expect(advice).not.toContain('GEO_TOKEN_SERVICE');
+});
