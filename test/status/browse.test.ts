@@ -39,12 +39,13 @@ test('groups are told level by level, with the states of all below', async () =>
   expect(await get('groups?limit=1&after=a')).toMatchObject({ children: [{ path: 'a0' }] });
 });
 
+const names = async (query: string): Promise<unknown> => {
+  const page = (await get(`replication/repositories?${query}`)) as {
+    repositories: { name: string }[];
+    total: number;
+  };
+
 test('repositories are narrowed by group, text and state, sorted, and counted', async () => {
-  const names = async (query: string): Promise<unknown> => {
-    const page = (await get(`replication/repositories?${query}`)) as {
-      repositories: { name: string }[];
-      total: number;
-    };
     return [page.repositories.map(({ name }) => name), page.total];
   };
   expect(await names('group=a')).toEqual([['a/b', 'a/b/one', 'a/b/two'], 3]);
