@@ -28,7 +28,10 @@ export interface Corrupt {
 }
 
 /** What a filler is made of. */
-export interface FillerDeps extends Omit<TripDeps, 'isOpen' | 'onSettled' | 'storeAgainAfter'> {
+export interface FillerDeps extends Omit<
+  TripDeps,
+  'isOpen' | 'onSettled' | 'onReadOnly' | 'onWritable' | 'storeAgainAfter'
+> {
   readonly spool: Spool;
   readonly slots: Slots;
   readonly budget: Budget;
@@ -104,7 +107,20 @@ export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Fil
 
   const leftovers = createLeftovers({ spool, begin: beginWith, isOpen });
 
-  const tripDeps: TripDeps = { ...deps, isOpen, onSettled: trips.dropLater, storeAgainAfter };
+  // Whether it was said that the secondary takes no writes, since it last took one.
+  let isReadOnlySaid = false;
+  const tripDeps: TripDeps = {
+    ...deps,
+    isOpen,
+    onSettled: trips.dropLater,
+    onReadOnly(facts) {
+      if (!isReadOnlySaid)
+        log.warn(facts, 'the secondary takes no writes: blobs are not stored; their files are kept for now');
+      isReadOnlySaid = true;
+    },
+    onWritable: () => (isReadOnlySaid = false),
+    storeAgainAfter,
+  };
 
   const partsOf = (name: string, digest: Digest, ticket: Ticket, turn?: Turn): FlightDeps & OriginParts => ({
     digest,

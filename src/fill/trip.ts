@@ -26,6 +26,9 @@ export interface TripDeps {
   readonly isOpen: () => boolean;
   /** Told whenever the blob is whole and in the secondary wherever it belongs. */
   readonly onSettled: (trip: Trip) => void;
+  /** Told of each blob that the secondary does not take since it takes no writes, and of each that it takes. */
+  readonly onReadOnly: (facts: object) => void;
+  readonly onWritable: () => void;
   /** When (ms) a blob that could not be stored is tried again; the pause doubles. */
   readonly storeAgainAfter: number;
 }
@@ -153,13 +156,19 @@ export class Trip {
     const { log, meter } = this.#deps;
     const { flight } = this;
     meter('stores_total', { result: answer.kind === 'found' ? 'stored' : 'failed' });
-    if (answer.kind === 'found') return this.#settle();
+    if (answer.kind === 'found') {
+      this.#deps.onWritable();
+      return this.#settle();
+    }
     // A failed one is forgotten, so that it can be tried again.
     this.#stores.delete(name);
     await flight.ended;
     if (flight.state !== 'whole' || flight.isGone) return;
     const reason = failureText(answer);
-    log.warn({ repository: name, digest: flight.digest, reason }, 'blob not stored; its file is kept for now');
+    const facts = { repository: name, digest: flight.digest, reason };
+    // It refuses writes of all blobs alike: of thousands one line is enough.
+    if (answer.kind === 'unsupported') this.#deps.onReadOnly(facts);
+    else log.warn(facts, 'blob not stored; its file is kept for now');
     await this.#keep();
     this.#storeLater(name);
   }

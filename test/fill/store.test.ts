@@ -77,6 +77,23 @@ describe('through the proxy', () => {
     expect(site.relay.bodyBytes(bodyOf(layer))).toBe(layer.size);
   });
 
+  test('a secondary that takes no writes is told once, not once a blob', async () => {
+    site.log.length = 0;
+    site.localRelay.rules.push({ match: ({ method }) => method === 'POST', answer: { status: 405 } });
+    const refused = (): number => site.localRelay.requests.filter(({ method }) => method === 'POST').length;
+    const before = refused();
+    const layers = [await pushed('read-only 1'), await pushed('read-only 2')];
+    for (const layer of layers) expect(await pull(layer)).toMatchObject({ digest: layer.digest, whole: true });
+    await waitFor(() => refused() >= before + 2, { what: 'both uploads to be refused' });
+    await waitFor(async () => (await site.metric('stores_total', { result: 'failed' })) >= 2, {
+      what: 'both failures',
+    });
+    await waitFor(() => site.log.some(({ msg }) => /takes no writes/.test(String(msg))), { what: 'the line' });
+    expect(site.log.filter(({ msg }) => /takes no writes|blob not stored/.test(String(msg)))).toHaveLength(1);
+    site.localRelay.rules.length = 0;
+    for (const layer of layers) await untilStored(site, 'f4/app', layer);
+  });
+
   test('a secondary that is down is no trouble for clients, and is stored to when it is back', async () => {
     const layer = await pushed('secondary down');
     await site.localRelay.down();
