@@ -39,7 +39,7 @@ export async function runCli(args: readonly string[]): Promise<void> {
 }
 
 function createProgram(): Command {
-  let origins: Origins = new Map();
+  let origins: Origins | undefined;
   const program = new Command('geo-registry-proxy')
     .description("A read-through pull proxy in front of a secondary site's container registry.")
     .version(programVersion(), '-v, --version', 'print the version')
@@ -79,7 +79,7 @@ function addServe(program: Command): void {
     });
 }
 
-function addConfig(program: Command, originsOf: () => Origins): void {
+function addConfig(program: Command, originsOf: () => Origins | undefined): void {
   program
     .command('config')
     .description('print the effective configuration and where each value came from, secrets left out')

@@ -65,7 +65,7 @@ async function ask(held: readonly string[], suspension: Suspension | null): Prom
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
     // The terminal is in raw mode meanwhile: Ctrl-C comes as a key, not as a signal.
-    terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+    terminal.on('SIGINT', () => process.exit(EXIT.interrupted));
     // Ctrl-D is a no.
     const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
     return /^y(es)?$/i.test((await Promise.race([terminal.question(question(held, suspension)), closed])).trim());

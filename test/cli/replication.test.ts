@@ -177,6 +177,15 @@ test.each(['n', '', 'yess'])('confirm-removals shows what would go, and takes "%
   expect((await statusOf(site)).replication.removals.held).toBe(1);
 });
 
+test('confirm-removals ends at once on Ctrl-C, and confirms nothing', async () => {
+  await restartWith(site, [{ repository: 'gone/two', reference: '1.0', outcome: held }]);
+  const terminal = startOnTerminal(['confirm-removals'], env());
+  await terminal.shown('[y/N]');
+  terminal.type('\u0003');
+  expect((await terminal.ended).code).toBe(130);
+  expect((await statusOf(site)).replication.removals.held).toBe(1);
+});
+
 test('confirm-removals takes y for a yes', async () => {
   await restartWith(site, [{ repository: 'gone/two', reference: '1.0', outcome: held }]);
   const terminal = startOnTerminal(['confirm-removals'], env());
