@@ -4,8 +4,10 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { image } from '../support/image.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
 import { createGate } from '../support/relay-rule.ts';
+import { scaled } from '../support/patience.ts';
 import { pushImage } from '../support/push.ts';
 import { waitFor } from '../support/tool.ts';
+import { watchArrivals } from './arrivals.ts';
 import { calm, untilLocal } from './local-copy.ts';
 import { answering } from './trouble.ts';
 
@@ -15,7 +17,9 @@ const second = image('tag alone 2');
 
 beforeAll(async () => {
   // Nothing below `never/` is stored, and nothing is remembered: each question reaches the primary.
-  site = await startProxySite({ env: { GEO_MEMORY_CACHE: '1', GEO_REPLICATION_EXCLUDE: 'never/**' } });
+  site = await startProxySite({
+    env: { GEO_MEMORY_CACHE: '1', GEO_REPLICATION_EXCLUDE: 'never/**', GEO_PRIMARY_TIMEOUT: `${scaled(20_000)}ms` },
+  });
 });
 afterEach(() => calm(site));
 afterAll(() => site.close());
@@ -83,12 +87,16 @@ test('many that pull it at once cost few questions', async () => {
   tagsAlone();
   const gate = createGate();
   site.relay.rules.push({ match: isGet, gate });
+  using arrivals = watchArrivals(site.proxy.url);
   const pulls = Array.from({ length: 40 }, () => site.ask('never/many/manifests/v1'));
   const isOther = (request: { method: string; path: string; state: string }): boolean =>
     request.state === 'open' && !isGet(request);
-  await waitFor(() => gate.arrived > 0 && site.relay.count(isOther) + site.localRelay.count(isOther) === 0, {
-    what: 'nothing but the tag to be asked for',
-  });
+  await waitFor(
+    () => arrivals.count === 40 && gate.arrived > 0 && site.relay.count(isOther) + site.localRelay.count(isOther) === 0,
+    {
+      what: 'nothing but the tag to be asked for',
+    },
+  );
   gate.open();
   for (const { status } of await Promise.all(pulls)) expect(status).toBe(200);
   expect(site.relay.count(isGet)).toBeLessThan(10);
