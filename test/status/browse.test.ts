@@ -44,10 +44,10 @@ const names = async (query: string): Promise<unknown> => {
     repositories: { name: string }[];
     total: number;
   };
+  return [page.repositories.map(({ name }) => name), page.total];
+};
 
 test('repositories are narrowed by group, text and state, sorted, and counted', async () => {
-    return [page.repositories.map(({ name }) => name), page.total];
-  };
   expect(await names('group=a')).toEqual([['a/b', 'a/b/one', 'a/b/two'], 3]);
   expect(await names('search=tw')).toEqual([['a/b/two'], 1]);
   expect(await names('state=unsupported')).toEqual([['z'], 1]);
