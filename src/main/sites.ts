@@ -20,7 +20,7 @@ export interface Sites {
   readonly localSockets: Transport;
   readonly gate: Gate;
   /** The id by which Distribution 2 and GitLab know the key that we sign with now. */
-  readonly keyId: () => string;
+  readonly keyId: () => string | undefined;
   /** Reads keys, certificates and certificate authorities again; the old ones stay where that fails. */
   reload(): void;
   /** What of the files could not be read again, a reason each; what was read before stays in use. */
@@ -96,7 +96,7 @@ export function connectSites(config: Config, log: Log, ownPorts: ReadonlySet<num
     primary: there.registry,
     secondary: here.registry,
     localSockets: here.transport,
-    keyId: () => libtrustId(keys.current().trusted[0]!),
+    keyId: () => keys.current().trusted.slice(0, 1).map(libtrustId)[0],
     gate: createGate({ verifier, realm, service }),
     reload,
     troubles: () => [keys.trouble(), authorities].filter((trouble) => trouble !== undefined),

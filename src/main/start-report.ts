@@ -11,7 +11,7 @@ export interface StartReport {
   readonly url: string;
   readonly adminUrl: string;
   /** The id by which registries know our key. */
-  readonly keyId: string;
+  readonly keyId: string | undefined;
   readonly isReplicating: boolean;
   readonly takesEvents: boolean;
 }

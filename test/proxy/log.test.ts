@@ -76,7 +76,6 @@ test('a pull by tag is told with all that is known of it', async () => {
   });
 });
 
-
 describe('who pulls', () => {
   const access = [repositoryAccess(name, 'pull')];
 
