@@ -4,6 +4,7 @@ import { Agent, request, type Dispatcher } from 'undici';
 import { loadConfig } from '../../src/config/config.ts';
 import { startProxy, type Proxy, type ProxyKnobs } from '../../src/main.ts';
 import { startSites, type Sites, type SitesOptions } from './sites.ts';
+import { waitFor } from './tool.ts';
 
 export interface Answer {
   readonly status: number;
@@ -55,6 +56,15 @@ function repositoryOf(path: string): string {
   return path.replace(/\/(?:manifests|blobs|tags|referrers)\/.*$/, '');
 }
 
+const REPORT = /^the (?:primary|secondary) registry (?:answers|refuses our key|cannot be reached)$|is no registry$/;
+
+/** At its start the program asks each registry what it is, and says so: a test counts what comes after. */
+async function untilReported(log: readonly Record<string, unknown>[], before: number): Promise<void> {
+  const isTold = (): boolean => log.slice(before).filter(({ msg }) => REPORT.test(String(msg))).length >= 2;
+  // A registry that hangs in a test is not waited for to its end.
+  await waitFor(isTold, { what: 'the report of the start', timeout: 3_000 }).catch(() => undefined);
+}
+
 // Tests of pulls count requests: nothing but the pulls may ask the registries. Tests of replication switch it on.
 const quiet = { GEO_REPLICATION: 'off' };
 
@@ -67,8 +77,14 @@ export async function startProxySite(options: ProxySiteOptions = {}): Promise<Pr
     { write: (line) => void log.push(JSON.parse(line) as Record<string, unknown>) },
   );
   const own = typeof options.env === 'function' ? await options.env(sites) : options.env;
-  const start = (env: Record<string, string> = {}): Promise<Proxy> =>
-    startProxy(loadConfig({ ...sites.env(), ...quiet, ...own, ...env }), { logger, ...options.knobs });
+  const start = async (env: Record<string, string> = {}): Promise<Proxy> => {
+    const before = log.length;
+    const config = loadConfig({ ...sites.env(), ...quiet, ...own, ...env });
+    const started = await startProxy(config, { logger, ...options.knobs });
+    await untilReported(log, before);
+    for (const relay of [sites.relay, sites.localRelay]) relay.forgetLast('/v2/');
+    return started;
+  };
   let proxy = await start();
   const agent = new Agent({ connections: null });
 

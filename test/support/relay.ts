@@ -50,6 +50,8 @@ export interface Relay {
   count(match?: RelayMatch): number;
   /** Body bytes that were sent towards the proxy, of the requests that match. */
   bodyBytes(match?: RelayMatch): number;
+  /** Forgets the last request of this path. */
+  forgetLast(path: string): void;
   /** Forgets requests and rules. */
   reset(): void;
   /** Refuses connections and cuts the open ones. */
@@ -117,6 +119,11 @@ class RegistryRelay implements Relay {
 
   bodyBytes(match: RelayMatch = () => true): number {
     return this.requests.filter(match).reduce((sum, request) => sum + request.bodyBytes, 0);
+  }
+
+  forgetLast(path: string): void {
+    const index = this.requests.findLastIndex((request) => request.path === path);
+    if (index >= 0) this.requests.splice(index, 1);
   }
 
   reset(): void {
