@@ -24,7 +24,7 @@ async function reportRegistry(log: Log, { client, ping }: Registry, url: URL): P
   const variable = `GEO_${registry.toUpperCase()}_URL`;
   const facts = { registry, url: url.origin };
   try {
-    const { isRegistry, acceptsUs, version, hasDatabase } = await ping();
+    const { isRegistry, acceptsUs, version, hasDatabase } = await ping({ fresh: true, isBelieved: false });
     if (!isRegistry) {
       const advice = `give the ${registry} registry's own address, not that of GitLab or of a page`;
       log.warn({ ...facts, advice }, `what answers at ${variable} is no registry`);

@@ -16,8 +16,9 @@ export interface Ping {
   readonly version: string;
 }
 
-/** Asks `/v2/` with our own token; a good answer is believed for a few seconds unless a `fresh` one is wanted. @throws RegistryOutage */
-export type Pinger = (options?: { readonly fresh?: boolean }) => Promise<Ping>;
+/** Asks `/v2/` with our own token; a good answer is believed for a few seconds unless a `fresh` one is wanted;
+ * one that is not `isBelieved` is for the one who asks alone. @throws RegistryOutage */
+export type Pinger = (options?: { readonly fresh?: boolean; readonly isBelieved?: boolean }) => Promise<Ping>;
 
 const PING_TIMEOUT = 5_000;
 
@@ -52,7 +53,7 @@ export function createPinger(client: Client, { ttl = 5_000, now = () => performa
   const flight = createSingleFlight<Ping>();
   let last: { at: number; ping: Ping } | undefined;
 
-  async function ask(): Promise<Ping> {
+  async function ask(isBelieved: boolean): Promise<Ping> {
     const response = await client.send({ method: 'GET', target: '/v2/', access: [], timeout: PING_TIMEOUT });
     discard(response);
     const ping = {
@@ -61,13 +62,13 @@ export function createPinger(client: Client, { ttl = 5_000, now = () => performa
       hasDatabase: response.headers['gitlab-container-registry-database-enabled'] === 'true',
       version: versionOf(response),
     };
-    last = ping.isRegistry && ping.acceptsUs ? { at: now(), ping } : undefined;
+    if (isBelieved) last = ping.isRegistry && ping.acceptsUs ? { at: now(), ping } : undefined;
     return ping;
   }
 
-  return async ({ fresh = false } = {}) => {
+  return async ({ fresh = false, isBelieved = true } = {}) => {
     if (client.breaker.isOpen) throw new RegistryOutage(client.registry, 'circuit breaker open');
     if (!fresh && last && now() - last.at < ttl) return last.ping;
-    return flight('', ask);
+    return flight(String(isBelieved), () => ask(isBelieved));
   };
 }
