@@ -3,6 +3,9 @@ import { pull } from './data.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { startMockServer } from './server.ts';
 
+// How often (ms) the mock makes something up that has happened.
+const PULL_EVERY = 2_000;
+
 const [name = 'oneFailing', port = '5090'] = process.argv.slice(2);
 const scenario = SCENARIOS[name as keyof typeof SCENARIOS];
 if (!scenario) throw new Error(`${name} is none of ${Object.keys(SCENARIOS).join(', ')}`);
@@ -16,4 +19,4 @@ setInterval(() => {
   id += 1;
   mock.pushPulls([pull(id, 0)]);
   mock.push();
-}, 2_000);
+}, PULL_EVERY);
