@@ -106,7 +106,7 @@ function toldOf({ code, severity, count, text, advice, link }: ToldProblem): Pro
 
 /** Judges; `readiness` is undefined where no process runs. */
 export function judge(readiness: Readiness | undefined, given: Judged): Judgement {
-  const known = readiness?.problems ?? [];
+  const known = readiness ? readiness.problems : [problem('stopped', 'no process of the proxy answers')];
   const found = inOrder([
     ...known,
     ...breakerProblems(given, known),
@@ -116,7 +116,7 @@ export function judge(readiness: Readiness | undefined, given: Judged): Judgemen
   ]);
   const problems = found.map(toldOf);
   const bad = problems.filter(isBad).map(({ text }) => text);
-  if (!readiness) return { status: 'stopped', reasons: ['no process of the proxy answers', ...bad], problems };
+  if (!readiness) return { status: 'stopped', reasons: bad, problems };
   const isServing = readiness.status === 'ok' || readiness.status === 'degraded';
   if (!isServing) return { status: readiness.status, reasons: bad, problems };
   return { status: bad.length === 0 ? 'ok' : 'degraded', reasons: bad, problems };

@@ -9,6 +9,10 @@ interface ProblemKind {
 
 /** All kinds of problems, root causes first: the order in which they are told, within errors and warnings each. */
 export const PROBLEMS = {
+  stopped: {
+    severity: 'error',
+    advice: 'Start it: geo-registry-proxy serve. What is told here was read from the database.',
+  },
   'no-registry': {
     severity: 'error',
     advice: 'Check the URL and what answers there. The doctor says what it is.',

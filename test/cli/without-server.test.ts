@@ -34,7 +34,7 @@ test('status reads the database, and ends with 3 since nothing runs', async () =
   const { code, stdout, stderr } = await ask('status');
   expect({ code, stderr }).toEqual({ code: 3, stderr: '' });
   expect(stdout).toMatch(/^status +stopped\n +✗ no process of the proxy answers$/m);
-  expect(stdout).toMatch(/^tags +0 pending, 0 syncing, 0 synced, 1 failed, 0 unsupported$/m);
+  expect(stdout).toMatch(/^tags +0 pending, 0 syncing, 0 synced, 1 failed, 0 unsupported, 0 recheck$/m);
   expect(stdout).toContain('group/app:broken');
   expect(JSON.parse((await ask('status', '--json')).stdout)).toMatchObject({ status: 'stopped', breakers: null });
 });

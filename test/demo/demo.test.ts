@@ -91,7 +91,7 @@ describe('the demo', () => {
   });
 
   it('has colours on terminals, and none where NO_COLOR is set', async () => {
-    const unset = 'env -u NO_COLOR -u FORCE_COLOR -u NODE_DISABLE_COLORS';
+    const unset = 'env -u NO_COLOR -u FORCE_COLOR -u NODE_DISABLE_COLORS -u CI TERM=xterm-256color';
     expect((await onTerminal(unset)).stdout).toContain('\u001B[32m✓\u001B[39m yes');
     expect((await onTerminal(`${unset} NO_COLOR=1`)).stdout).toContain('   ✓ yes');
   });

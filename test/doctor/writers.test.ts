@@ -28,7 +28,7 @@ async function isIdle(): Promise<boolean> {
   const { tags, runs } = (await statusOf(site)).replication;
   const known = Object.values(runs).filter((run) => run !== null);
   const isWalked = known.length > 0 && known.every(({ endedAt }) => endedAt !== null);
-  return isWalked && tags.pending + tags.syncing === 0;
+  return isWalked && tags.pending + tags.syncing + tags.recheck === 0;
 }
 
 beforeEach(async () => {

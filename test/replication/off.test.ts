@@ -33,9 +33,10 @@ test.each([
     const rows = `${site.proxy.adminUrl}/api/status`;
     const isIdle = async (): Promise<boolean> => {
       const { replication } = (await (await fetch(rows)).json()) as {
-        replication: { tags: { pending: number; syncing: number } };
+        replication: { tags: { pending: number; syncing: number; recheck: number } };
       };
-      return replication.tags.pending + replication.tags.syncing === 0;
+      const { pending, syncing, recheck } = replication.tags;
+      return pending + syncing + recheck === 0;
     };
     await waitFor(isIdle, { what: 'all rows to be worked on' });
     expect(site.localRelay.count(({ method }) => method !== 'GET' && method !== 'HEAD')).toBe(0);
