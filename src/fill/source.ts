@@ -2,7 +2,7 @@
 import type { Hash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { unlessAborted } from '../lib/abort.ts';
-import { LEAST_RATE, watchRate, type LeastRate } from '../lib/least-rate.ts';
+import { LEAST_RATE, watchRate, watchSlow, type LeastRate } from '../lib/least-rate.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import type { Answer } from '../registry/answer.ts';
 import type { Bound } from './bound.ts';
@@ -42,8 +42,8 @@ export interface SourceRates {
   readonly shared: LeastRate;
 }
 
-/** {@link SourceRates} unless others are given. Who waits for a slot, which is 30 s at the most, finds one in time. */
-export const SOURCE_RATES: SourceRates = { least: LEAST_RATE, shared: { bytes: LEAST_RATE.bytes, window: 10_000 } };
+/** {@link SourceRates} unless others are given. Clients wait for a first byte: what is slow is known to be within seconds. */
+export const SOURCE_RATES: SourceRates = { least: LEAST_RATE, shared: { bytes: 16 * 1024, window: 2_000 } };
 
 /** The source could not be read to its end; `cause` says why. */
 export class SourceFailed extends Error {
@@ -102,22 +102,19 @@ export async function* readSource(
     attempts = 0;
   }
 
-  /** Ends a body that brings too little, and one that does not bring enough to keep others waiting. */
-  function watch({ body }: BlobBody, isAsked: () => boolean): { count(bytes: number): void; stop(): void } {
-    const least = watchRate(rates.least, isAsked, () => body.destroy(new SourceFailed('too slow')));
-    const shared =
-      turn && watchRate(rates.shared, isAsked, () => void (turn.isWanted() && body.destroy(new GaveWay())));
-    return {
-      count(bytes) {
-        least.count(bytes);
-        shared?.count(bytes);
-      },
-      stop() {
-        least.stop();
-        shared?.stop();
-      },
-    };
-  }
+  // The body that is waited for, and the offer of its slot: slow is the primary, whatever body it sends.
+  let asked: BlobBody['body'] | undefined;
+  let takeBack: (() => void) | undefined;
+  const endOffer = (): void => {
+    takeBack?.();
+    takeBack = undefined;
+  };
+  const slow =
+    turn &&
+    watchSlow(rates.shared, () => asked !== undefined, {
+      onSlow: () => (takeBack ??= turn.offer(() => asked?.destroy(new GaveWay()))),
+      onBytes: endOffer,
+    });
 
   /** Gives one body's bytes from `position` on; returns why it broke, undefined when it came to its own end. */
   async function* bytesOf(opened: BlobBody): AsyncGenerator<Buffer, unknown, undefined> {
@@ -125,15 +122,20 @@ export async function* readSource(
     const stop = (): void => void body.destroy();
     // What comes behind the end that it has told is not the blob's.
     const stopAt = Math.min(until ?? Infinity, end + 1);
-    let isAsked = true;
-    const rate = watch(opened, () => isAsked);
+    asked = body;
+    const least = watchRate(
+      rates.least,
+      () => asked !== undefined,
+      () => body.destroy(new SourceFailed('too slow')),
+    );
     signal?.addEventListener('abort', stop);
     try {
       if (start > position) return new SourceFailed(`asked for byte ${position}, got byte ${start}`);
       let at = start;
       for await (const chunk of body as AsyncIterable<Buffer>) {
-        isAsked = false;
-        rate.count(chunk.length);
+        asked = undefined;
+        least.count(chunk.length);
+        slow?.count(chunk.length);
         // A registry may ignore a Range: what comes before it is thrown away.
         const wanted = chunk.subarray(Math.max(0, position - at), Math.max(0, stopAt - at));
         at += chunk.length;
@@ -145,14 +147,16 @@ export async function* readSource(
         }
         // A body that ends here is read to its end: its connection can be used again then.
         if (at > stopAt || (at === stopAt && end !== at - 1)) break;
-        isAsked = true;
+        asked = body;
       }
       return undefined;
     } catch (error) {
       if (error instanceof Overlong) throw error;
       return error;
     } finally {
-      rate.stop();
+      asked = undefined;
+      endOffer();
+      least.stop();
       signal?.removeEventListener('abort', stop);
       body.destroy();
     }
@@ -175,42 +179,46 @@ export async function* readSource(
   }
 
   /** Lets others have the slot; the time that takes is no trouble of the source. */
-  async function giveWay(): Promise<void> {
+  async function giveWay(isSlow: boolean): Promise<void> {
     const since = performance.now();
-    await turn?.pass(signal);
+    await turn?.pass(signal, isSlow);
     if (brokeAt !== undefined) brokeAt += performance.now() - since;
   }
 
-  for (let next: Answer<BlobBody> | undefined = first && { kind: 'found', value: first }; ; next = undefined) {
-    const answer = next ?? (await reopen());
-    let cause: unknown;
-    if (answer.kind === 'found') {
-      const { value } = answer;
-      check(value);
-      const before = position;
-      cause = yield* bytesOf(value);
-      // Without a size a part's end says nothing about the blob's.
-      if (until === undefined ? cause === undefined : position === until) return;
-      until ??= value.size;
-      // It was a part, and all of it came: there is more where that was.
-      if (cause === undefined && position > before && position - 1 === value.end) continue;
-    } else {
-      // Without a size the end shows only by there being nothing behind it.
-      if (answer.kind === 'unsatisfiable' && until === undefined) return;
-      cause = new SourceFailed(answer.kind === 'unavailable' ? answer.reason : answer.kind);
-      if (!isPassing(answer)) throw cause;
+  try {
+    for (let next: Answer<BlobBody> | undefined = first && { kind: 'found', value: first }; ; next = undefined) {
+      const answer = next ?? (await reopen());
+      let cause: unknown;
+      if (answer.kind === 'found') {
+        const { value } = answer;
+        check(value);
+        const before = position;
+        cause = yield* bytesOf(value);
+        // Without a size a part's end says nothing about the blob's.
+        if (until === undefined ? cause === undefined : position === until) return;
+        until ??= value.size;
+        // It was a part, and all of it came: there is more where that was.
+        if (cause === undefined && position > before && position - 1 === value.end) continue;
+      } else {
+        // Without a size the end shows only by there being nothing behind it.
+        if (answer.kind === 'unsatisfiable' && until === undefined) return;
+        cause = new SourceFailed(answer.kind === 'unavailable' ? answer.reason : answer.kind);
+        if (!isPassing(answer)) throw cause;
+      }
+      if (signal?.aborted) throw new SourceFailed('stopped', signal.reason);
+      if (cause instanceof GaveWay) {
+        await giveWay(true);
+        continue;
+      }
+      brokeAt ??= performance.now();
+      if (performance.now() - brokeAt > patience) throw new SourceFailed('no progress', cause);
+      onResume?.(position, cause);
+      await delay(pauseBefore(attempts), undefined, signal && { signal }).catch(() => undefined);
+      attempts += 1;
+      if (turn?.isWanted()) await giveWay(false);
     }
-    if (signal?.aborted) throw new SourceFailed('stopped', signal.reason);
-    if (cause instanceof GaveWay) {
-      await giveWay();
-      continue;
-    }
-    brokeAt ??= performance.now();
-    if (performance.now() - brokeAt > patience) throw new SourceFailed('no progress', cause);
-    onResume?.(position, cause);
-    await delay(pauseBefore(attempts), undefined, signal && { signal }).catch(() => undefined);
-    attempts += 1;
-    if (turn?.isWanted()) await giveWay();
+  } finally {
+    slow?.stop();
   }
 }
 

@@ -61,9 +61,13 @@ interface Line {
   readonly turn: Turn | undefined;
 }
 
-/** What a helping connection does in its turn's place. */
-function endInstead(): Promise<never> {
-  return Promise.reject(new GaveWay());
+/** The turn of a helping connection: it ends instead of passing. */
+function endingTurn(turn: Turn): Turn {
+  return {
+    isWanted: () => turn.isWanted(),
+    offer: (giveWay) => turn.offer(giveWay),
+    pass: () => Promise.reject(new GaveWay()),
+  };
 }
 
 /** A piece that is asked for before the one before it has ended. */
@@ -115,7 +119,7 @@ class Parts {
     };
     const { turn } = deps;
     this.#own = { open, turn };
-    this.#other = { open: exactly(open), turn: turn && { isWanted: () => turn.isWanted(), pass: endInstead } };
+    this.#other = { open: exactly(open), turn: turn && endingTurn(turn) };
     this.#size = until;
     this.#todo = new Todo({ from, until });
     this.#length = lengthOf(until - from, options);

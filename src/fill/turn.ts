@@ -6,8 +6,13 @@ import type { Slots, Ticket } from '../lib/slots.ts';
 export interface Turn {
   /** Whether others wait for it. */
   isWanted(): boolean;
-  /** Gives it up and resolves with another, which comes after those who wait. Rejects when `signal` is aborted before. */
-  pass(signal: AbortSignal | undefined): Promise<void>;
+  /** Offers it to those who wait, or will: {@link Slots.offer}. */
+  offer(giveWay: () => void): () => void;
+  /**
+   * Gives it up and resolves with another, which comes after those who wait; where it was slow, after those who come
+   * later as well. Rejects when `signal` is aborted before.
+   */
+  pass(signal: AbortSignal | undefined, isSlow: boolean): Promise<void>;
 }
 
 /** The slot that a flight keeps for its own connection until it ends. */
@@ -27,7 +32,12 @@ export class FlightSlot implements Turn {
     return this.#slots.isWanted(this.#ticket);
   }
 
-  async pass(signal: AbortSignal | undefined): Promise<void> {
+  offer(giveWay: () => void): () => void {
+    return this.#slots.offer(this.#ticket, giveWay);
+  }
+
+  async pass(signal: AbortSignal | undefined, isSlow: boolean): Promise<void> {
+    this.#ticket.isSlow = isSlow;
     this.#giveBack();
     const next = await unlessAborted(this.#slots.takeAgain(this.#ticket), signal, (late) => late());
     if (this.#isOver) next();
@@ -43,5 +53,12 @@ export class FlightSlot implements Turn {
 
 /** Of a body that gives its slot back whenever it is closed, and takes one whenever it is opened. */
 export function turnOfEach(slots: Slots, ticket: Ticket): Turn {
-  return { isWanted: () => slots.isWanted(ticket), pass: () => Promise.resolve() };
+  return {
+    isWanted: () => slots.isWanted(ticket),
+    offer: (giveWay) => slots.offer(ticket, giveWay),
+    pass(_signal, isSlow) {
+      ticket.isSlow = isSlow;
+      return Promise.resolve();
+    },
+  };
 }

@@ -58,6 +58,12 @@ export class Claim {
     return this.#shares.keys();
   }
 
+  /** Whether one share waits for both. */
+  sharesWith(other: Claim): boolean {
+    for (const share of this.#shares.keys()) if (other.#shares.has(share)) return true;
+    return false;
+  }
+
   /** Whether all have left, and the work is to end. */
   get isAbandoned(): boolean {
     return this.#isAbandoned;

@@ -39,7 +39,13 @@ export class FairQueue<W extends Waiter> {
 
   /** Whether somebody waits of whom `test` is true. */
   has(test: (waiter: W) => boolean): boolean {
-    for (const waiter of this.#entries.keys()) if (test(waiter)) return true;
+    return this.hasMany(1, test);
+  }
+
+  /** Whether at least so many wait of whom `test` is true. */
+  hasMany(atLeast: number, test: (waiter: W) => boolean): boolean {
+    let count = 0;
+    for (const waiter of this.#entries.keys()) if (test(waiter) && (count += 1) >= atLeast) return true;
     return false;
   }
 

@@ -42,6 +42,42 @@ export function watchRate({ bytes, window }: LeastRate, isWaiting: () => boolean
   };
 }
 
+/** Watches for a source that brings next to nothing. */
+export interface SlowWatch {
+  /** Bytes came: who was slow is told so again only after another look. */
+  count(bytes: number): void;
+  stop(): void;
+}
+
+/**
+ * As {@link watchRate} for one that stays slow until it has brought the rate's bytes: `onSlow` is called whenever it is
+ * looked at, is waited for and is slow; `onBytes` whenever bytes come.
+ */
+export function watchSlow(
+  { bytes, window }: LeastRate,
+  isWaiting: () => boolean,
+  { onSlow, onBytes }: { readonly onSlow: () => void; readonly onBytes: () => void },
+): SlowWatch {
+  let came = 0;
+  let waited = 0;
+  const timer = setInterval(() => {
+    if (!isWaiting()) return;
+    waited += 1;
+    if (waited >= SAMPLES) onSlow();
+  }, window / SAMPLES);
+  timer.unref();
+  return {
+    count(more) {
+      onBytes();
+      came += more;
+      if (came < bytes) return;
+      came = 0;
+      waited = 0;
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
 /** What a source gives; `onTooSlow` when who reads it takes too little of it. */
 export async function* takenAtLeast(
   source: AsyncIterable<Buffer>,

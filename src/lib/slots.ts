@@ -1,6 +1,7 @@
 // A bounded number of slots, shared fairly among those who ask, half of them out of reach of background work.
 import { BACKGROUND, Claim } from './claim.ts';
 import { FairQueue, WAITING_MAX, type Waiter as Queued } from './fair-queue.ts';
+import { Offers } from './offers.ts';
 
 /** Who asks: a client is waiting; one is about to ask; or nobody is. */
 export type Priority = 'on-demand' | 'ahead' | 'background';
@@ -33,6 +34,11 @@ export interface Slots {
   takeFree(ticket: Ticket): (() => void) | undefined;
   /** Whether somebody who does not go behind this ticket waits for the slot that it holds. */
   isWanted(ticket: Ticket): boolean;
+  /**
+   * Offers a slot that brings next to nothing: `giveWay` is called once, now or later, when another ticket waits that
+   * does not go behind this one and is not slow itself. Gives the function that takes the offer back.
+   */
+  offer(ticket: Ticket, giveWay: () => void): () => void;
   /** Looks at the queue again after a ticket has changed. */
   poke(): void;
 }
@@ -47,6 +53,8 @@ export interface Ticket {
    * that somebody made up hold up nothing that is known.
    */
   isUnknown?: boolean;
+  /** What it brought when it held a slot was next to nothing: for a while it goes behind all others of its priority. */
+  isSlow?: boolean;
 }
 
 /** Too many of one share wait. */
@@ -61,8 +69,12 @@ const NOBODY = Claim.of(BACKGROUND);
 
 const claimOf = ({ claim }: Ticket): Claim => claim ?? NOBODY;
 
+// How long (ms) a slow ticket goes behind the others: in the end it has its turn as well.
+const SLOW_WAIT = 10_000;
+
 interface Waiter extends Queued {
   readonly ticket: Ticket;
+  readonly since: number;
   readonly admit: () => void;
 }
 
@@ -73,6 +85,7 @@ export function createSlots(total: number, { waitingMax = WAITING_MAX }: { waiti
   const shareMax = total - Math.floor(total / 4);
   const queue = new FairQueue<Waiter>();
   const unknown = new Set<Ticket>();
+  const offers = new Offers();
   let held = 0;
   let background = 0;
   let more = 0;
@@ -89,20 +102,45 @@ export function createSlots(total: number, { waitingMax = WAITING_MAX }: { waiti
 
   const fits = (ticket: Ticket): boolean => isFree(ticket) && queue.inService(claimOf(ticket)) < shareMax;
 
+  const isLast = ({ ticket, since }: Waiter): boolean =>
+    Boolean(ticket.isSlow) && performance.now() - since < SLOW_WAIT;
+
+  const next = (priority: Priority): Waiter | undefined => {
+    // Thousands may wait: what is the same for all of them is found out once.
+    const isForUnknown = isFree({ priority, isUnknown: true });
+    const isNext = ({ ticket }: Waiter): boolean => ticket.priority === priority && (isForUnknown || !ticket.isUnknown);
+    return queue.next(shareMax, (waiter) => isNext(waiter) && !isLast(waiter)) ?? queue.next(shareMax, isNext);
+  };
+
   const poke = (): void => {
     for (const priority of PRIORITIES) {
       while (isFree({ priority })) {
-        // Thousands may wait: what is the same for all of them is found out once.
-        const isForUnknown = isFree({ priority, isUnknown: true });
-        const waiter = queue.next(
-          shareMax,
-          ({ ticket }) => ticket.priority === priority && (isForUnknown || !ticket.isUnknown),
-        );
+        const waiter = next(priority);
         if (!waiter) break;
         queue.remove(waiter);
         waiter.admit();
       }
     }
+  };
+
+  /** Whether a waiter could have the slot of a ticket that gives it up. */
+  const couldFollow = ({ ticket, claim }: Waiter, holder: Ticket): boolean => {
+    if (rankOf(ticket.priority) > rankOf(holder.priority)) return false;
+    const isAllowedNow =
+      (ticket.priority !== 'background' || holder.priority === 'background' || background < halfOrOne) &&
+      (!ticket.isUnknown || holder.isUnknown || unknownHeld() < halfOrOne);
+    return isAllowedNow && (queue.inService(claim) < shareMax || claim.sharesWith(claimOf(holder)));
+  };
+
+  /** Has slow holders give way, as many as others wait for their slots; only those that suit a waiter that has just come. */
+  const makeWay = (newcomer?: Waiter): void => {
+    if (offers.isEmpty) return;
+    const isWaiting = (waiter: Waiter, holder: Ticket): boolean => !isLast(waiter) && couldFollow(waiter, holder);
+    offers.accept(({ ticket }, atLeast) => {
+      // Thousands may wait that could not have the slot: they are not counted for each that comes.
+      if (newcomer && !isWaiting(newcomer, ticket)) return false;
+      return queue.hasMany(atLeast, (waiter) => isWaiting(waiter, ticket));
+    });
   };
 
   const hold = (ticket: Ticket, isMore = false): (() => void) => {
@@ -112,6 +150,8 @@ export function createSlots(total: number, { waitingMax = WAITING_MAX }: { waiti
     if (asBackground) background += 1;
     if (isMore) more += 1;
     if (ticket.isUnknown) unknown.add(ticket);
+    // From now on it counts what this slot brings.
+    ticket.isSlow = false;
     let free = false;
     return () => {
       if (free) return;
@@ -121,6 +161,7 @@ export function createSlots(total: number, { waitingMax = WAITING_MAX }: { waiti
       if (asBackground) background -= 1;
       if (isMore) more -= 1;
       unknown.delete(ticket);
+      offers.left(ticket);
       poke();
     };
   };
@@ -136,10 +177,11 @@ export function createSlots(total: number, { waitingMax = WAITING_MAX }: { waiti
         signal.removeEventListener('abort', leave);
         resolve(hold(ticket));
       };
-      const waiter: Waiter = { claim, ticket, admit };
+      const waiter: Waiter = { claim, ticket, admit, since: performance.now() };
       queue.add(waiter);
       signal.addEventListener('abort', leave, { once: true });
       if (signal.aborted) leave();
+      else makeWay(waiter);
     });
   }
 
@@ -157,6 +199,11 @@ export function createSlots(total: number, { waitingMax = WAITING_MAX }: { waiti
     // Whoever waits and fits was admitted when the slot became free: what is free nobody waits for.
     takeMore: (ticket) => (more < half && fits(ticket) ? hold(ticket, true) : undefined),
     takeFree: (ticket) => (isFree(ticket) ? hold(ticket) : undefined),
+    offer(ticket, giveWay) {
+      const takeBack = offers.add({ ticket, giveWay });
+      makeWay();
+      return takeBack;
+    },
     isWanted: ({ priority }) => queue.has(({ ticket }) => rankOf(ticket.priority) <= rankOf(priority)),
     poke,
   };

@@ -1,8 +1,12 @@
 // Bodies of notifications: read to the end whatever their size, and kept within bounds.
 import type { Readable } from 'node:stream';
+import type { Rate } from '../lib/rate.ts';
 
 // Bytes that are kept of a body that is too large.
 const KEPT_MAX = 64 * 1024;
+
+/** Larger bodies (bytes) are no single event: they come slowly, and are read one after the other. */
+export const LARGE_BODY = 64 * 1024;
 
 /** Bytes that may be held by all bodies together. */
 export interface Holding {
@@ -38,9 +42,12 @@ export class Body {
     this.#holding = holding;
   }
 
-  /** Reads to the end, so that the sender is there for the answer. */
-  async read(stream: Readable): Promise<void> {
-    for await (const chunk of stream as AsyncIterable<Buffer>) this.#add(chunk);
+  /** Reads to the end, so that the sender is there for the answer; a large body at this rate. */
+  async read(stream: Readable, rate: Rate): Promise<void> {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      this.#add(chunk);
+      if (this.#size > LARGE_BODY) await rate(chunk.length);
+    }
   }
 
   #add(chunk: Buffer): void {

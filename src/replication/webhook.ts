@@ -2,15 +2,16 @@
 // tries for ever what is not answered with success, and holds back all that came after: only what a later attempt can
 // mend (a wrong token, a database that cannot be used) is refused.
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from '../lib/log.ts';
 import type { Meter } from '../lib/meter.ts';
+import { createRate } from '../lib/rate.ts';
 import { inSteps } from '../lib/steps.ts';
 import { marksBelow, readEvents, type EventMark, type ParsedEvents } from './events.ts';
 import { PRIORITY, StoreUnavailable, type RowStore } from './rows.ts';
 import { createTurns } from './turns.ts';
-import { Body, createHolding } from './webhook-body.ts';
+import { Body, createHolding, LARGE_BODY } from './webhook-body.ts';
 
 /** The part of the rows that the webhook writes to. */
 export type EventRows = Pick<RowStore, 'mark' | 'keepMalformed' | 'repositories'>;
@@ -40,8 +41,8 @@ export const WEBHOOK_PATH = '/api/v4/container_registry_event/events';
 
 const BODY_MAX = 8 * 1024 * 1024;
 const HELD_MAX = 64 * 1024 * 1024;
-// Larger bodies (bytes) are read one after the other: what they hold takes more memory than they do.
-const LARGE = 64 * 1024;
+// Bytes a second of all large bodies together: reading more of them would take the time of pulls.
+const LARGE_RATE = 8 * 1024 * 1024;
 // Other calls may come between two pages.
 const PAGE = 500;
 const RETRY_AFTER = '5';
@@ -90,11 +91,13 @@ function createCommit({ rows, isReplicated, onNamed, onMarked, clock = Date.now 
     if (renames.length === 0) return;
     const known = await rows.repositories();
     for (const rename of renames) {
+      const since = performance.now();
       await mark(
         marksBelow(rename, known).filter(({ repository }) => isReplicated(repository)),
         at,
       );
-      await nextTurn();
+      // As long again: pulls have at least half of the time.
+      await sleep(performance.now() - since);
     }
   }
 
@@ -130,12 +133,13 @@ export function addWebhookRoute(
   const commit = createCommit(deps);
   const holding = createHolding(heldMax);
   const inTurn = createTurns();
+  const rate = createRate(LARGE_RATE, { clock: () => performance.now(), sleep: (time) => sleep(time) });
 
   function eventsOf(body: Body): Promise<ParsedEvents> | ParsedEvents {
     const { bytes } = body;
     if (body.isTooLarge) return tooLarge(bytes, bodyMax);
     const read = (): Promise<ParsedEvents> => inSteps(readEvents(bytes, deps.isReplicated));
-    return bytes.length > LARGE ? inTurn('large', read) : read();
+    return bytes.length > LARGE_BODY ? inTurn('large', read) : read();
   }
 
   async function admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
@@ -165,7 +169,7 @@ export function addWebhookRoute(
 
   async function store(body: Body, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     try {
-      await body.read(request.raw);
+      await body.read(request.raw, rate);
     } catch {
       // The sender has gone: nobody is there for an answer.
       meter('event_requests_total', { result: 'broken-off' });

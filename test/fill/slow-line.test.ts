@@ -59,6 +59,22 @@ test.each([
   expect(rig.count('flight_resumes_total')).toBe(0);
 });
 
+test('slow blobs that take all slots and wait for more give way to one that comes, before each other', async () => {
+  const slots = createSlots(2);
+  await using rig = await createRig(sites, { slots, filler: { rates: rates(200) } });
+  const slow = await Promise.all(['one', 'two', 'three'].map((seed) => pushed(`slow ${seed}`)));
+  const isSlow: RelayMatch = (request) => slow.some((content) => bodyOf(content)(request));
+  const others = await Promise.all(['a', 'b'].map((seed) => pushed(`quick ${seed}`)));
+  sites.relay.rules.push({ match: isSlow, bytesPerSecond: 100 });
+  const pulls = Promise.allSettled(slow.map((content) => pull(rig, content)));
+  // The third has its slot since the first has given way.
+  await waitFor(() => sites.relay.count(isSlow) >= 3, { what: 'the third slow blob' });
+  for (const content of others) expect(await pull(rig, content)).toBe(content.digest);
+  expect(rig.count('flight_resumes_total')).toBe(0);
+  await rig.filler.close(0);
+  await pulls;
+});
+
 test('a slow blob keeps its connection while nobody waits for it', async () => {
   await using rig = await createRig(sites, { slots: createSlots(1), filler: { rates: rates(50) } });
   const slow = await pushed('slow, alone');

@@ -13,7 +13,7 @@ test('a flight that gives its slot up gets another, however many of its share wa
   const other = slots.take(ticketOf('other'));
   await expect(slots.take(ticketOf('farm'))).rejects.toBeInstanceOf(QueueFull);
 
-  const passed = slot.pass(undefined);
+  const passed = slot.pass(undefined, false);
   for (const waiting of [other, next]) (await waiting)();
   await passed;
   slot.leave();

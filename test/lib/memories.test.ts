@@ -81,6 +81,7 @@ const GROWING: Readonly<Record<string, string>> = {
   'lib/claim.ts': 'callers that wait for one piece of work',
   'lib/directory-lock.ts': 'locks of this process',
   'lib/fair-queue.ts': 'requests that wait: 4,096 of a share',
+  'lib/offers.ts': 'transfers under way',
   'lib/shared-work.ts': 'questions under way',
   'lib/single-flight.ts': 'questions under way',
   'lib/slots.ts': 'transfers under way',

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { CallerLeft, Claim, stayingCaller, type Caller } from '../../src/lib/claim.ts';
 import { createSlots, QueueFull, type Priority, type Slots, type Ticket } from '../../src/lib/slots.ts';
 
@@ -127,6 +127,63 @@ test('a held slot is wanted by those who do not go behind its holder', async () 
   void slots.take({ priority: 'on-demand' });
   expect([client!, background!].map(slots.isWanted)).toEqual([true, true]);
   giveBack();
+});
+
+test('a slow holder gives way at once to a ticket that comes, and one holder does for each ticket', async () => {
+  const slots = createSlots(2);
+  const order: string[] = [];
+  for (const name of ['first', 'second']) {
+    const ticket = ticketOf(name);
+    const giveBack = await slots.take(ticket);
+    slots.offer(ticket, () => {
+      order.push(`${name} gives way`);
+      giveBack();
+      void slots.takeAgain(Object.assign(ticket, { isSlow: true })).then(() => order.push(`${name} again`));
+    });
+  }
+  expect(order).toEqual([]);
+  const third = await slots.take(ticketOf('third'));
+  expect(order).toEqual(['first gives way']);
+  const fourth = await slots.take(ticketOf('fourth'));
+  expect(order).toEqual(['first gives way', 'second gives way']);
+  third();
+  await settle();
+  fourth();
+  await settle();
+  expect(order.slice(2)).toEqual(['first again', 'second again']);
+});
+
+test('a slow ticket goes behind those that come after it, for ten seconds', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  try {
+    const order: string[] = [];
+    for (const wait of [9_000, 10_001]) {
+      const slots = createSlots(1);
+      const giveBack = await slots.take(ticketOf('holder'));
+      void take(slots, order, 'slow', { ...ticketOf('slow'), isSlow: true });
+      vi.advanceTimersByTime(wait);
+      void take(slots, order, 'late', ticketOf('late'));
+      giveBack();
+      await settle();
+    }
+    expect(order).toEqual(['late', 'slow']);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('an offer that is taken back is not accepted, nor one by a ticket that goes behind it', async () => {
+  const slots = createSlots(1);
+  const ticket: Ticket = { priority: 'on-demand' };
+  await slots.take(ticket);
+  const gaveWay = vi.fn();
+  const takeBack = slots.offer(ticket, gaveWay);
+  void slots.take({ priority: 'background' });
+  takeBack();
+  void slots.take({ priority: 'on-demand' });
+  expect(gaveWay).not.toHaveBeenCalled();
+  slots.offer(ticket, gaveWay);
+  expect(gaveWay).toHaveBeenCalledOnce();
 });
 
 /** Somebody who can leave. */

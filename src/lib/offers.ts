@@ -1,0 +1,40 @@
+// Slots that bring next to nothing, offered by those who hold them to those who wait.
+import type { Ticket } from './slots.ts';
+
+/** A slot on offer; `giveWay` is called once. */
+export interface Offer {
+  readonly ticket: Ticket;
+  readonly giveWay: () => void;
+}
+
+/** Offers in the order in which they came. */
+export class Offers {
+  readonly #open = new Set<Offer>();
+  /** Those who were told to give way, and have not given their slot back. */
+  readonly #leaving = new Set<Ticket>();
+
+  get isEmpty(): boolean {
+    return this.#open.size === 0;
+  }
+
+  /** Adds an offer; gives the function that takes it back. */
+  add(offer: Offer): () => void {
+    this.#open.add(offer);
+    return () => void this.#open.delete(offer);
+  }
+
+  /** Accepts one offer after the other where more wait for such a slot than are about to become free. */
+  accept(isWanted: (offer: Offer, atLeast: number) => boolean): void {
+    for (const offer of this.#open) {
+      if (this.#leaving.has(offer.ticket) || !isWanted(offer, this.#leaving.size + 1)) continue;
+      this.#open.delete(offer);
+      this.#leaving.add(offer.ticket);
+      offer.giveWay();
+    }
+  }
+
+  /** A ticket gave its slot back. */
+  left(ticket: Ticket): void {
+    this.#leaving.delete(ticket);
+  }
+}
