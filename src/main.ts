@@ -21,7 +21,6 @@ import { listenWidely, type Listening } from './main/listen.ts';
 import { requireOpenFiles } from './main/open-files.ts';
 import { connectSites, SECONDARY_TIMEOUT } from './main/sites.ts';
 import { reportStart } from './main/start-report.ts';
-import { terminalFormat } from './main/terminal-line.ts';
 import { createViews, diskFreeBytes } from './main/views.ts';
 import { checkDelivery, createGoesByFiles } from './proxy/delivery-check.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
@@ -72,8 +71,11 @@ const IDLE_SWEEP = 100;
 const PULL_SAMPLE = 5_000;
 
 /** How lines look at a terminal; undefined elsewhere: JSON. */
-function lineFormat(): ((line: string) => string) | undefined {
-  return process.stdout.isTTY ? terminalFormat({ isColoured: !process.env['NO_COLOR'] }) : undefined;
+async function lineFormat(): Promise<((line: string) => string) | undefined> {
+  if (!process.stdout.isTTY) return undefined;
+  // Only here: it takes 12 MiB.
+  const { terminalFormat } = await import('./main/terminal-line.ts');
+  return terminalFormat({ isColoured: !process.env['NO_COLOR'] });
 }
 
 /** The names of `GEO_REPOSITORIES_FILE`, read anew for each walk. */
@@ -98,7 +100,7 @@ export async function startProxy(config: Config, knobs: ProxyKnobs = {}): Promis
 }
 
 async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryLock): Promise<Proxy> {
-  const sink = knobs.logger ? undefined : createLogSink(config.logLevel, config.siteName, lineFormat());
+  const sink = knobs.logger ? undefined : createLogSink(config.logLevel, config.siteName, await lineFormat());
   const log = knobs.logger ?? sink!.logger;
   for (const warning of config.warnings) log.warn(warning);
   const metrics = createMetrics(config.siteName);
