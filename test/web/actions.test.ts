@@ -1,6 +1,6 @@
 // Actions in place: what each posts, and what it shows of what came of it.
 import { describe, expect, it } from 'vitest';
-import { forgive, openPage, useBrowser } from './browser.ts';
+import { forgive, openPage, titled, useBrowser } from './browser.ts';
 import { digestOf } from './mock/data.ts';
 import { disaster, healthy, manyFailing, oneFailing } from './mock/scenarios.ts';
 
@@ -13,7 +13,7 @@ describe('an action', () => {
     await page.getByRole('status').getByText('shop/backend/search:3.4.1: 1 image queued').waitFor();
     expect(mock.actions).toEqual([{ name: 'retry', body: { repository: 'shop/backend/search', reference: '3.4.1' } }]);
     await page.getByTestId('badge').filter({ hasText: 'Healthy' }).waitFor();
-    expect(await page.title()).toBe('Healthy · berlin');
+    await titled(page, 'Healthy · berlin');
   });
 
   it('retries everything', async () => {

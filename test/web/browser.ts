@@ -1,7 +1,7 @@
 // Debian's Chromium, one for a test file; each page over a mock site of its own, and what it complained of.
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
-import { toolPath } from '../support/tool.ts';
+import { toolPath, waitFor } from '../support/tool.ts';
 import { CHROMIUM_FLAGS } from './flags.ts';
 import { startMockServer, type MockOptions, type MockServer } from './mock/server.ts';
 import type { MockSite } from './mock/site.ts';
@@ -66,4 +66,9 @@ export async function openPage(
   open.push(opened);
   await page.goto(`${mock.url}/${hash}`);
   return opened;
+}
+
+/** Waits for the page's title, which is set after what is shown. */
+export async function titled(page: Page, title: string): Promise<void> {
+  await waitFor(async () => (await page.title()) === title, { what: `the title ${title}` });
 }

@@ -1,6 +1,6 @@
 // The page follows the proxy by itself, says when it cannot, and takes up again.
 import { describe, expect, it } from 'vitest';
-import { forgive, openPage, useBrowser } from './browser.ts';
+import { forgive, openPage, titled, useBrowser } from './browser.ts';
 import { failed, pull } from './mock/data.ts';
 import { healthy } from './mock/scenarios.ts';
 
@@ -27,7 +27,7 @@ describe('the page', () => {
     await page.getByText('Live').waitFor();
     await mock.cut();
     await page.getByText(/^Connection lost, showing data of \d\d:\d\d:\d\d/).waitFor();
-    expect(await page.title()).toBe('Connection lost · berlin');
+    await titled(page, 'Connection lost · berlin');
     expect(await page.getByTestId('badge').textContent()).toBe('Healthy');
     mock.site.pulls = [
       { ...pull(901, 0), kind: 'manifest', repository: 'missed/one', reference: 'x' },
@@ -39,7 +39,7 @@ describe('the page', () => {
     await Promise.race([page.getByText('Live').waitFor(), press.catch(() => undefined)]);
     await page.getByText('Live').waitFor();
     await page.getByRole('row').filter({ hasText: 'missed/one:x' }).waitFor();
-    expect(await page.title()).toBe('Healthy · berlin');
+    await titled(page, 'Healthy · berlin');
     forgive(opened, LOST);
   });
 

@@ -1,6 +1,6 @@
 // The login, where a token is set.
 import { describe, expect, it } from 'vitest';
-import { forgive, openPage, useBrowser } from './browser.ts';
+import { forgive, openPage, titled, useBrowser } from './browser.ts';
 import { oneFailing } from './mock/scenarios.ts';
 
 useBrowser();
@@ -13,7 +13,7 @@ describe('the login', () => {
     const { page } = opened;
     const field = page.getByLabel('Admin token');
     await field.waitFor();
-    expect(await page.title()).toBe('Log in · berlin');
+    await titled(page, 'Log in · berlin');
     expect(await field.evaluate((element) => element.matches(':focus'))).toBe(true);
     await field.fill('wrong');
     await page.keyboard.press('Enter');

@@ -1,6 +1,6 @@
 // The overview: the judgement, what needs a person, what is saved, pulls and replication.
 import { describe, expect, it } from 'vitest';
-import { openPage, useBrowser } from './browser.ts';
+import { openPage, titled, useBrowser } from './browser.ts';
 import { digestOf, pull } from './mock/data.ts';
 import { disaster, firstStart, healthy, longNames, manyFailing, oneFailing } from './mock/scenarios.ts';
 
@@ -10,7 +10,7 @@ describe('the judgement', () => {
   it('is healthy where nothing is wrong, in badge, title and icon', async () => {
     const { page } = await openPage(healthy());
     await page.getByTestId('badge').filter({ hasText: 'Healthy' }).waitFor();
-    expect(await page.title()).toBe('Healthy · berlin');
+    await titled(page, 'Healthy · berlin');
     expect(await page.locator('link[rel=icon]').getAttribute('href')).toMatch(/^data:image\/svg\+xml,.*%231f9d63/);
     await page.getByText('Everything works').first().waitFor();
   });
@@ -18,7 +18,7 @@ describe('the judgement', () => {
   it('is degraded over one failed image, whatever the status says', async () => {
     const { page } = await openPage({ ...oneFailing(), claims: 'ok' });
     await page.getByTestId('badge').filter({ hasText: 'Degraded' }).waitFor();
-    expect(await page.title()).toBe('(1) Degraded · berlin');
+    await titled(page, '(1) Degraded · berlin');
     await page.getByTestId('announcement').filter({ hasText: 'Degraded: 1 thing needs attention' }).waitFor();
   });
 

@@ -6,6 +6,7 @@ import { scaled } from '../support/patience.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
 import { pushImage } from '../support/push.ts';
 import { toolPath } from '../support/tool.ts';
+import { titled } from './browser.ts';
 import { CHROMIUM_FLAGS } from './flags.ts';
 
 const TOKEN = 'sesame-s3cret';
@@ -69,7 +70,7 @@ describe('the page over a real site', () => {
     await retry.click();
     await page.getByRole('status').getByText('shop/search:v1: 1 image queued').waitFor();
     await badge.filter({ hasText: 'Healthy' }).waitFor();
-    expect(await page.title()).toBe('Healthy · test');
+    await titled(page, 'Healthy · test');
     expect(complaints).toEqual([]);
     await page.close();
   });
