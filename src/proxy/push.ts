@@ -12,9 +12,11 @@ import type { Note } from './tell.ts';
 const LINGER_IDLE = 5_000;
 const LINGER_MAX = 30_000;
 
-/** Whether a method under /v2/ is a push: all but GET and HEAD. */
+const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** Whether a method under /v2/ is a push: all but GET, HEAD and OPTIONS. */
 export function isPush(method: string): boolean {
-  return method !== 'GET' && method !== 'HEAD';
+  return !READS.has(method);
 }
 
 function hasBody({ headers }: FastifyRequest): boolean {

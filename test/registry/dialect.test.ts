@@ -228,3 +228,47 @@ describe('a range that a registry does not take', () => {
     expect(server.requests.filter((line) => line !== 'GET /v2/')).toHaveLength(1);
   });
 });
+
+describe('credentials that are held, and a registry that hides what is not for everybody', () => {
+  /** Credentials for whoever brings them to `/v2/`'s challenge. */
+  const held = (): Authorizer & { readonly challenges: (string | undefined)[] } => {
+    const challenges: (string | undefined)[] = [];
+    return {
+      challenges,
+      isAnonymous: () => challenges.length === 0,
+      header: () => Promise.resolve(challenges.length === 0 ? undefined : 'Basic ours'),
+      renew(_access, challenge) {
+        challenges.push(challenge);
+        return Promise.resolve(true);
+      },
+    };
+  };
+
+  test.each([403, 404])('are shown after its first %i', async (status) => {
+    const server = await serve((request, response, nth) => {
+      if (request.headers.authorization === 'Basic ours') asRegistry(request, response, nth);
+      else if (request.url === '/v2/') response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end();
+      else response.writeHead(status, JSON_TYPE).end(missing);
+    });
+    const authorizer = held();
+    const { manifests } = server.registry({ authorizer });
+    expect(await manifests.get('a/b', { tag: 'v1' }, TIME)).toMatchObject({ kind: 'found' });
+    expect(authorizer.challenges).toEqual(['Basic realm="x"']);
+    expect(server.requests).toEqual(['GET /v2/a/b/manifests/v1', 'GET /v2/', 'GET /v2/a/b/manifests/v1']);
+  });
+
+  test('are not asked for again and again where /v2/ wants none', async () => {
+    const server = await serve(({ url }, response) => {
+      if (url === '/v2/') response.writeHead(200, JSON_TYPE).end('{}');
+      else response.writeHead(404, JSON_TYPE).end(missing);
+    });
+    const authorizer = held();
+    const { manifests } = server.registry({ authorizer });
+    for (const tag of ['a', 'b', 'c']) {
+      expect(await manifests.get('a/b', { tag }, TIME)).toEqual({ kind: 'missing', code: 'MANIFEST_UNKNOWN' });
+    }
+    // One for the challenge, and one that tells whether a registry speaks.
+    expect(server.requests.filter((line) => line === 'GET /v2/')).toHaveLength(2);
+    expect(authorizer.challenges).toEqual([]);
+  });
+});
