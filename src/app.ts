@@ -141,10 +141,19 @@ class QuietLog extends LogController {
   }
 }
 
+/** A request's target as a path: some clients send the whole URL (RFC 9112 section 3.2.2). */
+function originForm({ url = '/' }: { readonly url?: string | undefined }): string {
+  if (url.startsWith('/')) return url;
+  const [, path] = /^https?:\/\/[^/?#]*(.*)$/i.exec(url) ?? [];
+  if (path === undefined) return url;
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
 /** What an instance has beside its routes. */
 interface InstanceOptions {
   readonly trustedProxies?: readonly string[];
   readonly onBadPath?: Refuse;
+  readonly rewriteUrl?: typeof originForm;
   readonly onPull?: OnPull | undefined;
   /** The log of answers; `logger` unless another is given. */
   readonly answers?: (log: Logger) => AnswerLog;
@@ -152,7 +161,7 @@ interface InstanceOptions {
 
 function createInstance(
   logger: Logger,
-  { trustedProxies = [], onBadPath = refuse, onPull, answers = (log) => log }: InstanceOptions = {},
+  { trustedProxies = [], onBadPath = refuse, rewriteUrl, onPull, answers = (log) => log }: InstanceOptions = {},
 ): FastifyInstance {
   // Of what it says nothing can be a secret: to search each line for one would cost more than all the rest of it.
   const log = answers(logger.child({}, { redact: [] }));
@@ -176,6 +185,7 @@ function createInstance(
     http: { maxHeaderSize: HEADERS_MAX, ServerResponse: TimedResponse as never },
     keepAliveTimeout: KEEP_ALIVE,
     clientErrorHandler: refuseGarbage,
+    ...(rewriteUrl ? { rewriteUrl } : {}),
     routerOptions: { maxParamLength: 1_024 },
     exposeHeadRoutes: true,
     ajv: { customOptions: SCHEMA_OPTIONS },
@@ -218,6 +228,7 @@ export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   const app = createInstance(deps.logger, {
     trustedProxies: deps.trustedProxies,
     onPull: deps.onPull,
+    rewriteUrl: originForm,
     onBadPath: (error, request, reply) => {
       if (!refusePushes(request, reply)) refuse(error, request, reply);
     },

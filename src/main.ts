@@ -24,6 +24,7 @@ import { reportStart } from './main/start-report.ts';
 import { createViews, diskFreeBytes } from './main/views.ts';
 import { checkDelivery, createGoesByFiles } from './proxy/delivery-check.ts';
 import type { ProxyDeps } from './proxy/deps.ts';
+import { isDigest } from './oci/digest.ts';
 import { createMemory } from './proxy/memory.ts';
 import { createStorage } from './proxy/storage.ts';
 import { createTagLookup, type HeadTag } from './proxy/tag-lookup.ts';
@@ -191,7 +192,11 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
   /** What an event speaks of is not believed any longer; a rename moves what lies below, too. */
   const forgetNamed: WebhookDeps['onNamed'] = ({ named, renames }) => {
     if (renames.length > 0) tags.forgetAll();
-    for (const { repository, reference } of named) tags.forget(repository, reference);
+    for (const { repository, reference, isPush } of named) {
+      tags.forget(repository, reference);
+      // Gone from the primary: from here on the local registry says whether it is still there.
+      if (!isPush && isDigest(reference)) memory.forget(repository, reference);
+    }
   };
   const proxy: ProxyDeps = {
     primary,

@@ -4,7 +4,7 @@ import { failed, ok, skipped, type Finding } from './finding.ts';
 import type { Reply } from './look.ts';
 import { reachAdvice } from './reach.ts';
 import { REPOSITORY } from './token.ts';
-import type { Trial } from './trial.ts';
+import { isRefused, type Trial } from './trial.ts';
 
 /** A finding for each thing that a trial shows. */
 export interface WriteFindings {
@@ -52,7 +52,9 @@ function pushFinding({ upload, blob, manifest, outage, leftBehind, isInCatalog }
 }
 
 function deleteFinding({ emptyDelete, deletes }: Trial, { replication }: Pick<Config, 'replication'>): Finding {
-  const refused = [emptyDelete, ...deletes].find(({ status }) => status >= 300 && status !== 404);
+  const isAboutDeleting = [401, 403, 405].includes(emptyDelete.status);
+  const refused = isAboutDeleting ? emptyDelete : deletes.find(isRefused);
+  if (!refused && deletes.length === 0 && isRefused(emptyDelete)) return skipped('not tried, see push');
   if (!refused) return ok('the secondary deletes');
   const message = `the secondary refuses to delete: ${refused.text}`;
   if (!isDeleteOff(refused)) return failed(message, refusalAdvice(refused));

@@ -29,6 +29,8 @@ export interface SourceOptions {
   /** The slot of its connection; it is kept, however slow that is, where absent. */
   readonly turn?: Turn | undefined;
   readonly rates?: SourceRates | undefined;
+  /** Whether bytes before the first may be read again, and thrown away, where a part cannot be had; so unless told. */
+  readonly rereads?: boolean | undefined;
   /** How long (ms) it is tried again without progress in between. */
   readonly patience?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -84,11 +86,13 @@ export async function* readSource(
   open: OpenAt,
   options: SourceOptions,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const { signal, size, onBytes, onResume, pace, bound, turn, rates = SOURCE_RATES, patience = PATIENCE } = options;
+  const { signal, size, onBytes, onResume, pace, bound, turn } = options;
+  const { rates = SOURCE_RATES, patience = PATIENCE, rereads = true } = options;
   let { from: position, until } = options;
   let most = bound?.bytes ?? Infinity;
   let brokeAt: number | undefined;
   let attempts = 0;
+  let isReread = false;
   // Bytes since then: a byte now and then is none.
   let progress = 0;
 
@@ -186,8 +190,10 @@ export async function* readSource(
   }
 
   try {
-    for (let next: Answer<BlobBody> | undefined = first && { kind: 'found', value: first }; ; next = undefined) {
-      const answer = next ?? (await reopen());
+    let next: Answer<BlobBody> | undefined = first && { kind: 'found', value: first };
+    for (;;) {
+      const answer: Answer<BlobBody> = next ?? (await reopen());
+      next = undefined;
       let cause: unknown;
       if (answer.kind === 'found') {
         const { value } = answer;
@@ -202,6 +208,12 @@ export async function* readSource(
       } else {
         // Without a size the end shows only by there being nothing behind it.
         if (answer.kind === 'unsatisfiable' && until === undefined) return;
+        if (answer.kind === 'unsatisfiable' && rereads && !isReread) {
+          // It took a range before, and does not now: all of it, then, up to where this goes on.
+          isReread = true;
+          next = await unlessAborted(open(0), signal, discard);
+          continue;
+        }
         cause = new SourceFailed(answer.kind === 'unavailable' ? answer.reason : answer.kind);
         if (!isPassing(answer)) throw cause;
       }

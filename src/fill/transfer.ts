@@ -58,6 +58,7 @@ function exactly(open: OpenAt): OpenAt {
 /** How one connection asks, and what it does when others wait for its slot. */
 interface Line {
   readonly open: OpenAt;
+  readonly rereads: boolean;
   readonly turn: Turn | undefined;
 }
 
@@ -118,8 +119,8 @@ class Parts {
       return answer;
     };
     const { turn } = deps;
-    this.#own = { open, turn };
-    this.#other = { open: exactly(open), turn: turn && endingTurn(turn) };
+    this.#own = { open, rereads: true, turn };
+    this.#other = { open: exactly(open), rereads: false, turn: turn && endingTurn(turn) };
     this.#size = until;
     this.#todo = new Todo({ from, until });
     this.#length = lengthOf(until - from, options);
@@ -195,10 +196,10 @@ class Parts {
   }
 
   /** Brings one piece; gives the next where that was asked for meanwhile. */
-  async #bring({ from, until }: Piece, { open, turn }: Line, first?: BlobBody): Promise<Early | undefined> {
+  async #bring({ from, until }: Piece, { open, rereads, turn }: Line, first?: BlobBody): Promise<Early | undefined> {
     const { take, onBytes, onResume, pace, patience, rates } = this.#deps;
     const { signal } = this.#halt;
-    const how = { size: this.#size, onBytes, onResume, pace, patience, rates, turn, signal };
+    const how = { size: this.#size, onBytes, onResume, pace, patience, rates, rereads, turn, signal };
     const source = readSource(first, open, { from, until, ...how });
     const speed = createSpeed();
     let position = from;

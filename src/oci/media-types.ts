@@ -25,7 +25,16 @@ export const ACCEPT_ALL = [
   MANIFEST.ociArtifact,
   MANIFEST.dockerSchema1Signed,
   MANIFEST.dockerSchema1,
+  // Artifacts of types that are not known here.
+  '*/*',
 ].join(', ');
+
+const GENERIC = new Set(['', 'application/octet-stream', 'binary/octet-stream', 'text/plain', 'application/json']);
+
+/** Whether a media type says nothing of what a manifest is. */
+export function isGeneric(mediaType: string): boolean {
+  return GENERIC.has(essence(mediaType));
+}
 
 /** A Content-Type without its parameters, in lower case. */
 export function essence(contentType: string): string {

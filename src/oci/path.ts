@@ -1,7 +1,7 @@
 // The door: a request's URL becomes one validated path, or an OCI error. No raw string is used after it.
 import { isDigest, type Digest } from './digest.ts';
 import { OciError } from './error.ts';
-import { isName, isTag, type Reference } from './reference.ts';
+import { isName, parseReference, type Reference } from './reference.ts';
 
 /** A path of the pull API (distribution-spec #endpoints, and Distribution's `_catalog`). */
 export type DistributionPath =
@@ -47,16 +47,17 @@ function checkedDigest(text: string): Digest {
   throw new OciError('DIGEST_INVALID', 'invalid digest: sha256 or sha512 with lower-case hex is needed');
 }
 
+/** What can be neither names no manifest, as Distribution and the specification's own tests have it. */
 function checkedReference(text: string): Reference {
-  if (isTag(text)) return { tag: text };
-  if (text.includes(':')) return { digest: checkedDigest(text) };
-  throw new OciError('TAG_INVALID', 'invalid tag');
+  const reference = parseReference(text);
+  if (reference) return reference;
+  throw new OciError('MANIFEST_UNKNOWN', 'what was asked for is neither a tag nor a digest of sha256 or sha512');
 }
 
 /**
  * Parses the path of a request below `/v2` (query cut off or not). Percent-encoding is undone once, so that `%2F`
  * is a `/` for everyone after; dot segments, empty segments and control characters fail the name's grammar.
- * @throws {OciError} 400 for a bad name, tag or digest, 404 for a path that the API does not have.
+ * @throws {OciError} 400 for a bad name or blob digest, 404 for a bad reference and for a path that the API does not have.
  */
 export function parsePath(url: string): DistributionPath {
   const path = decode(pathOf(url));

@@ -23,7 +23,7 @@ export function parseRange(header: string | undefined): ByteRange | undefined {
   if (suffix !== undefined) return { suffix: Number(suffix) };
   const start = Number(first);
   if (last === undefined) return { start };
-  return Number(last) < start ? undefined : { start, end: Number(last) };
+  return { start, end: Number(last) };
 }
 
 /** The span that a range means in a blob of `size` bytes, or undefined where none of it is there (416). */
@@ -32,7 +32,8 @@ export function resolveRange(range: ByteRange, size: number): Span | undefined {
     if (range.suffix === 0 || size === 0) return undefined;
     return { start: Math.max(0, size - range.suffix), end: size - 1 };
   }
-  if (range.start >= size) return undefined;
+  // Ends before it begins: a server may refuse that, and Distribution does.
+  if (range.start >= size || (range.end ?? range.start) < range.start) return undefined;
   return { start: range.start, end: Math.min(range.end ?? size - 1, size - 1) };
 }
 

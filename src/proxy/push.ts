@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { detached } from '../lib/lru.ts';
-import { ERROR_MEDIA_TYPE, errorBody } from '../oci/error.ts';
+import { ERROR_MEDIA_TYPE } from '../oci/error.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import { API_VERSION, isV2 } from './headers.ts';
 import type { Note } from './tell.ts';
@@ -12,9 +12,11 @@ import type { Note } from './tell.ts';
 const LINGER_IDLE = 5_000;
 const LINGER_MAX = 30_000;
 
-/** Whether a method under /v2/ is a push: all but GET and HEAD. */
+const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** Whether a method under /v2/ is a push: all but GET, HEAD and OPTIONS. */
 export function isPush(method: string): boolean {
-  return method !== 'GET' && method !== 'HEAD';
+  return !READS.has(method);
 }
 
 function hasBody({ headers }: FastifyRequest): boolean {
@@ -22,12 +24,23 @@ function hasBody({ headers }: FastifyRequest): boolean {
 }
 
 /**
- * Answers a push with 405 (distribution-spec #error-codes, UNSUPPORTED), naming the host to push to; docker, skopeo
- * and podman print that message and do not try again. The body is never used: what a client has sent by then is
- * thrown away, and the connection is closed.
+ * The errors of a refused push (distribution-spec #error-codes). Podman and buildah send a push again three times after
+ * UNSUPPORTED alone, and not after DENIED beside it; all clients print the first.
+ */
+function refusalOf(pushHost: string): string {
+  const errors = [
+    { code: 'UNSUPPORTED', message: `this registry is a read-only copy; push to ${pushHost} instead` },
+    { code: 'DENIED', message: 'pushes are not taken here' },
+  ];
+  return JSON.stringify({ errors });
+}
+
+/**
+ * Answers a push with 405, naming the host to push to; docker, skopeo, podman and buildah print that and do not try again.
+ * The body is never used: what a client has sent by then is thrown away, and the connection is closed.
  */
 export function refusePush(request: FastifyRequest, reply: FastifyReply, pushHost: string): void {
-  const body = errorBody('UNSUPPORTED', `this registry is a read-only copy; push to ${pushHost} instead`);
+  const body = refusalOf(pushHost);
   const headers = {
     ...API_VERSION,
     allow: 'GET, HEAD',

@@ -67,6 +67,13 @@ export function addPullRoutes(
     if (!deps.refusePushes(request, reply)) done();
   });
   for (const url of ['/v2', '/v2/*']) {
+    // What may be done here is no secret (RFC 9110 section 9.3.7).
+    app.options(url, (_request, reply) =>
+      reply
+        .code(204)
+        .headers({ ...API_VERSION, allow: 'GET, HEAD, OPTIONS' })
+        .send(),
+    );
     app.route({
       method: ['GET', 'HEAD'],
       url,

@@ -54,6 +54,7 @@ export async function runHelper(
       if (!error) settle(stdout);
       else if (stdout.includes('credentials not found')) settle(undefined);
       else if (error.killed && !error.code) reject(new Error(`${helper} gave no answer in ${timeout} ms`));
+      else if (error.code === 'ENOENT') reject(new Error(`${helper} is not on PATH`));
       else reject(new Error(`${helper} failed (${error.code ?? error.signal})`));
     });
     // A helper may end without reading.

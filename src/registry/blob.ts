@@ -6,6 +6,7 @@ import { parseContentRange, rangeHeader, type ByteRange } from '../oci/range.ts'
 import { answered, found, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
 import type { Client, RegistryRequest } from './client.ts';
+import { createLapse } from './lapse.ts';
 import { followRedirect, isRedirect, sendFollowing, type Followed } from './redirect.ts';
 import { contentLength, discard, headerText, isJson, isPage, readText, type RegistryResponse } from './response.ts';
 
@@ -21,7 +22,10 @@ export interface BlobBody {
 
 /** Blobs by (repository, digest); `timeout` in milliseconds to the headers; `signal` as in a {@link RegistryRequest}. */
 export interface Blobs {
-  /** GET; a registry that ignores the range gives the whole body with `start` 0. */
+  /**
+   * GET; a registry that ignores the range, or does not take one, gives the whole body with `start` 0. What takes none is
+   * asked for none for an hour.
+   */
   open(
     name: string,
     digest: Digest,
@@ -48,6 +52,9 @@ export interface Blobs {
 
 // How S3 and those that speak it, GCS among them, and Azure say that an object is not there. Any web server says 404.
 const NO_OBJECT = /<Code>(?:NoSuchKey|BlobNotFound)<\/Code>/;
+
+// What a registry answers that takes no HEAD.
+const NO_HEAD = new Set([400, 405, 501]);
 
 function blobPath(name: string, digest: Digest): string {
   return `/v2/${name}/blobs/${digest}`;
@@ -77,6 +84,17 @@ function isEmpty(response: RegistryResponse, range: ByteRange | undefined): bool
   return fromStart && response.statusCode === 416 && headerText(response, 'content-range') === 'bytes */0';
 }
 
+/** Whether an answer is about the range and not about the blob: without one there may be another. */
+function refusesRange(response: RegistryResponse, range: ByteRange): boolean {
+  const { statusCode, headers } = response;
+  const part = headers['content-range'];
+  if (statusCode === 200) return part !== undefined;
+  if (statusCode === 206) return !parseContentRange(String(part ?? ''));
+  // Beyond the first byte there may be nothing.
+  if (statusCode === 416) return 'start' in range && range.start === 0 && part !== 'bytes */0';
+  return statusCode !== 401 && statusCode !== 404 && statusCode !== 429 && statusCode < 502;
+}
+
 function requestOf(
   name: string,
   digest: Digest,
@@ -88,7 +106,7 @@ function requestOf(
     method: 'GET',
     target: blobPath(name, digest),
     access: [pullAccess(name)],
-    headers: { 'accept-encoding': 'identity', ...(range ? { range: rangeHeader(range) } : {}) },
+    headers: range ? { range: rangeHeader(range) } : {},
     timeout,
     signal,
   };
@@ -96,6 +114,8 @@ function requestOf(
 
 /** @see Blobs */
 export function createBlobs(client: Client, classify: Classify): Blobs {
+  const noRanges = createLapse();
+
   /** What a storage says is not in a registry's words: none of it means that the blob is missing, or refused to us. */
   async function storageFailure(response: RegistryResponse): Promise<Answer<never>> {
     const { statusCode } = response;
@@ -122,12 +142,32 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
       discard(response);
       return found({ body: Readable.from([], { objectMode: false }), start: 0, size: 0 });
     }
-    if (isStorage && !isContent) return storageFailure(response);
+    // A registry that led to its own other name says so in a registry's words.
+    const isRegistry = response.statusCode === 404 && isJson(response);
+    if (isStorage && !isContent && !isRegistry) return storageFailure(response);
     if (!isContent) return classify(response, 'blob');
     const body = bodyOf(response);
     if (body) return found(body);
     response.body.destroy();
     return { kind: 'unavailable', reason: `${client.registry}: 206 without a Content-Range` };
+  }
+
+  async function open(
+    name: string,
+    digest: Digest,
+    timeout: number,
+    range?: ByteRange,
+    signal?: AbortSignal,
+  ): Promise<Answer<BlobBody>> {
+    const ask = (part?: ByteRange): Promise<Followed> =>
+      sendFollowing(client, requestOf(name, digest, timeout, part, signal));
+    if (!range || noRanges.isOn) return opened(await ask(), undefined);
+    const followed = await ask(range);
+    if (!refusesRange(followed.response, range)) return opened(followed, range);
+    followed.response.body.on('error', () => undefined).destroy();
+    const whole = await opened(await ask(), undefined);
+    if (whole.kind === 'found') noRanges.note();
+    return whole;
   }
 
   async function head(
@@ -144,8 +184,9 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
       const size = contentLength(response);
       return found(size === undefined ? {} : { size });
     }
-    // A storage's URL is signed for one method, and a 404 may be anybody's: the first byte settles it.
-    const isOpen = isRedirect(response.statusCode) || (response.statusCode === 404 && !isJson(response));
+    // A storage's URL is signed for one method, a 404 may be anybody's, and some take no HEAD: the first byte settles it.
+    const { statusCode } = response;
+    const isOpen = isRedirect(statusCode) || (statusCode === 404 && !isJson(response)) || NO_HEAD.has(statusCode);
     if (!isOpen) return classify(response, 'blob', 'HEAD');
     discard(response);
     return settled(name, digest, timeout, signal);
@@ -157,8 +198,7 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
     timeout: number,
     signal?: AbortSignal,
   ): Promise<Answer<{ size?: number }>> {
-    const range = { start: 0, end: 0 };
-    const first = await opened(await sendFollowing(client, requestOf(name, digest, timeout, range, signal)), range);
+    const first = await open(name, digest, timeout, { start: 0, end: 0 }, signal);
     // Of an empty blob there is no first byte, and not every storage says so with its size.
     if (first.kind === 'unsatisfiable') return found({ size: 0 });
     if (first.kind !== 'found') return first;
@@ -167,8 +207,7 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
   }
 
   return {
-    open: (name, digest, timeout, range, signal) =>
-      answered(async () => opened(await sendFollowing(client, requestOf(name, digest, timeout, range, signal)), range)),
+    open: (name, digest, timeout, range, signal) => answered(() => open(name, digest, timeout, range, signal)),
     openAt: (name, digest, location, timeout, range) =>
       answered(async () =>
         opened(await followRedirect(client, requestOf(name, digest, timeout, range), location), range),

@@ -5,6 +5,7 @@ import type { Access } from '../auth/scope.ts';
 import { RegistryOutage } from './answer.ts';
 import type { Authorizer } from './authorizer.ts';
 import { circuitOpen, createBreaker, type Breaker, type BreakerOptions } from './breaker.ts';
+import { createLapse } from './lapse.ts';
 import { createPatience, type Patience } from './patience.ts';
 import { discard, type RegistryResponse } from './response.ts';
 import { requestOnce, type Sockets } from './transport.ts';
@@ -28,6 +29,8 @@ export interface RegistryRequest {
 export interface Client {
   readonly registry: string;
   readonly origin: URL;
+  /** Whether a URL is the registry's own: of its origin, or of the same host by https where ours is http. */
+  isHome(url: URL): boolean;
   /** @throws RegistryOutage when the registry could not be asked. */
   send(request: RegistryRequest): Promise<RegistryResponse>;
   /**
@@ -89,6 +92,13 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
   // Of a URL it is worked out anew each time.
   const home = origin.origin;
 
+  // A registry that leads from http to https gets our token there: it has gone over the network in plain text before.
+  const secured = origin.protocol === 'http:' && origin.port === '' ? `https://${origin.host}` : home;
+  const isOwn = (host: string): boolean => host === home || host === secured;
+
+  // Anybody may ask this registry: it wants no credentials at /v2/.
+  const isOpen = createLapse();
+
   // Requests without headers that end when the breaker opens: nobody waits for a registry that is known to hang.
   const waiting = new Set<Patience>();
   // Accesses for which credentials are being obtained, and the one that the probe tries: a token service may hang, too.
@@ -114,7 +124,12 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
   }
 
   async function headersFor(request: RegistryRequest): Promise<Record<string, string>> {
-    const headers: Record<string, string> = { 'user-agent': 'geo-registry-proxy', via: deps.via, ...request.headers };
+    const headers: Record<string, string> = {
+      'user-agent': 'geo-registry-proxy',
+      via: deps.via,
+      'accept-encoding': 'identity',
+      ...request.headers,
+    };
     const credentials = request.access && (await authorization(request.access));
     if (credentials !== undefined) headers['authorization'] = credentials;
     return headers;
@@ -143,7 +158,7 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
   ): Promise<RegistryResponse> {
     const { host, path } = placeOf(request.target);
     // Whatever a registry's answer made of a URL: our token is for that registry alone.
-    if (request.access && host !== home) throw new RegistryOutage(registry, 'it led to another host');
+    if (request.access && !isOwn(host)) throw new RegistryOutage(registry, 'it led to another host');
     const headers = await headersFor(request);
     signal.throwIfAborted();
     const { method, body = null } = request;
@@ -211,12 +226,28 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
     return breaker.run(work, { isHead: true }).finally(limit.stop);
   }
 
+  /** The challenge by which a refusal may be answered; undefined where it is the registry's last word. */
+  async function challengeOf(
+    { statusCode, headers }: RegistryResponse,
+    { access, timeout }: RegistryRequest,
+  ): Promise<string | readonly string[] | undefined> {
+    if (statusCode === 401) return headers['www-authenticate'] ?? '';
+    // To those without credentials some registries say so of what is not theirs to see, and ask for some at /v2/ alone.
+    const isHidden = (statusCode === 403 || statusCode === 404) && authorizer.isAnonymous?.() === true;
+    if (!isHidden || access?.length === 0 || isOpen.isOn) return undefined;
+    const asked = await guarded({ method: 'GET', target: '/v2/', access: undefined, timeout });
+    discard(asked);
+    if (asked.statusCode === 401) return asked.headers['www-authenticate'];
+    isOpen.note();
+    return undefined;
+  }
+
   async function send(request: RegistryRequest): Promise<RegistryResponse> {
     const response = await guarded(request);
-    if (response.statusCode !== 401 || !request.access) return response;
-    if (request.body !== undefined && !Buffer.isBuffer(request.body)) return response;
+    if (!request.access || (request.body !== undefined && !Buffer.isBuffer(request.body))) return response;
     try {
-      if (!(await renew(request.access, response.headers['www-authenticate'], request.timeout))) return response;
+      const challenge = await challengeOf(response, request);
+      if (challenge === undefined || !(await renew(request.access, challenge, request.timeout))) return response;
     } catch (error) {
       discard(response);
       throw error;
@@ -245,5 +276,5 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
 
   const breaker = createBreaker({ registry, onChange, probe }, options.breaker);
 
-  return { registry, origin, send, breaker, patience, authorization, renew };
+  return { registry, origin, isHome: (url) => isOwn(url.origin), send, breaker, patience, authorization, renew };
 }

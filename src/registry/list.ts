@@ -5,6 +5,7 @@ import { answered, found, type Answer } from './answer.ts';
 import { type Classify } from './classify.ts';
 import type { Client } from './client.ts';
 import { nextPage } from './link.ts';
+import { sendOnward } from './redirect.ts';
 import { headerText, readBody, type RegistryResponse } from './response.ts';
 
 /** Which list is asked for. */
@@ -65,7 +66,7 @@ export function createLists(client: Client, classify: Classify): Lists {
   async function page(list: ListPath, query: string, timeout: number, signal?: AbortSignal): Promise<Answer<Page>> {
     const target = listPath(list) + (query === '' ? '' : `?${query}`);
     const access = list.kind === 'catalog' ? [catalogAccess()] : [pullAccess(list.name)];
-    const response = await client.send({ method: 'GET', target, access, timeout, signal });
+    const response = await sendOnward(client, { method: 'GET', target, access, timeout, signal });
     if (response.statusCode !== 200) return classify(response, 'list');
     const { bytes, failure } = await readBody(response, timeout, PAGE_MAX);
     if (failure) return unavailable(`list broke off: ${failure.message}`);

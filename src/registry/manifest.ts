@@ -3,11 +3,13 @@ import { deleteAccess, pullAccess, pushAccess } from '../auth/scope.ts';
 import { parseDigest, type Digest } from '../oci/digest.ts';
 import { parseJson } from '../oci/json.ts';
 import { isManifestOf, manifestDigest, type Manifest } from '../oci/manifest.ts';
-import { ACCEPT_ALL, essence } from '../oci/media-types.ts';
+import { ACCEPT_ALL, essence, isGeneric, MANIFEST } from '../oci/media-types.ts';
 import { referenceText, type Reference } from '../oci/reference.ts';
 import { answered, found, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
 import type { Client } from './client.ts';
+import { createLapse } from './lapse.ts';
+import { sendOnward } from './redirect.ts';
 import { contentLength, discard, headerText, readBody, type RegistryResponse } from './response.ts';
 
 /** What HEAD tells of a manifest. */
@@ -41,8 +43,13 @@ export interface Manifests {
 /** Manifests larger than this are refused (bytes). */
 export const MANIFEST_MAX = 32 * 1024 * 1024;
 
-// What a condition may be answered with by who does not take any: such a one is asked in full.
-const NOT_UNDERSTOOD = new Set([400, 412, 501]);
+// What a registry answers that takes no HEAD: it is asked by GET.
+const NO_HEAD = new Set([400, 405, 501]);
+
+/** Whether an answer to a condition says what it would say without one. */
+function isPlainAnswer(statusCode: number): boolean {
+  return statusCode === 200 || statusCode === 401 || statusCode === 404 || statusCode === 429 || statusCode >= 502;
+}
 
 function manifestPath(name: string, reference: Reference): string {
   return `/v2/${name}/manifests/${referenceText(reference)}`;
@@ -52,21 +59,31 @@ function manifestPath(name: string, reference: Reference): string {
 const TYPE = /^[\w.+-]{1,127}\/[\w.+-]{1,127}$/;
 const TYPE_HEADER_MAX = 1_024;
 
-function parsed(bytes: Buffer): { readonly mediaType?: unknown } | undefined {
+function parsed(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
   try {
     const value = parseJson(bytes);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
   } catch {
     return undefined;
   }
 }
 
+/** What a manifest says of itself: its `mediaType`, which schema 1 and old OCI manifests lack, or its form. */
+function typeWithin(bytes: Buffer): string | undefined {
+  const { mediaType, schemaVersion, signatures, manifests, config, layers } = parsed(bytes) ?? {};
+  if (typeof mediaType === 'string' && TYPE.test(mediaType)) return mediaType;
+  if (schemaVersion === 1) return signatures ? MANIFEST.dockerSchema1Signed : MANIFEST.dockerSchema1;
+  if (schemaVersion !== 2) return undefined;
+  if (Array.isArray(manifests)) return MANIFEST.ociIndex;
+  return config && Array.isArray(layers) ? MANIFEST.ociManifest : undefined;
+}
+
 function mediaTypeOf(response: RegistryResponse, bytes?: Buffer): string {
   const header = headerText(response, 'content-type') ?? '';
   const declared = header.length > TYPE_HEADER_MAX ? '' : essence(header);
-  if (TYPE.test(declared)) return declared;
-  const { mediaType } = (bytes && parsed(bytes)) ?? {};
-  return typeof mediaType === 'string' && TYPE.test(mediaType) ? mediaType : 'application/octet-stream';
+  const isDeclared = TYPE.test(declared);
+  if (isDeclared && !isGeneric(declared)) return declared;
+  return (bytes && typeWithin(bytes)) ?? (isDeclared ? declared : 'application/octet-stream');
 }
 
 function digestHeader(response: RegistryResponse): Digest | undefined {
@@ -79,6 +96,8 @@ export function createManifests(client: Client, classify: Classify): Manifests {
     kind: 'unavailable',
     reason: `${client.registry}: ${reason}`,
   });
+
+  const noHead = createLapse();
 
   function checked(bytes: Buffer, response: RegistryResponse, reference: Reference): Answer<Manifest> {
     const mediaType = mediaTypeOf(response, bytes);
@@ -97,7 +116,7 @@ export function createManifests(client: Client, classify: Classify): Manifests {
     timeout: number,
     signal?: AbortSignal,
   ): Promise<Answer<Manifest>> {
-    const response = await client.send({
+    const response = await sendOnward(client, {
       method: 'GET',
       target: manifestPath(name, reference),
       access: [pullAccess(name)],
@@ -117,7 +136,8 @@ export function createManifests(client: Client, classify: Classify): Manifests {
     known?: ManifestHead,
     signal?: AbortSignal,
   ): Promise<Answer<ManifestHead>> {
-    const response = await client.send({
+    if (noHead.isOn) return settled(name, reference, timeout, signal);
+    const response = await sendOnward(client, {
       method: 'HEAD',
       target: manifestPath(name, reference),
       access: [pullAccess(name)],
@@ -127,18 +147,28 @@ export function createManifests(client: Client, classify: Classify): Manifests {
     });
     const { statusCode } = response;
     const digest = digestHeader(response);
-    if (known && (statusCode === 304 || NOT_UNDERSTOOD.has(statusCode))) {
+    if (known && !isPlainAnswer(statusCode)) {
       discard(response);
       // Distribution names no digest here; who names another one did not understand the question either.
       const named = headerText(response, 'docker-content-digest') ?? known.digest;
-      return statusCode === 304 && named === known.digest
-        ? found(known)
-        : head(name, reference, timeout, undefined, signal);
+      if (statusCode === 304 && named === known.digest) return found(known);
+      return head(name, reference, timeout, undefined, signal);
     }
     // A bodiless 404 may be anybody's, and tags are removed on its word; a 200 may not name what it speaks of.
-    if (statusCode === 404 || (statusCode === 200 && !digest)) {
+    const isVague = statusCode === 200 && (!digest || isGeneric(mediaTypeOf(response)));
+    if (isVague && known && digest === known.digest) {
+      discard(response);
+      return found(known);
+    }
+    if (statusCode === 404 || isVague) {
       discard(response);
       return settled(name, reference, timeout, signal);
+    }
+    if (NO_HEAD.has(statusCode)) {
+      discard(response);
+      const answer = await settled(name, reference, timeout, signal);
+      if (answer.kind === 'found') noHead.note();
+      return answer;
     }
     if (statusCode !== 200 || !digest) return classify(response, 'manifest', 'HEAD');
     discard(response);

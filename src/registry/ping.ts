@@ -2,6 +2,7 @@
 import { createSingleFlight } from '../lib/single-flight.ts';
 import { RegistryOutage } from './answer.ts';
 import type { Client } from './client.ts';
+import { sendOnward } from './redirect.ts';
 import { discard, headerText, isPage, type RegistryResponse } from './response.ts';
 
 /** The answer of `/v2/` (distribution-spec #determining-support). */
@@ -54,7 +55,7 @@ export function createPinger(client: Client, { ttl = 5_000, now = () => performa
   let last: { at: number; ping: Ping } | undefined;
 
   async function ask(isBelieved: boolean): Promise<Ping> {
-    const response = await client.send({ method: 'GET', target: '/v2/', access: [], timeout: PING_TIMEOUT });
+    const response = await sendOnward(client, { method: 'GET', target: '/v2/', access: [], timeout: PING_TIMEOUT });
     discard(response);
     const ping = {
       isRegistry: answersAsRegistry(response),

@@ -9,6 +9,8 @@ export interface Followed {
   readonly response: RegistryResponse;
   /** Whether it came from where the registry led: its words are then not a registry's. */
   readonly isStorage: boolean;
+  /** The host of another origin that gave the answer. */
+  readonly elsewhere?: string;
 }
 
 const REDIRECTS_MAX = 5;
@@ -35,7 +37,7 @@ function targetOf({ registry }: Client, location: string | undefined, from: URL)
 
 /** A storage must not see our token, and its own signature must stay as it is. */
 async function sendTo(client: Client, first: RegistryRequest, target: URL): Promise<RegistryResponse> {
-  if (target.origin === client.origin.origin) return client.send({ ...first, target });
+  if (client.isHome(target)) return client.send({ ...first, target });
   try {
     return await client.send({ ...first, target, access: undefined });
   } catch (error) {
@@ -56,7 +58,9 @@ export async function followRedirect(
   let url = targetOf(client, location, new URL(first.target, client.origin));
   for (let hop = 1; hop <= REDIRECTS_MAX; hop += 1) {
     const response = await sendTo(client, first, url);
-    if (!isRedirect(response.statusCode)) return { response, isStorage: true };
+    if (!isRedirect(response.statusCode)) {
+      return { response, isStorage: true, ...(client.isHome(url) ? {} : { elsewhere: url.host }) };
+    }
     discard(response);
     url = targetOf(client, headerText(response, 'location'), url);
   }
@@ -69,4 +73,16 @@ export async function sendFollowing(client: Client, first: RegistryRequest): Pro
   if (!isRedirect(response.statusCode)) return { response, isStorage: false };
   discard(response);
   return followRedirect(client, first, headerText(response, 'location'));
+}
+
+/**
+ * As {@link sendFollowing} for what a registry itself answers, and no storage: it may lead to its own name (another host,
+ * https, a region). @throws RegistryOutage, also where that wants credentials: ours are for the registry that we know.
+ */
+export async function sendOnward(client: Client, first: RegistryRequest): Promise<RegistryResponse> {
+  const { response, elsewhere } = await sendFollowing(client, first);
+  if (elsewhere === undefined || response.statusCode !== 401) return response;
+  discard(response);
+  const reason = `redirected to ${elsewhere}, which wants credentials: give its URL as the registry's`;
+  throw new RegistryOutage(client.registry, reason, undefined, { counts: false });
 }

@@ -1,6 +1,7 @@
 // A registry's answer as undici gives it: reading little of a body, or none.
 import type { Dispatcher } from 'undici';
 import { collect, limitsFor, type CollectedBody } from './body.ts';
+import { decoded } from './coding.ts';
 
 /** A registry's answer; its body has to be read or discarded. */
 export type RegistryResponse = Pick<Dispatcher.ResponseData, 'statusCode' | 'headers' | 'body'>;
@@ -23,17 +24,29 @@ export function discard({ body }: RegistryResponse): void {
 }
 
 /** The first 64 KiB of a body as text; the rest is thrown away. An error's body that breaks off is still an error. */
-export async function readText({ body }: RegistryResponse): Promise<string> {
+export async function readText(response: RegistryResponse): Promise<string> {
   const limits = limitsFor(ERROR_BODY_TIME, ERROR_BODY_MAX);
-  const { bytes } = await collect(body, { ...limits, time: ERROR_BODY_TIME });
-  return bytes.toString('utf8');
+  const { bytes } = await collect(response.body, { ...limits, time: ERROR_BODY_TIME });
+  const plain = decoded(bytes, headerText(response, 'content-encoding'), ERROR_BODY_MAX);
+  return (await plain.catch(() => bytes)).toString('utf8');
 }
 
-/** All of a body whose headers were waited for `timeout` ms; one that says itself to be over `max` bytes is not read. */
+/**
+ * All of a body whose headers were waited for `timeout` ms, without its content coding; one that says itself to be over
+ * `max` bytes is not read.
+ */
 export async function readBody(response: RegistryResponse, timeout: number, max: number): Promise<CollectedBody> {
-  if (!((contentLength(response) ?? 0) > max)) return collect(response.body, limitsFor(timeout, max));
-  response.body.on('error', () => undefined).destroy();
-  return { bytes: Buffer.alloc(0), failure: new Error(`over ${max} bytes`) };
+  if ((contentLength(response) ?? 0) > max) {
+    response.body.on('error', () => undefined).destroy();
+    return { bytes: Buffer.alloc(0), failure: new Error(`over ${max} bytes`) };
+  }
+  const collected = await collect(response.body, limitsFor(timeout, max));
+  if (collected.failure) return collected;
+  try {
+    return { bytes: await decoded(collected.bytes, headerText(response, 'content-encoding'), max) };
+  } catch (error) {
+    return { bytes: Buffer.alloc(0), failure: error as Error };
+  }
 }
 
 /** The Content-Length of an answer; undefined where it has none. */

@@ -224,7 +224,7 @@ describe('credential helpers', () => {
   });
 
   it.each([
-    ['nowhere', 'docker-credential-nowhere failed (ENOENT)'],
+    ['nowhere', 'docker-credential-nowhere is not on PATH'],
     ['../evil', 'a credential helper with a name that is none'],
   ])('called %s are an error', async (name, message) => {
     using directory = scratch();

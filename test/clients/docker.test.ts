@@ -145,7 +145,7 @@ describe('docker push', () => {
     site.forget();
     const { code, stderr } = await engine.docker('push', name);
     expect(code).toBe(1);
-    expect(stderr.trimEnd()).toBe(site.refusal);
+    expect(stderr).toContain(site.refusal);
     const refused = site.answered().filter(({ status }) => status === 405);
     expect(refused.map(({ method }) => method)).toEqual(['PUT']);
   });
@@ -158,7 +158,7 @@ describe('docker push', () => {
     await engine.dockerOrThrow('tag', name, copy);
     const { code, stdout, stderr } = await engine.docker('push', copy);
     expect(code).toBe(1);
-    expect(stderr.trimEnd()).toBe(site.refusal);
+    expect(stderr).toContain(site.refusal);
     expect(stdout).not.toContain('Retrying');
   });
 

@@ -1,4 +1,4 @@
-// podman and buildah, which share their transport, pull through the proxy and are refused when they push.
+// podman and buildah, which share their transport, pull through the proxy and are refused once when they push.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -72,6 +72,7 @@ describe.each(['podman', 'buildah'])('%s', (tool) => {
     await clientOrThrow(...pull(name));
     const { code, stderr } = await client('push', '--tls-verify=false', name, `docker://${name}`);
     expect(code).toBe(125);
-    expect(stderr.trimEnd().endsWith(site.refusal), stderr).toBe(true);
+    expect(stderr).toContain(site.refusal);
+    expect(stderr).not.toContain('retrying');
   });
 });

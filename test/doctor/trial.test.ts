@@ -65,6 +65,28 @@ test('a secondary that deletes nothing is not written to', async () => {
   expect(told(off['delete'])).toMatch(/^ok: .* nothing is removed with GEO_REPLICATION=off/);
 });
 
+test.each([
+  ['400 NAME_UNKNOWN', { status: 400, body: '{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}' }],
+  ['500', { status: 500, body: '{"errors":[{"code":"UNKNOWN","message":"unknown error"}]}' }],
+])('a secondary that answers a delete in a repository that is not there with %s deletes', async (_what, answer) => {
+  const sites = await startSecondary();
+  const headers = { 'content-type': 'application/json' };
+  sites.localRelay.rules.push({ match: ({ method }) => method === 'DELETE', times: 1, answer: { ...answer, headers } });
+  const reports = await examineSites(sites);
+  expect(told(reports['delete'])).toMatch(/^ok: the secondary deletes/);
+  expect(told(reports['push'])).toMatch(/^ok: the secondary takes pushes/);
+  expect(await left(sites)).toEqual([]);
+});
+
+test('a secondary that deletes manifests and no blobs deletes', async () => {
+  const sites = await startSecondary();
+  const answer = { status: 405, body: '{"errors":[{"code":"UNSUPPORTED","message":"no"}]}' };
+  sites.localRelay.rules.push({ match: isBlobDelete, answer });
+  const reports = await examineSites(sites);
+  expect(told(reports['delete'])).toMatch(/^ok: the secondary deletes/);
+  expect(told(reports['push'])).toMatch(/^ok: the secondary takes pushes/);
+});
+
 test('a secondary in read-only maintenance', async () => {
   const reports = await examineSites(await startSecondary({ readOnly: true }));
   for (const check of ['push', 'delete']) {

@@ -380,3 +380,34 @@ test('a stop in the middle ends all connections', async () => {
   expect(await filled).toMatchObject({ kind: 'unavailable' });
   await waitFor(() => open(content) === 0, { what: 'the end of all' });
 });
+
+const hasRange: RelayMatch = ({ headers }) => headers.range !== undefined;
+
+test.each([400, 403, 405, 416, 501])(
+  'a primary that answers a range with %i gives the blob over one connection',
+  async (status) => {
+    await using rig = await rigOf();
+    const [content, next] = [await pushed(`no ranges: ${status}`), await pushed(`no ranges, next: ${status}`)];
+    const match: RelayMatch = (request) => hasRange(request) && [content, next].some((one) => bodyOf(one)(request));
+    sites.relay.rules.push({ match, answer: { status } });
+    for (const one of [content, next]) expect(digestOfBytes(await read(rig, one))).toBe(one.digest);
+    expect(rangesOf(content)).toHaveLength(2);
+    expect(rangesOf(next)).toEqual([undefined]);
+    expect(rig.count('flight_resumes_total')).toBe(0);
+  },
+);
+
+test.each([
+  ['answered with 400', { answer: { status: 400 } }],
+  ['answered with 403', { answer: { status: 403 } }],
+  ['answered with 416', { answer: { status: 416 } }],
+  ['answered with 501', { answer: { status: 501 } }],
+  ['ignored', { ignoreRange: true }],
+  ['answered with 206 without its range', { dropHeaders: ['content-range'] }],
+])('a range that is taken at first, and %s on the later pieces, costs no pull', async (what, rule) => {
+  await using rig = await rigOf();
+  const content = await pushed(`later pieces: ${what}`);
+  sites.relay.rules.push({ match: (request) => bodyOf(content)(request) && firstByteOf(request) > 0, ...rule });
+  expect(digestOfBytes(await read(rig, content))).toBe(content.digest);
+  expect(rangesOf(content)[0]).toMatch(/^bytes=0-/);
+});

@@ -122,16 +122,13 @@ test('a part behind the end is our own 416, and the flight goes on', async () =>
   await untilStored(site, 'f7/app', layer);
 });
 
-test.each(['bytes=5-4', 'bytes=a-b', 'bytes=0-1,5-6', 'lines=1-2', 'bytes='])(
-  '%s is answered with the whole',
-  async (range) => {
-    const layer = blob(10_000, range);
-    await pushBlob(site.primaryTarget('f7/app'), layer);
-    const answer = await part(layer, range);
-    expect(answer).toMatchObject({ status: 200, headers: { 'content-length': '10000' } });
-    expect(answer.body.equals(layer.bytes)).toBe(true);
-  },
-);
+test.each(['bytes=a-b', 'bytes=0-1,5-6', 'lines=1-2', 'bytes='])('%s is answered with the whole', async (range) => {
+  const layer = blob(10_000, range);
+  await pushBlob(site.primaryTarget('f7/app'), layer);
+  const answer = await part(layer, range);
+  expect(answer).toMatchObject({ status: 200, headers: { 'content-length': '10000' } });
+  expect(answer.body.equals(layer.bytes)).toBe(true);
+});
 
 test('the parts that a client asks for one after the other make the blob', async () => {
   const layer = blob(3 * MiB, 'parts');

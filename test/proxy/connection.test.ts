@@ -129,9 +129,18 @@ const isOther: RelayMatch = ({ path }) => !path.includes(name);
 
 describe('targets of other forms', () => {
   test.each([
-    'GET http://registry.example.com/v2/',
-    'GET http://evil.example.com:80/v2/a/b/manifests/v1',
-    'POST http://registry.example.com/v2/a/b/blobs/uploads/',
+    ['GET http://registry.example.com/v2/', 200],
+    [`GET HTTPS://registry.example.com:5050/v2/${name}/manifests/v1`, 200],
+    [`HEAD http://registry.example.com/v2/${name}/blobs/${layer.digest}`, 200],
+    ['GET http://registry.example.com', 404],
+    ['POST http://registry.example.com/v2/a/b/blobs/uploads/', 405],
+  ])('%s is the whole URL of what is asked for', async (request, status) => {
+    expect((await exchange(line(request))).statuses).toEqual([status]);
+  });
+
+  test.each([
+    'GET ftp://registry.example.com/v2/',
+    'GET http:/v2/',
     'OPTIONS *',
     'GET v2/',
     'GET ?',

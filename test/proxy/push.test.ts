@@ -36,7 +36,6 @@ test.each([
   ['PUT', manifest],
   ['DELETE', manifest],
   ['DELETE', `/v2/grp/proj/blobs/sha256:${'a'.repeat(64)}`],
-  ['OPTIONS', '/v2/'],
   ['TRACE', '/v2/'],
   ['PROPFIND', '/v2/grp/proj'],
   ['PURGE', manifest],
@@ -50,6 +49,14 @@ test.each([
   ['POST', '/v2/%zz/blobs/uploads/'],
 ])('%s %s without a body and without a token', async (method, path) => {
   expectRefusal(await send(site.proxy.url, `${method} ${path}`));
+});
+
+test('OPTIONS is no push: it says what may be done', async () => {
+  for (const path of ['/v2/', manifest]) {
+    const { status, headers, body } = await send(site.proxy.url, `OPTIONS ${path}`);
+    expect({ status, allow: headers['allow'], body }).toEqual({ status: 204, allow: 'GET, HEAD, OPTIONS', body: '' });
+  }
+  expect(site.relay.requests).toEqual([]);
 });
 
 test('nothing about it is looked at first: neither a good token, nor none, nor a loop', async () => {

@@ -60,7 +60,7 @@ describe.each(['a hit', 'a miss'])('on %s', (what) => {
     expect(body.equals(layer.bytes.subarray(first, last + 1))).toBe(true);
   });
 
-  test.each(['bytes=100000-', 'bytes=100000-100001', 'bytes=999999999-', 'bytes=-0'])(
+  test.each(['bytes=100000-', 'bytes=100000-100001', 'bytes=999999999-', 'bytes=-0', 'bytes=500-0'])(
     '%s is our 416',
     async (range) => {
       const { status, code, headers } = await ask({ range });
@@ -73,7 +73,7 @@ describe.each(['a hit', 'a miss'])('on %s', (what) => {
     },
   );
 
-  test.each(['bytes=0-1,5-6', 'bytes=9-1', 'bytes=a-b', 'bytes', 'items=0-1', 'bytes=', ''])(
+  test.each(['bytes=0-1,5-6', 'bytes=a-b', 'bytes', 'items=0-1', 'bytes=', ''])(
     'the range "%s", which may be ignored, is',
     async (range) => {
       const { status, body } = await ask({ range });

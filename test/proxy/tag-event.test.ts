@@ -45,6 +45,22 @@ describe.each([
     expect(await digestOf(name)).toBe(young.digest);
   });
 
+  test('a deletion of a digest ends what is remembered of that manifest', async () => {
+    const name = 'app/forgotten';
+    const pushed = image('forgotten', { layers: 1 });
+    await pushImage(site.primaryTarget(name), 'v1', pushed);
+    await pushImage(site.secondaryTarget(name), 'v1', pushed);
+    const path = `${name}/manifests/${pushed.digest}`;
+    expect((await site.ask(path)).status).toBe(200);
+    const asked = (): number => site.localRelay.count(({ method, path: to }) => method === 'GET' && to.endsWith(path));
+    const before = asked();
+    expect((await site.ask(path)).status).toBe(200);
+    expect(asked()).toBe(before);
+    await send(site, { action: 'delete', target: { repository: name, digest: pushed.digest } });
+    await site.ask(path);
+    expect(asked()).toBeGreaterThan(before);
+  });
+
   test.each([
     ['the repository', {}],
     ['a digest', { digest: image('deleted', { layers: 1 }).digest }],

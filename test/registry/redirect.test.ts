@@ -22,7 +22,9 @@ function leading(...locations: string[]): { client: Client; asked: string[] } {
       ? { statusCode: 200, headers: {}, body }
       : { statusCode: 307, headers: { location }, body };
   };
-  const client = { registry: 'primary', origin: new URL('https://registry.example.com'), send };
+  const origin = new URL('https://registry.example.com');
+  const isHome = (url: URL): boolean => url.origin === origin.origin;
+  const client = { registry: 'primary', origin, isHome, send };
   return { client: client as unknown as Client, asked };
 }
 
