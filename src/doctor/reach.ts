@@ -26,6 +26,10 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   ],
   [/CERT_HAS_EXPIRED|CERT_NOT_YET/, 'its certificate is not valid now: renew it, and look at the clock'],
   [/WRONG_VERSION_NUMBER|EPROTO|SSL/, 'it does not speak TLS there: http instead of https, or another port'],
+  [
+    /UND_ERR_SOCKET|ECONNRESET|other side closed/,
+    'it closed the connection: https instead of http, or what stands between',
+  ],
   [/no answer|TIMEOUT|ETIMEDOUT/, 'it does not answer in time: see the registry, the firewall and the way to it'],
   [/answered 50[234]/, 'what stands in front of it does not reach it: see there, and the registry'],
 ];
@@ -33,6 +37,12 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
 /** What to do where something cannot be reached for this reason. */
 export function reachAdvice(reason: string): string {
   return ADVICE.find(([pattern]) => pattern.test(reason))?.[1] ?? 'see that it runs, and the way to it';
+}
+
+/** What to do where something else than a registry answers. */
+export function noRegistryAdvice(name: string, { protocol }: URL): string {
+  const tls = protocol === 'http:' ? ', and https instead of http if it speaks TLS there' : '';
+  return `give the ${name} registry's own address, not that of GitLab or of a page${tls}`;
 }
 
 /** Whether a registry answers at a side's URL. */
@@ -43,7 +53,7 @@ export function checkReach({ name, url, variable }: Side, look: Look | Unreachab
   if (!look.isRegistry)
     return failed(
       `what answers at ${url.origin} (${variable}) is no registry: ${look.status} for /v2/`,
-      `give the ${name} registry's own address, not that of GitLab or of a page`,
+      noRegistryAdvice(name, url),
     );
   return ok(`a registry answers at ${url.origin}${look.isGitlab ? ": GitLab's" : ''}`);
 }

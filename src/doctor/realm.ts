@@ -60,8 +60,11 @@ export async function askRealm(
   }
 }
 
-/** Where the local registry sends clients, against where we send them. */
-function compare({ tokenRealm, tokenService }: Config, local: Look | Unreachable): Finding | undefined {
+/** Where the local registry sends clients, against where we send them; undefined where nothing differs. */
+export function compareRealm(
+  { tokenRealm, tokenService }: Pick<Config, 'tokenRealm' | 'tokenService'>,
+  local: Look | Unreachable,
+): Finding | undefined {
   const challenge = local.kind === 'look' ? local.challenge?.parameters : undefined;
   const [realm, service] = [challenge?.get('realm'), challenge?.get('service')];
   if (service !== undefined && service !== tokenService)
@@ -92,7 +95,7 @@ export function checkRealm(config: Config, local: Look | Unreachable, answer: Re
       `${tokenRealm} (GEO_TOKEN_REALM) answers ${answer.status}: that is no token service`,
       "it is auth.token.realm of the local registry's configuration, such as https://gitlab.example.com/jwt/auth",
     );
-  const trouble = compare(config, local);
+  const trouble = compareRealm(config, local);
   if (trouble) return trouble;
   return ok(`${tokenRealm} answers${isLocal ? ', and is where the local registry sends clients' : ''}`);
 }

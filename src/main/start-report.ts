@@ -1,6 +1,8 @@
 // What is told at the start: the settings that decide, and what both registries say of themselves, or what to do about them.
 import type { Config } from '../config/config.ts';
-import { reachAdvice } from '../doctor/reach.ts';
+import { lookAt } from '../doctor/look.ts';
+import { noRegistryAdvice, reachAdvice } from '../doctor/reach.ts';
+import { compareRealm } from '../doctor/realm.ts';
 import type { Log } from '../lib/log.ts';
 import { RegistryOutage } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -26,8 +28,7 @@ async function reportRegistry(log: Log, { client, ping }: Registry, url: URL): P
   try {
     const { isRegistry, acceptsUs, version, hasDatabase } = await ping({ fresh: true, isBelieved: false });
     if (!isRegistry) {
-      const advice = `give the ${registry} registry's own address, not that of GitLab or of a page`;
-      log.warn({ ...facts, advice }, `what answers at ${variable} is no registry`);
+      log.warn({ ...facts, advice: noRegistryAdvice(registry, url) }, `what answers at ${variable} is no registry`);
     } else if (!acceptsUs) {
       log.warn({ ...facts, advice: REFUSED }, `the ${registry} registry refuses our key`);
     } else {
@@ -40,6 +41,20 @@ async function reportRegistry(log: Log, { client, ping }: Registry, url: URL): P
   }
 }
 
+const TIMEOUT = 5_000;
+
+/** Tells where clients are sent elsewhere than the local registry sends them. */
+async function reportRealm(
+  log: Log,
+  config: Pick<Config, 'tokenRealm' | 'tokenService'>,
+  secondary: Registry,
+): Promise<void> {
+  if (config.tokenRealm === undefined) return;
+  const look = await lookAt(secondary, { clock: Date.now, timeout: TIMEOUT });
+  const finding = compareRealm(config, look);
+  if (finding) log.warn({ registry: 'secondary', advice: finding.advice }, finding.message);
+}
+
 function onOff(is: boolean): string {
   return is ? 'on' : 'off';
 }
@@ -47,7 +62,7 @@ function onOff(is: boolean): string {
 /** Writes the line of the start, and one for each registry when it has answered. Does not reject. */
 export async function reportStart(
   log: Log,
-  config: Pick<Config, 'blobDelivery' | 'primaryUrl' | 'secondaryUrl'>,
+  config: Pick<Config, 'blobDelivery' | 'primaryUrl' | 'secondaryUrl' | 'tokenRealm' | 'tokenService'>,
   { primary, secondary }: { readonly primary: Registry; readonly secondary: Registry },
   { version, url, adminUrl, keyId, isReplicating, takesEvents }: StartReport,
 ): Promise<void> {
@@ -65,6 +80,6 @@ export async function reportStart(
   );
   await Promise.all([
     reportRegistry(log, primary, config.primaryUrl),
-    reportRegistry(log, secondary, config.secondaryUrl),
+    reportRealm(log, config, secondary).then(() => reportRegistry(log, secondary, config.secondaryUrl)),
   ]);
 }

@@ -1,5 +1,10 @@
 // What is told at the start: once that it listens, and of each registry what it says of itself, or what to do about it.
-import { afterEach, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { createSiteKeys } from '../support/keys.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
 import { waitFor } from '../support/tool.ts';
 
@@ -29,6 +34,20 @@ test('one line says that it listens, and with what; each registry has one of its
   expect(await lineOf(/^the primary registry/)).toMatchObject({ url: site.relay.url, about: 'registry/2.0' });
 });
 
+/** A server that speaks TLS with a certificate that nobody trusts. */
+async function startTls(): Promise<{ readonly port: number; close(): Promise<unknown> }> {
+  const keys = await createSiteKeys({ kind: 'ec', hosts: ['127.0.0.1'] });
+  const server = createServer({ key: await readFile(keys.keyFile), cert: keys.certPem }, (_request, response) => {
+    response.end('{}');
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const close = async (): Promise<void> => {
+    server.close().closeAllConnections();
+    await keys.remove();
+  };
+  return { port: (server.address() as AddressInfo).port, close };
+}
+
 test.each([
   {
     what: 'a wrong issuer',
@@ -37,14 +56,37 @@ test.each([
     advice: /GEO_TOKEN_ISSUER/,
   },
   {
-    what: 'https for http',
-    env: 'https' as const,
-    says: /primary registry cannot be reached/,
-    advice: /http instead of https/,
+    what: 'another realm',
+    env: { GEO_TOKEN_REALM: 'https://gitlab.example.com/jwt/auth' },
+    says: /the local registry sends clients to http:.*, GEO_TOKEN_REALM is https:/,
+    advice: /^set GEO_TOKEN_REALM to http:/,
+  },
+  {
+    what: 'another service',
+    env: { GEO_TOKEN_SERVICE: 'another' },
+    says: /the local registry names the service "container_registry"/,
+    advice: /^set GEO_TOKEN_SERVICE to "container_registry"/,
   },
 ])('$what is told with the advice', async ({ env, says, advice }) => {
-  site = await startProxySite({
-    env: async (sites) => (env === 'https' ? { GEO_PRIMARY_URL: sites.relay.url.replace('http:', 'https:') } : env),
-  });
+  site = await startProxySite({ env });
   expect(await lineOf(says)).toMatchObject({ level: 40, advice: expect.stringMatching(advice) });
+});
+
+test('https for http, http for https, and a certificate that is not trusted are told with the advice', async () => {
+  const tls = await startTls();
+  onTestFinished(() => void tls.close());
+  const https = `https://127.0.0.1:${tls.port}`;
+  site = await startProxySite({
+    env: async (sites) => ({ GEO_PRIMARY_URL: sites.relay.url.replace('http:', 'https:') }),
+  });
+  const unreached = /^the primary registry cannot be reached/;
+  expect(await lineOf(unreached)).toMatchObject({ advice: expect.stringContaining('http instead of https') });
+  site.log.length = 0;
+  await site.restart({ GEO_PRIMARY_URL: https });
+  expect(await lineOf(unreached)).toMatchObject({ advice: expect.stringContaining('GEO_CA_FILE') });
+  site.log.length = 0;
+  await site.restart({ GEO_PRIMARY_URL: https.replace('https:', 'http:') });
+  expect(await lineOf(/^the primary registry cannot be reached|no registry$/)).toMatchObject({
+    advice: expect.stringContaining('https instead of http'),
+  });
 });
