@@ -14,6 +14,8 @@ export interface Look {
   readonly isRegistry: boolean;
   /** Where it asks for a token. */
   readonly challenge?: Challenge;
+  /** The schemes of all its challenges, in lower case: `bearer`, `basic`. */
+  readonly schemes: readonly string[];
   /** GitLab's own registry. */
   readonly isGitlab: boolean;
   readonly skew?: number;
@@ -88,13 +90,13 @@ export async function lookAt(
     const response = await registry.client.send({ method: 'GET', target: '/v2/', access: undefined, timeout });
     const skew = skewOf(response.headers, began, clock());
     await readText(response);
-    const challenge = parseChallenges([response.headers['www-authenticate'] ?? []].flat().join(', ')).find(
-      ({ scheme }) => scheme === 'bearer',
-    );
+    const challenges = parseChallenges([response.headers['www-authenticate'] ?? []].flat().join(', '));
+    const challenge = challenges.find(({ scheme }) => scheme === 'bearer');
     return {
       kind: 'look',
       status: response.statusCode,
       isRegistry: answersAsRegistry(response),
+      schemes: challenges.map(({ scheme }) => scheme),
       isGitlab: headerText(response, 'gitlab-container-registry-version') !== undefined,
       ...(challenge ? { challenge } : {}),
       ...(skew === undefined ? {} : { skew }),
