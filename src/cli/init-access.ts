@@ -78,6 +78,17 @@ async function hintsOf(start: Start, places: Places): Promise<Hints> {
   return { issuers, services, keyIds: keyIds as Settings['tokenKeyId'][] };
 }
 
+// Distribution's leeway.
+const LEEWAY = 60_000;
+
+/** Tokens are refused, too, where clocks differ. */
+function clockText(places: Places): string {
+  const off = SIDES.filter((name) => Math.abs(places[name].look.skew ?? 0) > LEEWAY);
+  return off.length === 0
+    ? ''
+    : `; the clock of the ${off.join(' and the ')} differs from ours by over 60 s: set both by NTP`;
+}
+
 /** Tries a key with each registry that asks for tokens. */
 async function tryKey(text: string, places: Places, hints: Hints): Promise<TriedKey> {
   const keyFile = checkedBy(privateKeyFile)(text);
@@ -94,7 +105,7 @@ async function tryKey(text: string, places: Places, hints: Hints): Promise<Tried
   if (SIDES.every((name) => accepted[name].length === 0))
     throw new WrongAnswer(
       `no registry accepts tokens of ${keyFile}: it must be the key of auth.token.rootcertbundle; tried were the issuers ` +
-        `${[...new Set(hints.issuers)].join(', ')}: give --issuer where auth.token.issuer is another`,
+        `${[...new Set(hints.issuers)].join(', ')}: give --issuer where auth.token.issuer is another${clockText(places)}`,
     );
   return { keyFile, keys, accepted };
 }

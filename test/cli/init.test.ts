@@ -3,11 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { temporaryDirectory } from '../config/environment.ts';
 import { image } from '../support/image.ts';
+import { ociError, startDouble } from '../init/double.ts';
 import { createSiteKeys, type SiteKeys } from '../support/keys.ts';
 import { pushImage } from '../support/push.ts';
+import { startRegistry } from '../support/registry.ts';
 import { startSites, type Sites } from '../support/sites.ts';
 import { freePort, run as runTool, tempDir, toolPath, waitFor, type TempDir } from '../support/tool.ts';
 import { entry, run, start, type Ended } from './process.ts';
@@ -197,6 +199,67 @@ test('a wrong answer is told with what answers there, and nothing is written', a
   expect(otherKey.stderr).toMatch(
     /^geo-registry-proxy: --key <file>: no registry accepts tokens of \S+: .* give --issuer/,
   );
+  expect(() => statSync(elsewhere)).toThrow('ENOENT');
+});
+
+test('open registries, the primary GitLab’s: nothing to log in with, and the block for gitlab.rb', async () => {
+  const local = await startRegistry({ name: 'open' });
+  onTestFinished(() => local.close());
+  const headers = {
+    'docker-distribution-api-version': 'registry/2.0',
+    'gitlab-container-registry-version': '4.39.0-gitlab',
+    'gitlab-container-registry-database-enabled': 'true',
+  };
+  const gitlab = await startDouble({ 'GET /v2/': { status: 200, headers, body: {} } });
+  const elsewhere = temporaryDirectory();
+  const args = ['--primary', gitlab.origin, '--secondary', local.url, '--url', PUBLIC, '--out', elsewhere];
+  const { code, stdout, stderr } = await init(...args, '--data-dir', join(elsewhere, 'data'));
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toContain(
+    "GitLab's registry with its metadata database, 4.39.0-gitlab; it does not list its repositories",
+  );
+  const text = read('proxy.env', elsewhere);
+  const none = { GEO_PRIMARY_AUTH: 'none', GEO_SECONDARY_AUTH: 'none', GEO_CLIENT_AUTH: 'none' };
+  expect(parseEnv(text)).toMatchObject(none);
+  expect(text).not.toMatch(/GEO_TOKEN|GEO_KEY_FILE/);
+  expect(text).toContain('\n#GEO_REPOSITORIES_FILE=');
+  expect(read('notifications.rb', elsewhere)).toContain(parseEnv(text)['GEO_EVENTS_TOKEN']);
+});
+
+test('a password of docker login is used where it is asked for; who clients are has to be said then', async () => {
+  const local = await startRegistry({ name: 'open' });
+  onTestFinished(() => local.close());
+  const auth = Buffer.from('alice:s3cret').toString('base64');
+  const primary = await startDouble({
+    'GET /v2/': ({ headers }) =>
+      headers.authorization === `Basic ${auth}`
+        ? { status: 200, body: {} }
+        : { ...ociError(401, 'UNAUTHORIZED'), headers: { 'www-authenticate': 'Basic realm="zot"' } },
+  });
+  const [home, elsewhere] = [temporaryDirectory(), temporaryDirectory()];
+  const args = ['init', '--primary', primary.origin, '--secondary', local.url, '--url', PUBLIC, '--out', elsewhere];
+  const rest = ['--data-dir', join(elsewhere, 'data'), '--read-only'];
+  const login = { ...env, DOCKER_CONFIG: home };
+  expect(await run([...args, ...rest], login)).toMatchObject({
+    code: 2,
+    stderr: `geo-registry-proxy: --primary-auth <how>: the primary registry, ${primary.origin}, asks for a password: run docker login ${primary.host} first\n`,
+  });
+  writeFileSync(join(home, 'config.json'), JSON.stringify({ auths: { [primary.host]: { auth } } }));
+  const unsaid = await run([...args, ...rest], login);
+  expect(unsaid.stderr).toMatch(/^geo-registry-proxy: --clients <how>: missing: /);
+  expect(await run([...args, ...rest, '--clients', 'none'], login)).toMatchObject({ code: 0, stderr: '' });
+  expect(parseEnv(read('proxy.env', elsewhere))).toMatchObject({
+    GEO_PRIMARY_AUTH: 'docker-config',
+    GEO_CLIENT_AUTH: 'none',
+  });
+});
+
+test('Ctrl-C at a question ends it with 130, and nothing is written', async () => {
+  const elsewhere = join(temporaryDirectory(), 'site');
+  const terminal = startOnTerminal(['init', '--out', elsewhere], env);
+  await terminal.shown("The primary registry's URL");
+  terminal.type('\u0003');
+  expect((await terminal.ended).code).toBe(130);
   expect(() => statSync(elsewhere)).toThrow('ENOENT');
 });
 
