@@ -3,8 +3,8 @@ import { Option, type Command } from 'commander';
 
 const AFTER = `
 At a terminal it asks for what no option says; each answer is tried at once. Without a terminal, and with --yes, what is
-missing is told in a line each. An earlier proxy.env in the directory, and GEO_ variables of the environment, are the
-answers unless others are given. Written are proxy.env, the systemd unit, the nginx site and the block of notifications
+missing is named in a line each. Answers come from options, else from GEO_ variables of the environment, else from an
+earlier proxy.env in the directory. The files are proxy.env, the systemd unit, the nginx site and the notification block
 for the primary. Then the checks of doctor run, which push an image of some bytes to the secondary and delete it again,
 unless --read-only is given.
 

@@ -47,7 +47,7 @@ export const TIMEOUT = 5_000;
 
 const DATA_DIR = '/var/lib/geo-registry-proxy';
 
-/** To ask a registry as anybody. */
+/** How to ask a registry without credentials. */
 export function anonymous(url: URL, caFile: string | undefined): SideOptions {
   const keys = createKeyRing({ onError: () => undefined });
   const settings = { tokenIssuer: '', tokenService: USUAL_SERVICE, tokenKeyId: 'libtrust' } as const;
@@ -71,7 +71,7 @@ function placeAt(name: SideName, caFile: string | undefined, other: URL | undefi
 /** A file that a flag or a variable names, where one does. */
 function fileOf({ asker, earlier }: Start, flag: string, given: string | undefined, variable: keyof typeof FILES) {
   const known = earlier[variable];
-  // Most sites have none: a person who has one knows the option.
+  // Not asked for: few sites have one.
   if (given === undefined && known === undefined) return undefined;
   const [what, parser] = FILES[variable];
   return asker.ask({ flag, what, given: given ?? known, check: checkedBy(parser) });

@@ -1,11 +1,11 @@
-// What a registry is: told by what it alone answers, and never by its name.
+// The kind of a registry, recognised by answers that only that kind gives.
 import { pullAccess } from '../auth/scope.ts';
 import { ask, type Reply } from '../doctor/look.ts';
 import { REPOSITORY } from '../doctor/token.ts';
 import { RegistryOutage } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 
-/** A kind of registry; `other` also where a registry is asked that refuses our credentials. */
+/** A kind of registry; `other` also where it refuses our credentials. */
 export interface Kind {
   readonly id: 'gitlab' | 'distribution' | 'zot' | 'harbor' | 'other';
   /** For people: `GitLab's registry with its metadata database`. */
@@ -16,7 +16,7 @@ export interface Kind {
   readonly hasDatabase?: boolean;
 }
 
-/** Asks with our credentials (`[]`: no scope), or without any; a registry that cannot be asked has said nothing. */
+/** Asks with our credentials or without any; undefined where the registry cannot be asked. */
 type Probe = (target: string, access?: 'pull' | 'none') => Promise<Reply | undefined>;
 
 function json(reply: Reply | undefined): Record<string, unknown> {

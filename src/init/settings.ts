@@ -6,7 +6,7 @@ import { acceptedSettings, type Settings } from '../doctor/token.ts';
 import { Transport } from '../registry/transport.ts';
 import { withSide, type SideName, type SideOptions } from './side.ts';
 
-/** What is known, or guessed from what the registries and their token service say; all is tried. */
+/** Values to try: those that are known, and those that the registries and their token service name. */
 export interface Hints {
   readonly issuers: readonly string[];
   readonly services: readonly string[];
@@ -46,7 +46,7 @@ async function answerOf({
   }
 }
 
-/** The issuer of a token that the token service gives to anybody; undefined where it gives none. */
+/** The issuer of a token that the token service gives without a login; undefined where it gives none. */
 export async function issuerOf(service: TokenService): Promise<string | undefined> {
   if (!URL.canParse(service.realm)) return undefined;
   const answer = await answerOf(service);
@@ -69,7 +69,7 @@ function unique<T>(values: readonly T[]): T[] {
   return [...new Set(values)];
 }
 
-/** All combinations, the likeliest first: what comes first in each list. */
+/** All combinations, in the order of the lists. */
 export function candidatesOf({ issuers, services, keyIds }: Hints): Settings[] {
   return unique(issuers).flatMap((tokenIssuer) =>
     unique(services).flatMap((tokenService) =>

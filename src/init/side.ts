@@ -1,4 +1,4 @@
-// One of the two registries, as init connects to it: with no credentials, or with those that are tried.
+// One of the two registries, as init connects to it: without credentials, or with those that are tried.
 import type { KeyRing } from '../auth/key-ring.ts';
 import { lookAt, type Look, type Unreachable } from '../doctor/look.ts';
 import { reachAdvice } from '../doctor/reach.ts';
@@ -45,7 +45,7 @@ export async function withSide<T>(
   }
 }
 
-/** Looks at a registry as anybody. */
+/** Looks at a registry without credentials. */
 export function lookAtSide(name: SideName, options: SideOptions): Promise<Look | Unreachable> {
   const { timeout } = options;
   return withSide(name, { ...options, auth: 'none' }, (registry) => lookAt(registry, { clock: Date.now, timeout }));

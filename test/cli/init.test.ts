@@ -91,7 +91,7 @@ test('from two URLs and a key to four files, which doctor finds right', () => {
   expect(text.split('\n').filter((line, index, all) => /^\w/.test(line) && !/^# ./.test(all[index - 1]!))).toEqual([]);
   expect(read('notifications.yml')).toContain(`Authorization: ['${parseEnv(text)['GEO_EVENTS_TOKEN']}']`);
   expect(read('notifications.yml')).toContain(`url: ${PUBLIC}/api/v4/container_registry_event/events`);
-  // The secret is for files alone.
+  // The secret is in files only.
   expect(stdout).not.toContain(parseEnv(text)['GEO_EVENTS_TOKEN']);
 });
 
