@@ -159,8 +159,8 @@ test('nginx takes the site, and systemd the unit', async () => {
   const verified = spawnSync('systemd-analyze', ['verify', join(out, 'geo-registry-proxy.service')], {
     encoding: 'utf8',
   });
-  // Where systemd is installed.
-  if (!verified.error) expect({ status: verified.status, stderr: verified.stderr }).toEqual({ status: 0, stderr: '' });
+  // Where systemd is installed; it tells of this machine's own units, too.
+  if (!verified.error) expect(verified.stderr.split('\n').filter((line) => line.includes('geo-registry'))).toEqual([]);
 });
 
 test('without a terminal each missing answer is a line that names its option', async () => {
@@ -265,7 +265,7 @@ test('Ctrl-C at a question ends it with 130, and nothing is written', async () =
 
 test('at a terminal it asks, says what is wrong at once, and asks again', async () => {
   const elsewhere = join(temporaryDirectory(), 'site');
-  const args = ['--key', sites.keys.keyFile, '--data-dir', '/dev/null/data', '--out', elsewhere, '--read-only'];
+  const args = ['--data-dir', '/dev/null/data', '--out', elsewhere, '--read-only'];
   const terminal = startOnTerminal(['init', ...args], env);
   await terminal.shown("The primary registry's URL");
   terminal.type(sites.tokens.url);
@@ -278,6 +278,10 @@ test('at a terminal it asks, says what is wrong at once, and asks again', async 
   terminal.type(PUBLIC);
   await terminal.shown("This site's name");
   terminal.type('');
+  await terminal.shown('The private key that the registries trust');
+  terminal.type(tls.keyFile);
+  await terminal.shown('no registry accepts tokens of');
+  terminal.type(`\u0015${sites.keys.keyFile}`);
   await terminal.shown('The token service that clients are sent to');
   terminal.type('');
   const { code, shown } = await terminal.ended;
