@@ -19,6 +19,8 @@ export interface Look {
   /** GitLab's own registry. */
   readonly isGitlab: boolean;
   readonly skew?: number;
+  /** Where it redirects to, instead of answering. */
+  readonly location?: string;
 }
 
 /** It could not be asked; `reason` in the words of the system or of TLS. */
@@ -89,6 +91,7 @@ export async function lookAt(
   try {
     const response = await registry.client.send({ method: 'GET', target: '/v2/', access: undefined, timeout });
     const skew = skewOf(response.headers, began, clock());
+    const location = headerText(response, 'location');
     await readText(response);
     const challenges = parseChallenges([response.headers['www-authenticate'] ?? []].flat().join(', '));
     const challenge = challenges.find(({ scheme }) => scheme === 'bearer');
@@ -100,6 +103,7 @@ export async function lookAt(
       isGitlab: headerText(response, 'gitlab-container-registry-version') !== undefined,
       ...(challenge ? { challenge } : {}),
       ...(skew === undefined ? {} : { skew }),
+      ...(location === undefined ? {} : { location }),
     };
   } catch (error) {
     if (error instanceof RegistryOutage) return { kind: 'unreachable', reason: reasonOf(registry, error) };

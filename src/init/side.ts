@@ -55,6 +55,7 @@ export function lookAtSide(name: SideName, options: SideOptions): Promise<Look |
 export function lookProblem({ href }: URL, look: Look | Unreachable): string | undefined {
   if (look.kind === 'unreachable') return `${href} cannot be reached: ${look.reason}; ${reachAdvice(look.reason)}`;
   if (look.isRegistry) return undefined;
+  if (look.location !== undefined) return `${href} redirects to ${look.location}: give the registry's own URL`;
   return `what answers at ${href} is no registry: status ${look.status} for /v2/; give the registry's own address, not that of GitLab or of a page`;
 }
 

@@ -194,6 +194,13 @@ test('a wrong answer is told with what answers there, and nothing is written', a
     expect.stringMatching(/--secondary <url>: what answers at \S+ is no registry: status 404 for \/v2\//),
     expect.stringMatching(/--url <url>: "here" has no scheme; allowed: /),
   ]);
+  const moved = await startDouble({
+    'GET /v2/': { status: 301, headers: { location: 'https://here.example.com/v2/' } },
+  });
+  const redirected = await init('--primary', moved.origin, '--out', elsewhere);
+  expect(redirected.stderr).toContain(
+    `${moved.href} redirects to https://here.example.com/v2/: give the registry's own`,
+  );
   const otherKey = await init(...places(), '--key', tls.keyFile, '--out', elsewhere);
   expect(otherKey.code).toBe(2);
   expect(otherKey.stderr).toMatch(
