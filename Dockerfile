@@ -32,6 +32,8 @@ RUN mkdir -m 0700 /data && chown 1000:1000 /data
 WORKDIR /app
 COPY LICENSE package.json ./
 COPY bin bin
+# `init` makes the site for nginx of it.
+COPY nginx nginx
 COPY --from=build /app/node_modules node_modules
 # Without src: bin runs the sources where it finds them.
 COPY --from=build /app/dist dist

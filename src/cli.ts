@@ -5,6 +5,7 @@ import { printConfig } from './cli/config.ts';
 import { addDoctor } from './cli/doctor-command.ts';
 import { declaredOf } from './cli/declared.ts';
 import { loadEnvFile, type Origins } from './cli/env-file.ts';
+import { addInit } from './cli/init-command.ts';
 import { manPage } from './cli/man.ts';
 import { errorLines, say, warn } from './cli/output.ts';
 import { endOnSignals } from './cli/interrupt.ts';
@@ -56,6 +57,7 @@ function createProgram(): Command {
       if (!color) refuseColour();
       if (envFile !== undefined) origins = loadEnvFile(envFile, process.env);
     });
+  addInit(program);
   addServe(program);
   addReplicationCommands(program);
   addDoctor(program);

@@ -8,9 +8,11 @@ const src = resolve(import.meta.dirname, '../src');
 const arrows: Record<string, readonly string[]> = {
   main: ['app', 'auth', 'cli', 'config', 'doctor', 'fill', 'lib', 'oci', 'proxy', 'registry', 'replication', 'status'],
   // `serve` starts the composition root; `token` mints.
-  cli: ['auth', 'config', 'doctor', 'main', 'oci', 'replication', 'status'],
+  cli: ['auth', 'config', 'doctor', 'init', 'main', 'oci', 'replication', 'status'],
   // Asks both registries as the proxy does, and reads its rows.
   doctor: ['auth', 'config', 'oci', 'registry', 'replication'],
+  // Looks at registries with the parts of the doctor.
+  init: ['auth', 'config', 'doctor', 'oci', 'registry'],
   app: ['oci', 'proxy', 'replication', 'status'],
   // A hit, a tag's look-up and a list are questions to a registry, not fills.
   proxy: ['auth', 'fill', 'lib', 'oci', 'registry'],

@@ -11,6 +11,12 @@ function flagsOf({ short, long }: Option): string[] {
   return [short, long].filter((flag) => flag !== undefined);
 }
 
+/** The flags of all commands whose value is a file. */
+function fileFlags({ options, commands }: Declared): string[] {
+  const all = [...options, ...commands.flatMap((command) => command.options)];
+  return [...new Set(all.filter(isFile).flatMap(flagsOf))];
+}
+
 function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
@@ -26,7 +32,7 @@ function functionName({ name }: Declared): string {
 function bash(declared: Declared): string {
   const { name, options, commands } = declared;
   const common = options.flatMap(flagsOf);
-  const files = options.filter(isFile).flatMap(flagsOf);
+  const files = fileFlags(declared);
   const cases = commands.map((command) => {
     const words = [...command.words, ...command.options.flatMap(flagsOf), ...common].join(' ');
     return `    ${[command.name, ...command.aliases].join('|')}) words=${quoted(words)} ;;`;
@@ -54,10 +60,12 @@ function zshItem(word: string, description: string): string {
   return quoted(`${word.replaceAll(':', '\\:')}:${description}`);
 }
 
+function optionItems(some: readonly Option[]): string {
+  return some.flatMap((option) => flagsOf(option).map((flag) => zshItem(flag, option.description))).join(' ');
+}
+
 function zsh(declared: Declared): string {
   const { name, options, commands } = declared;
-  const optionItems = (some: readonly Option[]): string =>
-    some.flatMap((option) => flagsOf(option).map((flag) => zshItem(flag, option.description))).join(' ');
   const cases = commands.map((command) => {
     const words = command.words.length === 0 ? '' : ` words=(${command.words.map(quoted).join(' ')})`;
     return `    ${[command.name, ...command.aliases].join('|')}) options+=(${optionItems(command.options)})${words} ;;`;
@@ -65,7 +73,7 @@ function zsh(declared: Declared): string {
   const items = commands.flatMap((command) =>
     [command.name, ...command.aliases].map((word) => zshItem(word, command.description)),
   );
-  const files = options.filter(isFile).flatMap(flagsOf);
+  const files = fileFlags(declared);
   return `#compdef ${name}
 # ${name} completion for zsh: ${name} completion zsh > "\${fpath[1]}/_${name}"
 ${functionName(declared)}() {

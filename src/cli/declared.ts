@@ -66,7 +66,7 @@ export function defaultOf({ defaultValue, defaultValueDescription }: Option): st
   return defaultValue === undefined || typeof defaultValue === 'boolean' ? undefined : String(defaultValue);
 }
 
-/** Whether an option takes a value that is a file's name. */
+/** Whether an option takes a value that is the name of a file or a directory. */
 export function isFile({ flags }: Option): boolean {
-  return flags.includes('<file>');
+  return /<(?:file|dir)>/.test(flags);
 }

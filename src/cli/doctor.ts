@@ -11,6 +11,8 @@ import { columnsOf, createStyle, wrapped, type Style } from './terminal.ts';
 /** What the command line gives. */
 export interface DoctorCommandOptions extends Pick<DoctorOptions, 'readOnly' | 'url'> {
   readonly json?: true;
+  /** Checks that are not told. */
+  readonly except?: readonly string[];
 }
 
 // The longest check's name, and the longest verdict.
@@ -53,7 +55,7 @@ function asJson(reports: readonly Report[]): string {
 }
 
 /** Runs the checks and prints them; answers the exit code: warnings are no failures. */
-export async function doctor(config: Config, { json, ...options }: DoctorCommandOptions): Promise<number> {
+export async function doctor(config: Config, { json, except = [], ...options }: DoctorCommandOptions): Promise<number> {
   const reports: Report[] = [];
   const interrupt = new AbortController();
   onInterrupt(() => {
@@ -61,6 +63,7 @@ export async function doctor(config: Config, { json, ...options }: DoctorCommand
     interrupt.abort();
   });
   for await (const { message, advice, ...report } of runDoctor(config, { ...options, signal: interrupt.signal })) {
+    if (except.includes(report.check)) continue;
     const clean = (text: string): string => harmless(config, text);
     const told = { ...report, message: clean(message), ...(advice === undefined ? {} : { advice: clean(advice) }) };
     reports.push(told);

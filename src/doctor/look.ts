@@ -14,9 +14,13 @@ export interface Look {
   readonly isRegistry: boolean;
   /** Where it asks for a token. */
   readonly challenge?: Challenge;
+  /** The schemes of all its challenges, in lower case: `bearer`, `basic`. */
+  readonly schemes: readonly string[];
   /** GitLab's own registry. */
   readonly isGitlab: boolean;
   readonly skew?: number;
+  /** Where it redirects to, instead of answering. */
+  readonly location?: string;
 }
 
 /** It could not be asked; `reason` in the words of the system or of TLS. */
@@ -87,17 +91,19 @@ export async function lookAt(
   try {
     const response = await registry.client.send({ method: 'GET', target: '/v2/', access: undefined, timeout });
     const skew = skewOf(response.headers, began, clock());
+    const location = headerText(response, 'location');
     await readText(response);
-    const challenge = parseChallenges([response.headers['www-authenticate'] ?? []].flat().join(', ')).find(
-      ({ scheme }) => scheme === 'bearer',
-    );
+    const challenges = parseChallenges([response.headers['www-authenticate'] ?? []].flat().join(', '));
+    const challenge = challenges.find(({ scheme }) => scheme === 'bearer');
     return {
       kind: 'look',
       status: response.statusCode,
       isRegistry: answersAsRegistry(response),
+      schemes: challenges.map(({ scheme }) => scheme),
       isGitlab: headerText(response, 'gitlab-container-registry-version') !== undefined,
       ...(challenge ? { challenge } : {}),
       ...(skew === undefined ? {} : { skew }),
+      ...(location === undefined ? {} : { location }),
     };
   } catch (error) {
     if (error instanceof RegistryOutage) return { kind: 'unreachable', reason: reasonOf(registry, error) };

@@ -9,6 +9,8 @@ import { skewOf, type Look, type Unreachable } from './look.ts';
 import { reachAdvice } from './reach.ts';
 import { REPOSITORY } from './token.ts';
 
+type RealmConfig = Pick<Config, 'tokenRealm' | 'tokenService'>;
+
 /** What the realm answered to an anonymous request. */
 export interface RealmAnswer {
   readonly kind: 'answer';
@@ -32,7 +34,7 @@ function tokenIn(text: string): string | undefined {
 
 /** Asks the realm for a token as anybody would (Distribution spec/auth/token.md); `timeout` in ms. */
 export async function askRealm(
-  { tokenRealm = '', tokenService }: Pick<Config, 'tokenRealm' | 'tokenService'>,
+  { tokenRealm = '', tokenService }: RealmConfig,
   deps: { readonly dispatcher: Dispatcher; readonly clock: () => number; readonly timeout: number },
 ): Promise<RealmAnswer | Unreachable> {
   const { dispatcher, clock } = deps;
@@ -62,7 +64,7 @@ export async function askRealm(
 
 /** Where the local registry sends clients, against where we send them; undefined where nothing differs. */
 export function compareRealm(
-  { tokenRealm, tokenService }: Pick<Config, 'tokenRealm' | 'tokenService'>,
+  { tokenRealm, tokenService }: RealmConfig,
   local: Look | Unreachable,
 ): Finding | undefined {
   const challenge = local.kind === 'look' ? local.challenge?.parameters : undefined;
@@ -81,7 +83,7 @@ export function compareRealm(
 }
 
 /** Whether the realm is the local registry's, and answers. */
-export function checkRealm(config: Config, local: Look | Unreachable, answer: RealmAnswer | Unreachable): Finding {
+export function checkRealm(config: RealmConfig, local: Look | Unreachable, answer: RealmAnswer | Unreachable): Finding {
   const { tokenRealm = '' } = config;
   const isLocal = local.kind === 'look' && local.challenge?.parameters.get('realm') === tokenRealm;
   if (answer.kind === 'unreachable') {

@@ -13,7 +13,7 @@ import { reachAdvice, type Side } from './reach.ts';
 export const REPOSITORY = 'geo-registry-proxy/doctor';
 
 /** What a token says of us and of its key. */
-type Settings = Pick<Config, 'tokenIssuer' | 'tokenService' | 'tokenKeyId'>;
+export type Settings = Pick<Config, 'tokenIssuer' | 'tokenService' | 'tokenKeyId'>;
 
 /** What the check needs; `timeout` in ms. */
 export interface TokenDeps {
@@ -24,7 +24,8 @@ export interface TokenDeps {
 }
 
 const MANIFEST = `/v2/${REPOSITORY}/manifests/none`;
-const ISSUERS = ['omnibus-gitlab-issuer', 'gitlab-issuer'];
+/** The issuers of GitLab's packages, and of its charts and source installations. */
+export const ISSUERS = ['omnibus-gitlab-issuer', 'gitlab-issuer'];
 const KEY_IDS = ['libtrust', 'rfc7638'] as const;
 const VARIABLES = {
   tokenIssuer: 'GEO_TOKEN_ISSUER',
@@ -53,17 +54,27 @@ function otherSettings(config: Config, look: Look): Settings[] {
   return all.filter((settings) => distance(settings) > 0).sort((one, other) => distance(one) - distance(other));
 }
 
-/** What would have to be set for this registry to accept our key; undefined where none of the usual settings does. */
-async function remedy({ registry, keys, config, timeout }: TokenDeps, look: Look): Promise<string | undefined> {
-  const tried = otherSettings(config, look).map(async (settings) => {
+/** Those settings, in their order, with which a registry accepts a token of our key. */
+export async function acceptedSettings(
+  { registry, keys, timeout }: Omit<TokenDeps, 'config'>,
+  candidates: readonly Settings[],
+): Promise<Settings[]> {
+  const tried = candidates.map(async (settings) => {
     const { tokenIssuer: issuer, tokenService: service, tokenKeyId } = settings;
     const token = await createMinter({ keys, issuer, service, tokenKeyId }).mint([pullAccess(REPOSITORY)]);
     const headers = { authorization: `Bearer ${token}` };
     const reply = await ask(registry, { method: 'GET', target: MANIFEST, access: undefined, headers, timeout });
-    return isAccepted(reply) ? differences(config, settings).join(' and ') : undefined;
+    return isAccepted(reply) ? [settings] : [];
   });
   const settled = await Promise.allSettled(tried);
-  return settled.flatMap((result) => (result.status === 'fulfilled' && result.value) || [])[0];
+  return settled.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
+}
+
+/** What would have to be set for this registry to accept our key; undefined where none of the usual settings does. */
+async function remedy(deps: TokenDeps, look: Look): Promise<string | undefined> {
+  const { config } = deps;
+  const [accepted] = await acceptedSettings(deps, otherSettings(config, look));
+  return accepted && differences(config, accepted).join(' and ');
 }
 
 /** What may be wrong, each with the value that is set: nothing that is set already is advised. */

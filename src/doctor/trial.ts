@@ -167,6 +167,13 @@ async function isListed(ask: Ask): Promise<boolean> {
   return reply?.status === 200 && reply.body.includes(JSON.stringify(REPOSITORY));
 }
 
+const EMPTY_DELETE = { method: 'DELETE', target: `${BASE}/manifests/${ABSENT}`, access: DELETE } as const;
+
+/** Asks a registry to delete a manifest that no registry has: its answer tells whether deletes are on. @throws RegistryOutage */
+export function askEmptyDelete(registry: Registry, { timeout }: { readonly timeout: number }): Promise<Reply> {
+  return ask(registry, { ...EMPTY_DELETE, timeout });
+}
+
 /**
  * Tries to write and to delete. A registry that deletes nothing is not written to: an upload is begun and given up.
  * Takes `time` ms at the most, and as much again for cleaning up; `timeout` (ms) for each answer.
@@ -181,7 +188,7 @@ export async function tryRegistry(
       ask(registry, { ...request, timeout: Math.max(1, Math.min(timeout, until - performance.now())) });
   };
   const within = asking(performance.now() + time);
-  const emptyDelete = await within({ method: 'DELETE', target: `${BASE}/manifests/${ABSENT}`, access: DELETE });
+  const emptyDelete = await within(EMPTY_DELETE);
   const headers = { 'content-length': '0' };
   const upload = await within({ method: 'POST', target: `${BASE}/blobs/uploads/`, access: PUSH, headers });
   const traces: Traces = { stored: [], session: sessionOf(registry, upload) };

@@ -22,7 +22,8 @@ export function allOf(finding: Finding): WriteFindings {
   return { push: finding, delete: finding, schema1: finding, foreignLayers: finding };
 }
 
-function isDeleteOff({ status, codes }: Reply): boolean {
+/** Whether a registry refuses a DELETE since it deletes nothing, and not since it is read-only. */
+export function isDeleteOff({ status, codes }: Reply): boolean {
   return status === 405 && codes.includes('UNSUPPORTED');
 }
 

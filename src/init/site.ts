@@ -1,0 +1,64 @@
+// The nginx site: nginx/registry.conf, which comes with the program, with this site's names.
+import { existsSync, readFileSync } from 'node:fs';
+import type { ListenAddress } from '../config/variable.ts';
+
+/** What the site has of this one. */
+export interface SiteOptions {
+  readonly publicUrl: URL;
+  readonly certificate: string;
+  readonly key: string;
+  /** Where the proxy listens (`GEO_LISTEN`). */
+  readonly upstream: ListenAddress;
+}
+
+const EXAMPLE = 'registry.secondary.example.com';
+
+/** The text of nginx/registry.conf: beside `src` and `dist`. @throws Error where it is not there */
+export function siteTemplate(): string {
+  const places = ['../../nginx/registry.conf', '../nginx/registry.conf', './nginx/registry.conf'];
+  const file = places.map((place) => new URL(place, import.meta.url)).find((url) => existsSync(url));
+  if (!file) throw new Error('nginx/registry.conf is not beside the program: install the program again');
+  return readFileSync(file, 'utf8');
+}
+
+/** Replaces what has to be there. */
+function replaced(text: string, wanted: string | RegExp, by: string): string {
+  const isThere = typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text);
+  if (!isThere) throw new Error(`nginx/registry.conf holds no ${String(wanted)}: it is of another version`);
+  return text.replaceAll(wanted, () => by);
+}
+
+function addressOf({ host, port }: ListenAddress): string {
+  if (host === '::' || host === '0.0.0.0') return `127.0.0.1:${port}`;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function path(file: string): string {
+  if (/[\s;{}"'$\\]/.test(file))
+    throw new Error(`${JSON.stringify(file)} cannot stand in an nginx site: choose another path`);
+  return file;
+}
+
+/** The site's text from that of nginx/registry.conf. @throws Error where the text is another, or a path cannot stand in it */
+export function nginxSite(template: string, { publicUrl, certificate, key, upstream }: SiteOptions): string {
+  const port = publicUrl.port === '' ? '443' : publicUrl.port;
+  const substitutions: readonly (readonly [wanted: string | RegExp, by: string])[] = [
+    [/# To edit before use:\n(?:#.*\n)+/g, `# Written by geo-registry-proxy init for ${publicUrl.origin}\n`],
+    [`/etc/nginx/ssl/${EXAMPLE}.crt`, path(certificate)],
+    [`/etc/nginx/ssl/${EXAMPLE}.key`, path(key)],
+    [`server_name ${EXAMPLE};`, `server_name ${publicUrl.hostname};`],
+    ['listen 443 ssl', `listen ${port} ssl`],
+    ['listen [::]:443 ssl', `listen [::]:${port} ssl`],
+    ['server 127.0.0.1:5080;', `server ${addressOf(upstream)};`],
+    ...(port === '443' ? [] : [['https://$server_name$', `https://$server_name:${port}$`] as const]),
+  ];
+  return substitutions.reduce((text, [wanted, by]) => replaced(text, wanted, by), template);
+}
+
+/** The paths of certificate and key in an earlier site. */
+export function tlsFilesIn(site: string): { readonly certificate?: string; readonly key?: string } {
+  const value = (directive: string): string | undefined =>
+    new RegExp(`^\\s*${directive}\\s+([^\\s;]+);`, 'm').exec(site)?.[1];
+  const [certificate, key] = [value('ssl_certificate'), value('ssl_certificate_key')];
+  return { ...(certificate === undefined ? {} : { certificate }), ...(key === undefined ? {} : { key }) };
+}

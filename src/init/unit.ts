@@ -1,0 +1,62 @@
+// The systemd unit.
+
+/** What the unit has of this site. */
+export interface UnitOptions {
+  /** Node's executable, and the program's entry. */
+  readonly node: string;
+  readonly program: string;
+  readonly envFile: string;
+  readonly dataDir: string;
+}
+
+const STATE = '/var/lib/';
+
+/** systemd makes the data directory where it is one below /var/lib; any other has to be there, for the proxy's user. */
+function dataLines(dataDir: string): string {
+  const name = dataDir.startsWith(STATE) ? dataDir.slice(STATE.length) : '';
+  const isState = /^[\w.-]+$/.test(name);
+  return isState ? `StateDirectory=${name}\nStateDirectoryMode=0700` : `ReadWritePaths=${dataDir}`;
+}
+
+/** The unit's text. */
+export function systemdUnit({ node, program, envFile, dataDir }: UnitOptions): string {
+  return `[Unit]
+Description=Read-through pull proxy in front of the container registry
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+User=geo-registry-proxy
+Group=geo-registry-proxy
+EnvironmentFile=${envFile}
+ExecStart=${node} -- ${program} serve
+# Keys, certificates and authorities are read again.
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=on-failure
+# Longer than GEO_SHUTDOWN_TIMEOUT, so that open transfers may finish.
+TimeoutStopSec=45
+LimitNOFILE=65536
+
+${dataLines(dataDir)}
+UMask=0077
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectControlGroups=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+CapabilityBoundingSet=
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** Whether the unit, which sees no home directories and has a /tmp of its own, can run a file. */
+export function isSeenByUnit(file: string): boolean {
+  return !/^\/(?:home|root|run\/user|tmp|var\/tmp)(?:\/|$)/.test(file);
+}
