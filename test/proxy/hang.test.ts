@@ -44,6 +44,19 @@ test('of ten pulls of an image that is here two requests wait for a primary that
   expect((await site.ask(`${name}/manifests/v1`)).headers['warning']).toBeUndefined();
 });
 
+test('of a tag that is not here the GET after a HEAD does not wait again, and tells which registry does not answer', async () => {
+  process.kill(site.primary.pid, 'SIGSTOP');
+  const isAsked: RelayMatch = ({ path }) => path.includes('/manifests/');
+  expect((await site.ask(`${name}/manifests/none`, { method: 'HEAD' })).status).toBe(503);
+  await waitFor(async () => (await open('primary')) === 1, { what: 'the breaker to open', timeout: 10_000 });
+  const asked = site.relay.count(isAsked);
+  const { status, body } = await site.ask(`${name}/manifests/none`);
+  expect({ status, asked: site.relay.count(isAsked) }).toEqual({ status: 503, asked });
+  const text = body.toString();
+  expect(text).toContain(`the primary registry at ${new URL(site.relay.url).host}`);
+  expect(text).toMatch(/since \d\d:\d\d|since \d{4}-/);
+});
+
 test('clients that wait when the breaker opens have the local copy then', async () => {
   process.kill(site.primary.pid, 'SIGSTOP');
   const first = site.ask(`${name}/manifests/v1`);
