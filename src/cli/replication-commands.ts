@@ -169,6 +169,7 @@ function addRetry(program: Command): void {
     .alias('resync-failed')
     .description('try again now what failed, or was not supported')
     .addOption(repositoryOption())
+    .option('--cause <text>', 'only what fails for this reason, in the words of status')
     .option('--json', 'print how many as JSON')
     .addHelpText('after', after(DATABASE))
     .action(

@@ -76,7 +76,7 @@ export function createRemoteAdministration(client: AdminClient): Administration 
       (await client.get(`/api/replication/repositories?${repositoriesText(query)}`)) as RepositoryPage,
     backfill: (repositories) => order('backfill', repositories),
     verify: (repositories, { rehash } = {}) => order('verify', repositories, rehash ? { rehash } : {}),
-    retry: (repositories) => order('retry', repositories),
+    retry: (repositories, { cause } = {}) => order('retry', repositories, cause === undefined ? {} : { cause }),
     confirmRemovals: (repositories) => order('confirm-removals', repositories),
   };
 }

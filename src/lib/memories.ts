@@ -52,6 +52,8 @@ export const MEMORIES = {
   hashedBlobs: { holds: 'blobs that the running verification has hashed', maxBytes: 24 * MiB },
   takenManifests: { holds: 'repositories whose manifests the secondary took, with how many', maxBytes: MiB },
   refusedManifests: { holds: 'manifests that the secondary refused, with how often', maxBytes: MiB },
+  imageFacts: { holds: 'sizes and platforms of images, as lists of the status page show them', maxBytes: 4 * MiB },
+  lastPulls: { holds: 'tags and manifests that clients have pulled, with when', maxBytes: 16 * MiB },
   countedDamage: { holds: 'damage that the running verification has counted', maxBytes: 4 * MiB },
   adminSessions: { holds: 'sessions of the status page, for 12 hours', maxBytes: MiB },
   countedRepositories: { holds: 'repositories that the running verification has counted', maxBytes: 16 * MiB },

@@ -6,6 +6,7 @@ import type { Replication } from '../replication/replication.ts';
 import type { RowStore } from '../replication/rows.ts';
 import type { Views } from '../status/api-routes.ts';
 import { createAttention } from '../status/attention.ts';
+import { createImageFacts } from '../status/image-facts.ts';
 import { createAskImage } from '../status/image.ts';
 import { createBrowse } from '../status/repository.ts';
 import { createDoctorView } from './doctor-view.ts';
@@ -20,9 +21,6 @@ export interface ViewsDeps extends Pick<Views, 'pulls' | 'transfers'> {
   /** The URL that pulls are served at, once it is known. */
   readonly url: () => string | undefined;
 }
-
-// Pulls that are looked through for when a tag was last pulled.
-const RECENT = 200;
 
 /** Where clients pull: our own address, or the name that the page was asked by where we listen at all addresses. */
 function pullHost(url: string | undefined, host: string): string {
@@ -41,7 +39,7 @@ export function createViews(deps: ViewsDeps): Views {
   return {
     pulls,
     transfers,
-    browse: createBrowse({ rows, recent: () => pulls.recent(RECENT) }),
+    browse: createBrowse({ rows, lastPulledAt: pulls.lastPulledAt, factsOf: createImageFacts(secondary) }),
     attention: createAttention({ rows, primary, inspector: replication.inspector }, { isOn }),
     image: (repository, reference, host) => askImage(repository, reference, pullHost(deps.url(), host)),
     doctor: createDoctorView(config),

@@ -6,7 +6,7 @@ export interface Descriptor {
   readonly mediaType: string;
   readonly digest: Digest;
   readonly size?: number;
-  readonly platform?: { readonly os?: string; readonly architecture?: string };
+  readonly platform?: { readonly os?: string; readonly architecture?: string; readonly variant?: string };
   /** Where else the content is; a foreign layer need not be in the registry. */
   readonly urls?: readonly string[];
 }
@@ -15,12 +15,13 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function platformOf(value: unknown): { os?: string; architecture?: string } | undefined {
+function platformOf(value: unknown): Descriptor['platform'] {
   if (!isObject(value)) return undefined;
-  const { os, architecture } = value;
+  const { os, architecture, variant } = value;
   return {
     ...(typeof os === 'string' ? { os } : {}),
     ...(typeof architecture === 'string' ? { architecture } : {}),
+    ...(typeof variant === 'string' ? { variant } : {}),
   };
 }
 

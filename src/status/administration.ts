@@ -34,13 +34,19 @@ export interface Administration {
   backfill(repositories?: RepositoryFilter): Promise<OrderAnswer<Run>>;
   /** Begins to verify what is in the secondary; with `rehash` every blob is read, however lately it was. @throws NotNow */
   verify(repositories?: RepositoryFilter, options?: VerifyOptions): Promise<OrderAnswer<VerifyRun>>;
-  /** Makes failed and unsupported rows due now. */
-  retry(repositories?: RepositoryFilter): Promise<RetryAnswer>;
+  /** Makes failed and unsupported rows due now; with `cause` those that fail for this reason. */
+  retry(repositories?: RepositoryFilter, options?: RetryOptions): Promise<RetryAnswer>;
   /**
    * Confirms the removals that wait; without a filter it also ends their suspension, at a first start or with another
    * primary. @throws NotCompared
    */
   confirmRemovals(repositories?: RepositoryFilter): Promise<ConfirmAnswer>;
+}
+
+/** Which of the failed rows. */
+export interface RetryOptions {
+  /** As `/api/attention` groups them. */
+  readonly cause?: string | undefined;
 }
 
 /** What the orders work on; without `replication` it is a database that nobody else has open. */
@@ -137,11 +143,12 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
       );
     },
 
-    async retry(repositories) {
+    async retry(repositories, { cause } = {}) {
       if (repositories) await requireKnown(repositories);
+      const more = cause === undefined ? {} : { cause };
       const changed = await (repositories
-        ? changeEach((filter) => rows.retry(filter, clock()), repositories)
-        : rows.retry({}, clock()));
+        ? changeEach((filter) => rows.retry({ ...filter, ...more }, clock()), repositories)
+        : rows.retry(more, clock()));
       replication?.nudge();
       return { changed };
     },

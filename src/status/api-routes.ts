@@ -20,6 +20,8 @@ import { InvalidInput, ORDER_FIELDS, QUERIES } from './schemas.ts';
 export interface PullsView {
   /** The last pulls, newest first; those after the one with the id `after`. */
   recent(limit: number, after?: number): readonly Pull[];
+  /** When a tag or manifest was pulled last since the start, ISO 8601. */
+  lastPulledAt(repository: string, reference: string): string | null;
   traffic(window: TrafficWindow): Traffic;
   onPull(listener: (pull: Pull) => void): () => void;
 }
@@ -89,7 +91,12 @@ function addOrders(scope: FastifyInstance, { administration, views, parseReposit
   const orders: Readonly<Record<keyof typeof ORDER_FIELDS, (fields: OrderInput) => Promise<object>>> = {
     backfill: (fields) => administration.backfill(filterOf(fields)),
     verify: (fields) => administration.verify(filterOf(fields), { rehash: fields.rehash }),
-    retry: (fields) => administration.retry(filterOf(fields)),
+    retry: (fields) => {
+      const { cause } = fields;
+      return cause === undefined
+        ? administration.retry(filterOf(fields))
+        : administration.retry(filterOf(fields), { cause });
+    },
     'confirm-removals': (fields) => administration.confirmRemovals(filterOf(fields)),
     'clear-damaged': async ({ repository, digest }) => ({
       cleared: await views.clearDamaged({ ...(repository ? { repository } : {}), ...(digest ? { digest } : {}) }),

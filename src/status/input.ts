@@ -36,6 +36,7 @@ export interface OrderInput {
   readonly reference?: string;
   readonly rehash?: boolean;
   readonly digest?: string;
+  readonly cause?: string;
 }
 
 type Known<T> = { [Name in keyof T]?: Exclude<T[Name], undefined | ''> };

@@ -1,6 +1,7 @@
 // One repository with its tags, and one level of the tree of groups, as the page browses them.
 import type { RowStore, ShownState } from '../replication/rows.ts';
-import type { Groups, ListedTag, Pull, Repository } from './api.ts';
+import type { Groups, ListedTag, Repository } from './api.ts';
+import { NO_FACTS, type FactsOf } from './image-facts.ts';
 import { listedRow } from './row-listing.ts';
 import { isoTime } from './time.ts';
 
@@ -21,10 +22,11 @@ export interface GroupsRequest {
   readonly limit: number;
 }
 
-/** What repositories are told from; `recent` gives the last pulls, newest first. */
+/** What repositories are told from; `lastPulledAt` is null for what was not pulled since the start. */
 export interface BrowseDeps {
   readonly rows: Pick<RowStore, 'repositorySummaries' | 'list' | 'groups'>;
-  readonly recent: () => readonly Pull[];
+  readonly lastPulledAt: (repository: string, reference: string) => string | null;
+  readonly factsOf: FactsOf;
 }
 
 /** What the page browses. Any may throw StoreUnavailable. */
@@ -36,16 +38,7 @@ export interface Browse {
 const NO_ROWS = { pending: 0, syncing: 0, synced: 0, recheck: 0, failed: 0, unsupported: 0 };
 
 /** @see Browse */
-export function createBrowse({ rows, recent }: BrowseDeps): Browse {
-  /** When the references of a repository were last pulled, as far as the last pulls tell. */
-  function lastPulls(name: string): ReadonlyMap<string, string> {
-    const pulls = recent().filter(({ repository, kind, status }) => {
-      return repository === name && kind === 'manifest' && status < 400;
-    });
-    // The newest is first, and set last.
-    return new Map(pulls.toReversed().flatMap(({ reference, at }) => (reference === null ? [] : [[reference, at]])));
-  }
-
+export function createBrowse({ rows, lastPulledAt, factsOf }: BrowseDeps): Browse {
   return {
     async repository({ name, search, state, after, limit }) {
       const conditions = {
@@ -57,9 +50,12 @@ export function createBrowse({ rows, recent }: BrowseDeps): Browse {
         rows.repositorySummaries({ repository: name, limit: 1 }),
         rows.list({ repository: name, ...conditions, limit: limit + 1 }),
       ]);
-      const pulled = lastPulls(name);
-      const page = found.slice(0, limit).map((row): ListedTag => {
-        return { ...listedRow(row), lastPulledAt: pulled.get(row.reference) ?? null, size: null, platforms: [] };
+      const shown = found.slice(0, limit);
+      const digests = shown.map(({ localDigest: digest }) => digest).filter((digest) => digest !== undefined);
+      const facts = await factsOf(digests.map((digest) => ({ name, digest })));
+      const page = shown.map((row): ListedTag => {
+        const known = (row.localDigest && facts.get(row.localDigest)) || NO_FACTS;
+        return { ...listedRow(row), lastPulledAt: lastPulledAt(name, row.reference), ...known };
       });
       return {
         name,

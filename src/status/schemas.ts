@@ -89,7 +89,7 @@ const named = { repository: text, reference: given };
 export const ORDER_FIELDS = {
   backfill: fields(named),
   verify: fields({ ...named, rehash: flag }),
-  retry: fields(named),
+  retry: fields({ ...named, cause: given }),
   'confirm-removals': fields(named),
   'clear-damaged': fields({ repository: text, digest: given }),
 } as const;

@@ -82,6 +82,7 @@ const GROWING: Readonly<Record<string, string>> = {
   'lib/directory-lock.ts': 'locks of this process',
   'lib/fair-queue.ts': 'requests that wait: 4,096 of a share',
   'lib/offers.ts': 'transfers under way',
+  'status/image-facts.ts': 'what one image, and one page, has',
   'lib/shared-work.ts': 'questions under way',
   'lib/single-flight.ts': 'questions under way',
   'lib/slots.ts': 'transfers under way',

@@ -44,9 +44,10 @@ test('of ten pulls of an image that is here two requests wait for a primary that
   expect((await site.ask(`${name}/manifests/v1`)).headers['warning']).toBeUndefined();
 });
 
+const isAsked: RelayMatch = ({ path }) => path.includes('/manifests/');
+
 test('of a tag that is not here the GET after a HEAD does not wait again, and tells which registry does not answer', async () => {
   process.kill(site.primary.pid, 'SIGSTOP');
-  const isAsked: RelayMatch = ({ path }) => path.includes('/manifests/');
   expect((await site.ask(`${name}/manifests/none`, { method: 'HEAD' })).status).toBe(503);
   await waitFor(async () => (await open('primary')) === 1, { what: 'the breaker to open', timeout: 10_000 });
   const asked = site.relay.count(isAsked);

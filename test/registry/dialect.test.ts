@@ -229,21 +229,21 @@ describe('a range that a registry does not take', () => {
   });
 });
 
-describe('credentials that are held, and a registry that hides what is not for everybody', () => {
-  /** Credentials for whoever brings them to `/v2/`'s challenge. */
-  const held = (): Authorizer & { readonly challenges: (string | undefined)[] } => {
-    const challenges: (string | undefined)[] = [];
-    return {
-      challenges,
-      isAnonymous: () => challenges.length === 0,
-      header: () => Promise.resolve(challenges.length === 0 ? undefined : 'Basic ours'),
-      renew(_access, challenge) {
-        challenges.push(challenge);
-        return Promise.resolve(true);
-      },
-    };
+/** Credentials that are given for any challenge. */
+const held = (): Authorizer & { readonly challenges: (string | undefined)[] } => {
+  const challenges: (string | undefined)[] = [];
+  return {
+    challenges,
+    isAnonymous: () => challenges.length === 0,
+    header: () => Promise.resolve(challenges.length === 0 ? undefined : 'Basic ours'),
+    renew(_access, challenge) {
+      challenges.push(challenge);
+      return Promise.resolve(true);
+    },
   };
+};
 
+describe('credentials that are held, and a registry that hides what is not for everybody', () => {
   test.each([403, 404])('are shown after its first %i', async (status) => {
     const server = await serve((request, response, nth) => {
       if (request.headers.authorization === 'Basic ours') asRegistry(request, response, nth);

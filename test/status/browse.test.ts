@@ -74,6 +74,14 @@ test('a repository is told with its tags; one that is not known is empty', async
   expect(await get('repository?name=unknown')).toMatchObject({ tags: none, rows: [], next: null });
 });
 
+const retry = async (fields: object): Promise<unknown> => (await order(site, 'retry', fields)).json;
+
+test('what fails for one reason is tried again, and nothing else', async () => {
+  expect(await retry({ cause: 'another reason' })).toEqual({ changed: 0 });
+  expect(await retry({ cause: 'it is missing', repository: 'z' })).toEqual({ changed: 0 });
+  expect(await retry({ cause: 'it is missing' })).toEqual({ changed: 2 });
+});
+
 test('a tag that is not known cannot be retried', async () => {
   expect((await order(site, 'retry', { repository: 'a/b', reference: 'v9' })).status).toBe(404);
 });

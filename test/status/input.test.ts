@@ -157,7 +157,7 @@ test.each([
   ['verify', '?rehash=true', '{"rehash":true}', /^rehash: given in the query and in the body/],
   ['retry', '', 'repository=group', 'body: it is no JSON; give {"repository":"group/project"}, or nothing'],
   ['retry', '', '"group"', /^body: "group" is no object/],
-  ['retry', '', '{"repo":"group"}', 'body: "repo" is unknown; give repository, reference or nothing'],
+  ['retry', '', '{"repo":"group"}', 'body: "repo" is unknown; give repository, reference, cause or nothing'],
   ['retry', '', '{"rehash":true}', /^body: "rehash" is unknown/],
   ['retry', '?rehash=true', '', /^query: "rehash" is unknown/],
   ['retry', '', '{"repository":{}}', /^repository: \{\} is not a text/],

@@ -40,7 +40,7 @@ export function startListener({ administration, views, reason, adminToken }: Fak
       ...administration,
     },
     views: {
-      pulls: { recent: () => [], traffic: () => noTraffic, onPull: () => () => undefined },
+      pulls: { recent: () => [], lastPulledAt: () => null, traffic: () => noTraffic, onPull: () => () => undefined },
       transfers: { list: () => [] },
       browse: { repository: fail, groups: fail },
       attention: fail,

@@ -1,5 +1,5 @@
 // What is remembered of pulls: the last ones, the traffic of the last hour and day, and totals. All of it is bounded.
-import { detached } from '../../lib/lru.ts';
+import { createLru, detached } from '../../lib/lru.ts';
 import { Ring } from './ring.ts';
 import { Tally } from './tally.ts';
 import type { Pull, PullTotals, Traffic, TrafficWindow } from './types.ts';
@@ -12,6 +12,8 @@ export interface PullRecorder {
   record(pull: Omit<Pull, 'id'>, isShared?: boolean): void;
   /** The last pulls, newest first; only those after the one with the id `after`. */
   recent(limit: number, after?: number): readonly Pull[];
+  /** When a tag or manifest was pulled last since the start, ISO 8601. */
+  lastPulledAt(repository: string, reference: string): string | null;
   totals(): { readonly today: PullTotals; readonly sinceStart: PullTotals };
   traffic(window: TrafficWindow): Traffic;
   /** Calls `listener` with each pull; the answer ends that. */
@@ -55,6 +57,13 @@ export function createPullRecorder({ clock = Date.now, wanBytes }: PullRecorderD
   const last: Pull[] = [];
   let count = 0;
   const listeners = new Set<(pull: Pull) => void>();
+  const lastPulls = createLru<string, string>('lastPulls', { sizeOf: (at) => at.length });
+
+  /** A pull by tag is one of its digest as well. */
+  function notePull({ kind, status, repository, reference, digest, at }: Pull): void {
+    if (kind !== 'manifest' || status >= 400 || repository === null) return;
+    for (const name of [reference, digest]) if (name !== null) lastPulls.set(`${repository} ${name}`, at);
+  }
 
   function sample(): void {
     const now = clock();
@@ -92,6 +101,7 @@ export function createPullRecorder({ clock = Date.now, wanBytes }: PullRecorderD
         cause: clipped(given.cause),
       };
       last[(count - 1) % PULLS_KEPT] = pull;
+      notePull(pull);
       const saved = pull.origin === 'primary' && !isShared ? 0 : pull.bytes;
       const now = clock();
       hour.at(now).add(pull, saved);
@@ -104,6 +114,7 @@ export function createPullRecorder({ clock = Date.now, wanBytes }: PullRecorderD
       const first = Math.max(after, count - Math.min(limit, PULLS_KEPT), 0);
       return Array.from({ length: Math.max(0, count - first) }, (_, index) => last[(count - 1 - index) % PULLS_KEPT]!);
     },
+    lastPulledAt: (repository, reference) => lastPulls.get(`${repository} ${reference}`) ?? null,
     totals() {
       sample();
       return { today: today.totals(), sinceStart: sinceStart.totals() };
