@@ -114,8 +114,15 @@ async function byCredentials({ name }: Side, { registry, timeout }: TokenDeps): 
   if (reply.status === 200) return ok(`the ${name} registry accepts the credentials of the Docker configuration`);
   return failed(
     `the ${name} registry refuses the credentials of the Docker configuration: ${reply.text}`,
-    'see which config.json is read, and log in with that account by hand',
+    `add credentials for ${registry.client.origin.host} to the Docker configuration that the proxy reads (docker login ${registry.client.origin.host})`,
   );
+}
+
+/** What to do where there are no credentials to ask with. */
+function credentialsAdvice(reason: string, { url }: Side): string {
+  if (/is not on PATH/.test(reason)) return "install that credential helper, or put it on the proxy's PATH";
+  if (/token service/.test(reason)) return reachAdvice(reason);
+  return `see the Docker configuration that the proxy reads, and its credentials for ${url.host}`;
 }
 
 /** Whether a registry accepts our tokens, or the credentials that we were given. */
@@ -129,6 +136,7 @@ export async function checkToken(side: Side, look: Look | Unreachable, deps: Tok
   } catch (error) {
     if (!(error instanceof RegistryOutage)) throw error;
     const reason = reasonOf(deps.registry, error);
-    return failed(`${side.url.origin} (${side.variable}): ${reason}`, reachAdvice(reason));
+    const advice = reason.startsWith('no credentials:') ? credentialsAdvice(reason, side) : reachAdvice(reason);
+    return failed(`${side.url.origin} (${side.variable}): ${reason}`, advice);
   }
 }

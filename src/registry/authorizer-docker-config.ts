@@ -126,6 +126,7 @@ export function dockerConfigAuthorizer(deps: DockerConfigDeps, options: DockerCo
   }
 
   return {
+    isAccount: true,
     isAnonymous: () => challenge === undefined,
     async header(access) {
       if (!challenge) return undefined;

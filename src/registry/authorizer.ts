@@ -14,6 +14,8 @@ export interface Authorizer {
    * renewed).
    */
   renew(access: readonly Access[], wwwAuthenticate: string | undefined): Promise<boolean>;
+  /** By credentials of a Docker configuration, and not by our key. */
+  readonly isAccount?: true;
   /** Whether requests go out without credentials since the registry has not said yet which it wants; never where absent. */
   isAnonymous?(): boolean;
 }

@@ -29,6 +29,8 @@ export interface RegistryRequest {
 export interface Client {
   readonly registry: string;
   readonly origin: URL;
+  /** Whether it is asked with credentials of a Docker configuration, and not with our key. */
+  readonly isByAccount: boolean;
   /** Whether a URL is the registry's own: of its origin, or of the same host by https where ours is http. */
   isHome(url: URL): boolean;
   /** @throws RegistryOutage when the registry could not be asked. */
@@ -276,5 +278,16 @@ export function createClient(deps: ClientDeps, options: { breaker?: BreakerOptio
 
   const breaker = createBreaker({ registry, onChange, probe }, options.breaker);
 
-  return { registry, origin, isHome: (url) => isOwn(url.origin), send, breaker, patience, authorization, renew };
+  const isByAccount = authorizer.isAccount === true;
+  return {
+    registry,
+    origin,
+    isByAccount,
+    isHome: (url) => isOwn(url.origin),
+    send,
+    breaker,
+    patience,
+    authorization,
+    renew,
+  };
 }

@@ -38,6 +38,12 @@ export const PROBLEMS = {
     advice: 'Compare key, issuer and service with what that registry trusts. The doctor says which of them differs.',
     link: '#/doctor',
   },
+  'no-credentials': {
+    severity: 'error',
+    advice:
+      'Add credentials for its host to the Docker configuration of the proxy (docker login), or see to the credential helper or token service that is named.',
+    link: '#/doctor',
+  },
   unreachable: {
     severity: 'error',
     advice: 'Check that the registry runs and can be reached from here. It is asked again by itself.',

@@ -42,6 +42,9 @@ export function aboutOf({ version, hasDatabase }: Pick<Ping, 'version' | 'hasDat
   return api === '' ? null : api;
 }
 
+// How a client says that the trouble is with what it needs to ask.
+const NO_CREDENTIALS = 'no credentials: ';
+
 /** What is found without the times. */
 interface Look {
   readonly ping?: Ping;
@@ -65,15 +68,18 @@ async function lookAt(registry: Registry, name: RegistryName, patience: number):
       };
     }
     if (ping.acceptsUs) return { ping };
-    const text = `the ${name} registry does not accept our credentials`;
-    return {
-      ping,
-      cause: 'does not accept our credentials',
-      problem: problem('refused-key', text, { registry: name }),
-    };
+    const { host } = registry.client.origin;
+    const cause = registry.client.isByAccount
+      ? `takes no credentials that we have for ${host}`
+      : 'does not accept our credentials';
+    const code = registry.client.isByAccount ? 'no-credentials' : 'refused-key';
+    return { ping, cause, problem: problem(code, `the ${name} registry ${cause}`, { registry: name }) };
   } catch (error) {
     const reason = error instanceof RegistryOutage ? error.reason : (error as Error).message;
-    return { cause: causeInWords(reason) };
+    if (!reason.startsWith(NO_CREDENTIALS)) return { cause: causeInWords(reason) };
+    const cause = `no credentials: ${causeInWords(reason.slice(NO_CREDENTIALS.length))}`;
+    const text = `there are no credentials for the ${name} registry: ${cause.slice(NO_CREDENTIALS.length)}`;
+    return { cause, problem: problem('no-credentials', text, { registry: name }) };
   }
 }
 

@@ -1,11 +1,12 @@
 // What is wrong between the proxy and the two registries, the key, the realm and the clocks.
-import { chmodSync } from 'node:fs';
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { createSiteKeys, type SiteKeys } from '../support/keys.ts';
 import { startRelay } from '../support/relay.ts';
 import type { RelayRule } from '../support/relay-rule.ts';
 import { startSites, type Sites } from '../support/sites.ts';
-import { freePort } from '../support/tool.ts';
+import { freePort, tempDir } from '../support/tool.ts';
 import { examine, told, type Reports } from './examine.ts';
 import { scaled } from '../support/patience.ts';
 
@@ -124,9 +125,21 @@ test('a registry that asks for credentials, and none are configured', async () =
 test('credentials of a Docker configuration that has none', async () => {
   const reports = await examine({ ...env, GEO_PRIMARY_AUTH: 'docker-config' });
   expect(told(reports['primary-token'])).toMatch(
-    /^failed: .* refuses the credentials of the Docker configuration: 401 .* -> see which config\.json is read/,
+    /^failed: .* refuses the credentials of the Docker configuration: 401 .* -> add credentials for 127\.0\.0\.1:\d+ to the Docker configuration/,
   );
   expect(othersOf(reports, 'primary-token')).toEqual([]);
+});
+
+test('a credential helper that is not installed', async () => {
+  const { path, remove } = await tempDir();
+  onTestFinished(() => remove());
+  writeFileSync(join(path, 'config.json'), JSON.stringify({ credsStore: 'nowhere' }));
+  vi.stubEnv('DOCKER_CONFIG', path);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const reports = await examine({ ...env, GEO_PRIMARY_AUTH: 'docker-config' });
+  expect(told(reports['primary-token'])).toMatch(
+    /^failed: .*docker-credential-nowhere is not on PATH -> install that credential helper/,
+  );
 });
 
 test('a certificate of another key', async () => {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { RegistryOutage } from '../../src/registry/answer.ts';
 import type { Registry } from '../../src/registry/registry.ts';
 import {
   createCheckReadiness,
@@ -41,6 +42,26 @@ test('the first answer is waited for, and asked for once', async () => {
   first.resolve(ok);
   expect(await both).toEqual([ok, ok]);
   expect(asked).toBe(1);
+});
+
+test.each([
+  ['a helper that is not installed', 'docker-credential-ecr-login is not on PATH'],
+  ['a token service that is away', 'token service auth.example.com: ECONNREFUSED'],
+])('%s is trouble with credentials, and not a registry that cannot be reached', async (_what, reason) => {
+  const outage = new RegistryOutage('primary', `no credentials: ${reason}`);
+  const primary = { ...registry('primary'), ping: () => Promise.reject(outage) };
+  const check = createCheckReadiness({
+    registries: [primary, registry('secondary')],
+    parts: [],
+    phase: () => 'serving',
+  });
+  const { status, problems, registries } = await check();
+  expect({ status, codes: problems.map(({ code }) => code) }).toEqual({
+    status: 'degraded',
+    codes: ['no-credentials'],
+  });
+  expect(problems[0]!.advice).toMatch(/^Add credentials for its host/);
+  expect(registries!.primary).toMatchObject({ up: false, cause: expect.stringMatching(/^no credentials: /) });
 });
 
 /** A registry that answers, or does not. */

@@ -37,6 +37,7 @@ const ROOTS = new Set([
   'data-directory-gone',
   'disk-full',
   'refused-key',
+  'no-credentials',
   'unreachable',
   'breaker-open',
 ]);
