@@ -180,6 +180,20 @@ function addRetry(program: Command): void {
     );
 }
 
+function addPromoteCheck(program: Command): void {
+  program
+    .command('promote-check')
+    .description('tell whether this secondary is whole, so that its site may become the primary')
+    .option('--json', 'print all checks as JSON')
+    .addHelpText('after', after(DATABASE, { 0: 'it may be promoted', 1: 'it cannot be told', 3: 'it is not whole' }))
+    .action(
+      ending(async (options) => {
+        const { promoteCheck } = await import('./promote-check.ts');
+        return promoteCheck(inspectConfig(process.env).config, options);
+      }),
+    );
+}
+
 function addConfirmRemovals(program: Command): void {
   program
     .command('confirm-removals')
@@ -205,4 +219,5 @@ export function addReplicationCommands(program: Command): void {
   addVerify(program);
   addRetry(program);
   addConfirmRemovals(program);
+  addPromoteCheck(program);
 }
