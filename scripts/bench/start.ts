@@ -1,26 +1,55 @@
-// How long the program takes to be there.
-import { startSites } from '../../test/support/sites.ts';
-import type { Topic } from './bench.ts';
+// How long the program takes to be there: its files beside their libraries, and all of it in one file.
+import { join } from 'node:path';
+import { startSites, type Sites } from '../../test/support/sites.ts';
+import { tempDir } from '../../test/support/tool.ts';
+import { buildBundle } from '../build-bundle.mjs';
+import { inTurns, type Topic } from './bench.ts';
 import { environment } from './environment.ts';
-import { median } from './figure.ts';
+import { median, ratio } from './figure.ts';
 import { startProxyProcess } from './proxy-process.ts';
+
+const MIB = 1024 * 1024;
+
+/** Milliseconds from the start of the process to the first connection that it takes, and the memory that it has then. */
+function startup(bin: string, sites: Sites, memory: number[]): () => Promise<number> {
+  return async () => {
+    const proxy = await startProxyProcess(bin, environment(sites));
+    memory.push(proxy.peakMemory() / MIB);
+    await proxy.stop();
+    return proxy.startup;
+  };
+}
 
 /** From the start of the process to the first connection that it takes. */
 export const start: Topic = {
   name: 'start',
   about: 'the program by itself',
   async measure({ bin, runs }) {
+    await using scratch = await tempDir();
+    await buildBundle(scratch.path);
     const sites = await startSites();
-    const times: number[] = [];
+    const [many, one]: [number[], number[]] = [[], []];
     try {
-      for (let run = 0; run < runs; run += 1) {
-        const proxy = await startProxyProcess(bin, environment(sites));
-        times.push(proxy.startup);
-        await proxy.stop();
-      }
+      const bundle = join(scratch.path, 'geo-registry-proxy.mjs');
+      const { files, file } = await inTurns(runs, {
+        files: startup(bin, sites, many),
+        file: startup(bundle, sites, one),
+      });
+      return [
+        { name: 'start to listening', value: median(files), limit: { atMost: 1_000 }, unit: 'ms', runs },
+        { name: 'start to listening, bundled', value: median(file), unit: 'ms', runs },
+        {
+          name: 'start to listening, bundled, against the files',
+          value: ratio(file, files),
+          limit: { atMost: 0.5 },
+          unit: 'x',
+          runs,
+        },
+        { name: 'peak memory when it listens', value: median(many), unit: 'MiB', runs },
+        { name: 'peak memory when it listens, bundled', value: median(one), unit: 'MiB', runs },
+      ];
     } finally {
       await sites.close();
     }
-    return [{ name: 'start to listening', value: median(times), limit: { atMost: 1_000 }, unit: 'ms', runs }];
   },
 };

@@ -1,5 +1,4 @@
 // The nginx site: nginx/registry.conf, which comes with the program, with this site's names.
-import { existsSync, readFileSync } from 'node:fs';
 import type { ListenAddress } from '../config/variable.ts';
 
 /** What the site has of this one. */
@@ -12,14 +11,6 @@ export interface SiteOptions {
 }
 
 const EXAMPLE = 'registry.secondary.example.com';
-
-/** The text of nginx/registry.conf: beside `src` and `dist`. @throws Error where it is not there */
-export function siteTemplate(): string {
-  const places = ['../../nginx/registry.conf', '../nginx/registry.conf', './nginx/registry.conf'];
-  const file = places.map((place) => new URL(place, import.meta.url)).find((url) => existsSync(url));
-  if (!file) throw new Error('nginx/registry.conf is not beside the program: install the program again');
-  return readFileSync(file, 'utf8');
-}
 
 /** Replaces what has to be there. */
 function replaced(text: string, wanted: string | RegExp, by: string): string {

@@ -1,7 +1,7 @@
 // The page's files as `npm run build` leaves them: read once, and answered from memory.
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { readPage, type PageFiles } from './page-files.ts';
 
 /** What the browser may do with the page: nothing of other origins, no inline script. */
 export const CONTENT_SECURITY_POLICY = [
@@ -37,9 +37,6 @@ const ENCODINGS = [
 
 const NOT_BUILT = 'the status page is not built: npm run build\n';
 
-// From src/status and from dist/status.
-const FOLDERS = ['../../dist/web/', '../web/'].map((path) => new URL(path, import.meta.url));
-
 interface SiteFile {
   readonly type: string;
   readonly cacheControl: string;
@@ -56,12 +53,12 @@ function accepts(header: string, encoding: string): boolean {
   });
 }
 
-function readSiteFile(folder: URL, name: string, names: readonly string[]): SiteFile {
-  const plain = readFileSync(new URL(name, folder));
+function siteFile(files: PageFiles, name: string): SiteFile {
+  const plain = files.get(name)!;
   const bodies = new Map<string, Buffer>([['', plain]]);
   for (const [encoding, ending] of ENCODINGS) {
-    const compressed = `${name}.${ending}`;
-    if (names.includes(compressed)) bodies.set(encoding, readFileSync(new URL(compressed, folder)));
+    const compressed = files.get(`${name}.${ending}`);
+    if (compressed) bodies.set(encoding, compressed);
   }
   const hash = createHash('sha256').update(plain).digest('base64url').slice(0, 22);
   return {
@@ -71,12 +68,6 @@ function readSiteFile(folder: URL, name: string, names: readonly string[]): Site
     etag: hash,
     bodies,
   };
-}
-
-function readSiteFiles(folder: URL): ReadonlyMap<string, SiteFile> {
-  const names = readdirSync(folder);
-  const plain = names.filter((name) => TYPES[name.split('.').at(-1)!] !== undefined);
-  return new Map(plain.map((name) => [name, readSiteFile(folder, name, names)]));
 }
 
 function send(file: SiteFile, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -91,13 +82,14 @@ function send(file: SiteFile, request: FastifyRequest, reply: FastifyReply): Fas
 }
 
 /** Adds the page's files, which are open: they hold no data. Where they are not built `/` says so with 503. */
-export function addSiteFiles(app: FastifyInstance, folders: readonly URL[] = FOLDERS): void {
-  const folder = folders.find((one) => existsSync(new URL('index.html', one)));
-  if (!folder) {
+export function addSiteFiles(app: FastifyInstance, files: PageFiles | undefined = readPage()): void {
+  if (!files) {
     app.get('/', (_request, reply) => reply.code(503).type(TYPES['txt']!).headers(HEADERS).send(NOT_BUILT));
     return;
   }
-  for (const [name, file] of readSiteFiles(folder)) {
+  const names = [...files.keys()].filter((name) => TYPES[name.split('.').at(-1)!] !== undefined);
+  for (const name of names) {
+    const file = siteFile(files, name);
     const url = name === 'index.html' ? '/' : `/${name}`;
     app.get(url, (request, reply) => send(file, request, reply));
   }

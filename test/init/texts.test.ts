@@ -4,7 +4,8 @@ import { parseEnv } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Answers } from '../../src/init/answers.ts';
 import { proxyEnv, publicUrlIn } from '../../src/init/proxy-env.ts';
-import { nginxSite, siteTemplate, tlsFilesIn } from '../../src/init/site.ts';
+import { nginxSite, tlsFilesIn } from '../../src/init/site.ts';
+import { siteTemplate } from '../../src/init/template.ts';
 import { isSeenByUnit, systemdUnit } from '../../src/init/unit.ts';
 import type { Facts } from '../../src/init/facts.ts';
 

@@ -1,10 +1,10 @@
 // The row store on SQLite. The database is worked in threads of their own, one that writes and one that reads, so that
 // neither a slow commit nor a long count stalls the event loop, and no read waits for a commit.
-import { extname } from 'node:path';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import type { Log } from '../../lib/log.ts';
 import type { RowFilter, RowStore } from '../rows.ts';
 import { READS, WRITES } from './sqlite/operations.ts';
+import { threadFile } from './sqlite/thread-file.ts';
 import { StoreThread } from './sqlite/thread.ts';
 import type { ThreadData } from './sqlite/worker.ts';
 
@@ -19,9 +19,6 @@ export interface SqliteStoreOptions {
   /** Starts a thread; `new Worker` unless told. */
   readonly startWorker?: (url: URL, options: WorkerOptions) => Worker;
 }
-
-// As source or as built: the compiler does not rewrite URLs.
-const workerUrl = new URL(`./sqlite/worker${extname(import.meta.url)}`, import.meta.url);
 
 // Node 24 warns of node:sqlite, which Node 26 does not.
 const QUIET = ['--disable-warning=ExperimentalWarning'];
@@ -76,7 +73,7 @@ export type SqliteReader = Pick<RowStore, keyof typeof READS | 'getFact' | 'clos
 /** Reads the database beside the process that it belongs to. `close` it. Calls reject where it cannot be read. */
 export function createSqliteReader({ file, log }: SqliteStoreDeps): SqliteReader {
   const workerData: ThreadData = { file, isReader: true };
-  const reader = new StoreThread(() => new Worker(workerUrl, { workerData, execArgv: QUIET }), log);
+  const reader = new StoreThread(() => new Worker(threadFile, { workerData, execArgv: QUIET }), log);
   return {
     ...forward(reader, READS),
     getFact: (name) => readFact(reader, name),
@@ -100,7 +97,7 @@ export async function createSqliteStore(
   { startWorker = (url, options) => new Worker(url, options) }: SqliteStoreOptions = {},
 ): Promise<SqliteStore> {
   const threadFor = (data: ThreadData): StoreThread =>
-    new StoreThread(() => startWorker(workerUrl, { workerData: data, execArgv: QUIET }), log);
+    new StoreThread(() => startWorker(threadFile, { workerData: data, execArgv: QUIET }), log);
   const writer = threadFor({ file, isReader: false });
   const reader = threadFor({ file, isReader: true });
 

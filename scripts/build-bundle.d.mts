@@ -1,0 +1,2 @@
+/** Builds the bundle into a folder, dist unless told. */
+export function buildBundle(folder?: string): Promise<void>;

@@ -1,0 +1,116 @@
+// Builds dist/geo-registry-proxy.mjs: the whole program in one file, which needs Node and nothing else. What the program reads
+// from beside itself elsewhere (the page, the store's threads, nginx/registry.conf, its version) is inside. Beside it lie its
+// source map and the licences of what is inside. Run by `npm run build`.
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { buildWeb, isWebBuilt } from './build-web.mjs';
+
+const root = resolve(import.meta.dirname, '..');
+const read = (...path) => readFileSync(join(root, ...path), 'utf8');
+
+// Libraries that are CommonJS ask for Node's own modules by `require`.
+const REQUIRE = `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);`;
+const common = {
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node24',
+  charset: 'utf8',
+  logLevel: 'warning',
+};
+
+// The heap's flags come first of all: a server starts Node anew for them.
+const ENTRY = `
+import './bundle-start';
+import { runCli } from './src/cli.ts';
+void runCli(process.argv.slice(2));
+`;
+const START = `
+import { fileURLToPath } from 'node:url';
+import { keepHeap } from './bin/heap.cjs';
+if (Number.parseInt(process.versions.node, 10) < 24) {
+  console.error('geo-registry-proxy needs Node.js 24 or newer; this is ' + process.versions.node);
+  process.exit(1);
+}
+if (process.argv.indexOf('serve') >= 2) keepHeap(fileURLToPath(import.meta.url));
+`;
+
+async function threadProgram(build) {
+  const { outputFiles } = await build({
+    ...common,
+    entryPoints: [join(root, 'src/replication/store/sqlite/worker.ts')],
+    banner: { js: REQUIRE.replace('import.meta.url', JSON.stringify('file:///')) },
+    minify: true,
+    write: false,
+  });
+  return outputFiles[0].contents;
+}
+
+function pageEntries() {
+  const folder = join(root, 'dist/web');
+  const entry = (name) => [name, readFileSync(join(folder, name)).toString('base64')];
+  return JSON.stringify(readdirSync(folder).map(entry));
+}
+
+/** What stands in the place of the files that read from beside themselves. */
+async function replacements(build) {
+  const { version } = JSON.parse(read('package.json'));
+  const thread = Buffer.from(await threadProgram(build)).toString('base64');
+  return {
+    'src/status/version.ts': `export const programVersion = () => ${JSON.stringify(version)};`,
+    'src/init/template.ts': `export const siteTemplate = () => ${JSON.stringify(read('nginx/registry.conf'))};`,
+    'src/replication/store/sqlite/thread-file.ts': `export const threadFile = new URL('data:text/javascript;base64,${thread}');`,
+    'src/status/page-files.ts': `
+      const entries = ${pageEntries()};
+      export const readPage = () => new Map(entries.map(([name, text]) => [name, Buffer.from(text, 'base64')]));`,
+  };
+}
+
+function replacing(texts) {
+  return {
+    name: 'replacing',
+    setup(build) {
+      build.onResolve({ filter: /^\.\/bundle-start$/ }, () => ({ path: 'start', namespace: 'bundle' }));
+      build.onLoad({ filter: /^start$/, namespace: 'bundle' }, () => ({ contents: START, resolveDir: root }));
+      build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        const contents = texts[relative(root, path)];
+        return contents === undefined ? undefined : { contents, loader: 'js' };
+      });
+    },
+  };
+}
+
+/** The licence of each package that is inside, by its folder in node_modules. */
+function licences(inputs) {
+  const folders = Object.keys(inputs).map((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]);
+  const packages = [...new Set(folders.filter(Boolean))].toSorted();
+  const texts = packages.map((folder) => {
+    const { name, version, license } = JSON.parse(read(folder, 'package.json'));
+    const file = readdirSync(join(root, folder)).find((one) => /^(?:licen[cs]e|copying)(?:\.|$)/i.test(one));
+    return `${name} ${version} (${license})\n\n${file ? read(folder, file).trim() : 'It comes without a text of its licence.'}`;
+  });
+  return `geo-registry-proxy\n\n${read('LICENSE').trim()}\n\n${texts.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
+}
+
+/** Builds the bundle into a folder, dist unless told. */
+export async function buildBundle(folder = join(root, 'dist')) {
+  if (!isWebBuilt()) await buildWeb();
+  const { build } = await import('esbuild');
+  const { metafile } = await build({
+    ...common,
+    stdin: { contents: ENTRY, resolveDir: root, sourcefile: 'entry.ts', loader: 'ts' },
+    outfile: join(folder, 'geo-registry-proxy.mjs'),
+    banner: { js: `#!/usr/bin/env node\n${REQUIRE}` },
+    plugins: [replacing(await replacements(build))],
+    minify: true,
+    sourcemap: 'linked',
+    sourcesContent: false,
+    legalComments: 'none',
+    metafile: true,
+  });
+  if (!existsSync(folder)) mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'geo-registry-proxy.licences.txt'), licences(metafile.inputs));
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) await buildBundle(process.argv[2]);
