@@ -12,31 +12,35 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 # No install scripts: the only one brings a Node of its own, for checkouts on machines whose Node is old.
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
-COPY scripts/build-web.mjs scripts/
+COPY scripts/build-web.mjs scripts/build-bundle.mjs scripts/
+COPY LICENSE ./
+COPY bin bin
+COPY nginx nginx
 COPY web web
 COPY src src
-# `npm run build` without its set-up, which is for checkouts too.
-RUN node_modules/.bin/tsc -p tsconfig.build.json && node scripts/build-web.mjs
-RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+# One file, the same on every architecture, and the licences of what is in it.
+RUN node scripts/build-bundle.mjs /out && rm /out/*.map && chmod 0755 /out/geo-registry-proxy.mjs
 
 FROM ${NODE_IMAGE}
+ARG VERSION=unknown
+# The text (PEM) of more certificate authorities, for registries whose certificates are of a site's own:
+#   docker build --build-arg EXTRA_CA="$(cat ca.pem)" .
+ARG EXTRA_CA=
 LABEL org.opencontainers.image.title="geo-registry-proxy" \
       org.opencontainers.image.description="A read-through pull proxy in front of a secondary site's container registry" \
+      org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="MIT"
 ENV NODE_ENV=production \
     GEO_LISTEN=0.0.0.0:5080 \
-    GEO_DATA_DIR=/data
+    GEO_DATA_DIR=/data \
+    GEO_CA_FILE=${EXTRA_CA:+/app/ca.pem}
 # The spool holds private layers while they come in: for this user only.
 RUN mkdir -m 0700 /data && chown 1000:1000 /data
 WORKDIR /app
-COPY LICENSE package.json ./
-COPY bin bin
-# `init` makes the site for nginx of it.
-COPY nginx nginx
-COPY --from=build /app/node_modules node_modules
-# Without src: bin runs the sources where it finds them.
-COPY --from=build /app/dist dist
+COPY LICENSE ./
+COPY --from=build /out/ ./
+RUN ln -s /app/geo-registry-proxy.mjs /usr/local/bin/geo-registry-proxy && \
+    if [ -n "${EXTRA_CA}" ]; then printf '%s\n' "${EXTRA_CA}" > ca.pem; fi
 # A number, so that Kubernetes can see that it is not root (runAsNonRoot).
 USER 1000:1000
 VOLUME /data
@@ -46,5 +50,6 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.GEO_LISTEN.split(':').pop() + '/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # Node itself is process 1, and the program handles its signals. `--`: Node looks for options of its own even after a script.
-ENTRYPOINT ["node", "--", "/app/bin/geo-registry-proxy.cjs"]
+# With the heap's flags at once, which the program would start Node anew for (bin/heap.cjs).
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--expose-gc", "--", "/app/geo-registry-proxy.mjs"]
 CMD ["serve"]
