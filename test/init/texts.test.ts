@@ -13,7 +13,7 @@ const documented = readFileSync(new URL('../../docs/operating.md', import.meta.u
 
 const unitOptions = {
   node: '/usr/bin/node',
-  program: '/opt/geo-registry-proxy/bin/geo-registry-proxy.cjs',
+  program: '/opt/geo-registry-proxy/geo-registry-proxy.mjs',
   envFile: '/etc/geo-registry-proxy/proxy.env',
   dataDir: '/var/lib/geo-registry-proxy',
 };
@@ -23,7 +23,7 @@ test('the unit is the one of docs/operating.md, where nothing is another', () =>
 });
 
 test.each([
-  ['/opt/geo-registry-proxy/bin/geo-registry-proxy.cjs', true],
+  ['/opt/geo-registry-proxy/geo-registry-proxy.mjs', true],
   ['/home/me/geo-registry-proxy/bin/geo-registry-proxy.cjs', false],
   ['/root/key', false],
   ['/tmp/key', false],
