@@ -22,7 +22,8 @@ var source = path.join(root, 'src', 'cli.ts');
 var bundle = path.join(root, 'dist', 'geo-registry-proxy.mjs');
 var built = path.join(root, 'dist', 'cli.js');
 var isInstalled = root.split(path.sep).indexOf('node_modules') >= 0;
-var cli = !isInstalled && fs.existsSync(source) ? source : fs.existsSync(built) ? built : bundle;
+var cli =
+  !isInstalled && fs.existsSync(source) ? source : fs.existsSync(bundle) && !fs.existsSync(built) ? bundle : built;
 
 /** One line where a library is missing, and what installs it; every other error is thrown on. */
 function tellMissing(error) {
@@ -36,7 +37,7 @@ function tellMissing(error) {
 
 try {
   // The bundle runs by itself.
-  if (cli === bundle && fs.existsSync(bundle)) require(bundle);
+  if (cli === bundle) require(bundle);
   else Promise.resolve(require(cli).runCli(process.argv.slice(2))).catch(tellMissing);
 } catch (error) {
   tellMissing(error);

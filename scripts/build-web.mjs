@@ -9,6 +9,8 @@ import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 const root = resolve(import.meta.dirname, '..');
 const sources = join(root, 'web');
 const target = join(root, 'dist/web');
+// What the page takes of the program (test/architecture.test.ts).
+const shared = join(root, 'src/status/figures.ts');
 
 // What is bundled comes with its licence.
 const bundled = ['preact', 'uplot'];
@@ -16,7 +18,7 @@ const bundled = ['preact', 'uplot'];
 /** What the output depends on beside this file. */
 function inputs() {
   const files = readdirSync(sources, { recursive: true, encoding: 'utf8' }).map((name) => join(sources, name));
-  return [...files, import.meta.filename, join(root, 'package-lock.json')];
+  return [...files, shared, import.meta.filename, join(root, 'package-lock.json')];
 }
 
 /** Whether dist/web is there and newer than all that it is built of. */

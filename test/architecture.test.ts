@@ -57,7 +57,10 @@ test.each(Object.keys(arrows))('%s imports only the rooms it may', (room) => {
   expect(wrong).toEqual([]);
 });
 
-test('the page knows nothing of the program but the shapes of its answers, and two libraries', () => {
+test('the page knows of the program the shapes of its answers and how figures are written, and two libraries', () => {
+  // Bundled into the page: it has to stay without imports.
+  expect(importsOf(join(src, 'status/figures.ts'))).toEqual([]);
+  expect(readFileSync(join(src, 'status/figures.ts'), 'utf8')).not.toMatch(/^import /m);
   const web = resolve(src, '../web');
   const sources = readdirSync(web, { recursive: true, encoding: 'utf8' }).filter((name) => /\.tsx?$/.test(name));
   expect(sources.length).toBeGreaterThan(30);
@@ -68,7 +71,8 @@ test('the page knows nothing of the program but the shapes of its answers, and t
       .filter(([, isType, target = '']) => {
         if (!target.startsWith('.')) return !/^(?:preact(?:\/hooks)?|uplot(?:\/dist\/uPlot\.min\.css)?)$/.test(target);
         const file = resolve(dirname(join(web, name)), target);
-        return !file.startsWith(`${web}/`) && !(isType && relative(src, file) === 'status/api.ts');
+        if (file.startsWith(`${web}/`)) return false;
+        return relative(src, file) !== (isType ? 'status/api.ts' : 'status/figures.ts');
       })
       .map(([, , target]) => `${name} -> ${target}`);
   });

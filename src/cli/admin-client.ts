@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { formatAddress } from '../config/address.ts';
 import type { ListenAddress } from '../config/variable.ts';
 
-/** Nobody listens at the address. */
+/** No server listens at the address. */
 export class NoServer extends Error {}
 
 /** The server understood and refused; the message ends with its own. */
@@ -54,7 +54,7 @@ function parsed(body: string): { readonly error?: unknown } | undefined {
   }
 }
 
-function hasNobody(error: unknown): boolean {
+function isUnheard(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
 }
 
@@ -86,7 +86,7 @@ export function createAdminClient({ adminListen, adminToken }: AdminClientOption
       status = response.statusCode;
       body = await text(response);
     } catch (cause) {
-      if (hasNobody(cause)) throw new NoServer(`nobody listens at ${address} (GEO_ADMIN_LISTEN)`, { cause });
+      if (isUnheard(cause)) throw new NoServer(`no server answers at ${address} (GEO_ADMIN_LISTEN)`, { cause });
       throw new Error(`the server at ${address} (GEO_ADMIN_LISTEN) does not answer`, { cause });
     }
     const value = parsed(body);

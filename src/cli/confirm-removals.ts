@@ -60,7 +60,7 @@ function question(held: readonly string[], suspension: Suspension | null): strin
 
 async function ask(held: readonly string[], suspension: Suspension | null): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw new Error('nobody can be asked here: give --yes to confirm without a question');
+    throw new Error('this is no terminal, so it cannot ask: give --yes to confirm without a question');
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {

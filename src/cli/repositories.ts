@@ -16,7 +16,7 @@ export interface RepositoriesOptions {
   readonly full?: true;
 }
 
-const HEADINGS = ['repository', 'tags', 'synced', 'pending', 'failed', 'unsupported', 'last synced', 'checksum'];
+const HEADINGS = ['repository', 'tags', 'synced', 'queued', 'failed', 'unsupported', 'last synced', 'checksum'];
 const CHECKSUM = 12;
 
 function countCell(count: number, style: (text: string) => string): string {

@@ -13,15 +13,15 @@ export interface FactsLook {
 
 type Fact = readonly [string, string];
 
-// How many stand behind a state: something good, something that waits, something that is wrong.
-const STATES = {
-  synced: 'good',
-  pending: 'warn',
-  syncing: 'warn',
-  recheck: 'warn',
-  unsupported: 'warn',
-  failed: 'bad',
-} as const;
+// States by the page's words for them: something good, something that waits, something that is wrong.
+const STATES: Readonly<Record<string, readonly [string, 'good' | 'warn' | 'bad']>> = {
+  synced: ['synced', 'good'],
+  pending: ['queued', 'warn'],
+  syncing: ['syncing', 'warn'],
+  recheck: ['rechecking', 'warn'],
+  unsupported: ['unsupported', 'warn'],
+  failed: ['failed', 'bad'],
+};
 
 function whenText({ startedAt, endedAt }: Pick<Run, 'startedAt' | 'endedAt'>, now: number): string {
   return endedAt === null ? `began ${fromNow(startedAt, now)}` : `ended ${fromNow(endedAt, now)}`;
@@ -135,8 +135,8 @@ function liveFacts(snapshot: AnySnapshot, look: FactsLook): Fact[] {
 
 function storedFacts({ replication, damaged }: AnySnapshot, { style }: FactsLook): Fact[] {
   const { tags, queue, lagMs, bytes, removals, malformedEvents, waiting: dependent } = replication;
-  const asked = { 'asked by clients': queue.onDemand, 'by events': queue.event };
-  const waiting = { ...asked, 'by compare run': queue.reconcile, 'by backfill': queue.backfill };
+  const asked = { 'by pulls': queue.onDemand, 'by pushes': queue.event };
+  const waiting = { ...asked, 'by compare runs': queue.reconcile, 'by backfill': queue.backfill };
   return [
     ['tags', statesText(tags, style)],
     [
@@ -160,8 +160,8 @@ function countsText(counts: Readonly<Record<string, number>>): string {
 function statesText(counts: Readonly<Record<string, number>>, style: Style): string {
   return Object.entries(counts)
     .map(([state, count]) => {
-      const paint = count === 0 ? undefined : STATES[state as keyof typeof STATES];
-      return paint === undefined ? `${countText(count)} ${state}` : style[paint](`${countText(count)} ${state}`);
+      const [word, paint] = STATES[state]!;
+      return count === 0 ? `0 ${word}` : style[paint](`${countText(count)} ${word}`);
     })
     .join(', ');
 }

@@ -63,7 +63,7 @@ function tell(run: VerifyRun, json: true | undefined): number {
     const seen = `${counted(repositories, 'repository', 'repositories')}, ${counted(rows, 'tag')}, ${counted(blobs, 'blob')}`;
     const found = [
       `${countText(verified)} right`,
-      `${countText(marked)} brought again`,
+      `${countText(marked)} queued to be copied again`,
       `${countText(unknown)} not known`,
       `${countText(damaged)} damaged`,
       `${countText(healed)} whole again`,

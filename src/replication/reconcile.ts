@@ -77,6 +77,9 @@ export const BACKFILLED = 'backfill.done';
 const BACKFILL_CURSOR = 'backfill.cursor';
 const BATCH = 500;
 
+// As the log names them.
+const RUN_NAMES = { backfill: 'backfill', reconcile: 'compare run' } as const;
+
 /** Forgets where a backfill was: its catalog is another's. */
 export async function forgetBackfill(rows: Pick<RowStore, 'setFact'>): Promise<void> {
   await rows.setFact(BACKFILL_CURSOR, null);
@@ -243,10 +246,10 @@ export function createWalks(deps: WalkDeps, options: WalkOptions = {}): Walks {
       });
       if (kind === 'reconcile' && progress.repositoriesFailed === 0) await deps.onCompared();
       update({ endedAt: clock() });
-      log.info({ ...progress }, 'walk ended');
+      log.info({ ...progress }, `${RUN_NAMES[kind]} ended`);
     } catch (error) {
       update({ endedAt: clock(), error: signal.aborted ? 'stopped' : (error as Error).message });
-      if (!signal.aborted) log.warn({ ...progress }, 'walk ended early');
+      if (!signal.aborted) log.warn({ ...progress }, `${RUN_NAMES[kind]} ended early`);
     }
     return progress;
   }
@@ -255,7 +258,7 @@ export function createWalks(deps: WalkDeps, options: WalkOptions = {}): Walks {
   async function setAside(kind: Progress['kind'], name: string, error: unknown): Promise<void> {
     signal.throwIfAborted();
     if (await findTrouble(error)) throw error;
-    log.warn({ repository: name, reason: (error as Error).message }, 'repository not walked: it is tried again');
+    log.warn({ repository: name, reason: (error as Error).message }, 'repository not compared: it is tried again');
     await rows.mark([{ repository: name, reference: WHOLE_REPOSITORY, priority: PRIORITY[kind] }], clock());
     onMarked();
   }

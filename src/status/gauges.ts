@@ -31,17 +31,17 @@ function runReadings(runs: Runs): Record<string, Reading> {
   const ofWalk = byKind<Run>(walks);
   const ofVerify = byKind<VerifyRun>({ verify });
   return {
-    replication_run_running: ofAny('Whether a walk over everything runs', (run) => (run.endedAt === null ? 1 : 0)),
-    replication_run_failed: ofAny('Whether the last walk ended early', (run) => (run.error === null ? 0 : 1)),
-    replication_run_start_timestamp_seconds: ofAny('When the last walk began', (run) => seconds(run.startedAt)),
-    replication_run_end_timestamp_seconds: ofAny('When the last walk ended', (run) =>
+    replication_run_running: ofAny('Whether this run goes on', (run) => (run.endedAt === null ? 1 : 0)),
+    replication_run_failed: ofAny('Whether the last run ended early', (run) => (run.error === null ? 0 : 1)),
+    replication_run_start_timestamp_seconds: ofAny('When the last run began', (run) => seconds(run.startedAt)),
+    replication_run_end_timestamp_seconds: ofAny('When the last run ended', (run) =>
       run.endedAt === null ? undefined : seconds(run.endedAt),
     ),
-    replication_run_repositories: ofAny('Repositories that the walk has come to', (run) => run.repositories),
-    replication_run_marked: ofAny('Tags that the walk has marked', (run) => run.marked),
-    replication_run_repositories_done: ofWalk('Repositories that the walk is done with', (run) => run.repositoriesDone),
-    replication_run_repositories_failed: ofWalk('Those that could not be walked', (run) => run.repositoriesFailed),
-    replication_run_tags: ofWalk('Tags that the walk has looked at', (run) => run.tags),
+    replication_run_repositories: ofAny('Repositories that the run has come to', (run) => run.repositories),
+    replication_run_marked: ofAny('Tags that the run has queued', (run) => run.marked),
+    replication_run_repositories_done: ofWalk('Repositories that the run is done with', (run) => run.repositoriesDone),
+    replication_run_repositories_failed: ofWalk('Those that could not be read', (run) => run.repositoriesFailed),
+    replication_run_tags: ofWalk('Tags that the run has looked at', (run) => run.tags),
     replication_run_rows: ofVerify('Tags and manifests that the verification has looked at', (run) => run.rows),
     replication_run_verified: ofVerify('Those of them all of which is right', (run) => run.verified),
     replication_run_unknown: ofVerify('Those of which not enough could be learnt', (run) => run.unknown),
@@ -56,17 +56,17 @@ function readings({ version, replication, damaged }: Snapshot): Record<string, R
   return {
     build_info: { help: 'The version of the program', label: 'version', values: { [version]: 1 } },
     replication_tags: { help: 'Tags and untagged manifests by state', label: 'state', values: tags },
-    replication_queue: { help: 'Pending ones by who asked', label: 'priority', values: { ...queue } },
-    replication_waiting: { help: 'Pending ones that wait for another tag or manifest', values: waiting },
+    replication_queue: { help: 'Queued ones by what queued them', label: 'priority', values: { ...queue } },
+    replication_waiting: { help: 'Queued ones that wait for another tag or manifest', values: waiting },
     replication_lag_seconds: { help: 'Age of the oldest event that is not worked off', values: lagMs / 1000 },
-    replication_bytes: { help: 'Body bytes that the copies of what is known brought over', values: bytes },
+    replication_bytes: { help: 'Body bytes that were copied from the primary, of what is known', values: bytes },
     replication_verified: { help: 'Tags and manifests whose blobs were read and hashed', values: verified },
     replication_removals_held: { help: 'Removals that wait for a person', values: removals.held },
     replication_removals_last_day: { help: 'Removals of the last 24 hours', values: removals.lastDay },
     replication_removals_limit: { help: 'Removals in 24 hours that need no person', values: removals.limit },
     replication_removals_suspended: { help: 'Whether all removals wait', values: removals.suspended ? 1 : 0 },
     replication_malformed_events: { help: 'Events kept that were not understood', values: malformedEvents },
-    replication_worker_running: { help: 'Tags and manifests that are worked on', values: worker.running },
+    replication_worker_running: { help: 'Tags and manifests that are being synced', values: worker.running },
     replication_paused: {
       help: 'Whether replication waits for a registry',
       values: worker.pausedUntil === null ? 0 : 1,

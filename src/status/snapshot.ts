@@ -52,7 +52,7 @@ export interface Snapshot extends Api.Snapshot {
     /** The age of the oldest event that is not worked off, and when that came; 0 and null when there is none. */
     readonly lagMs: number;
     readonly oldestEventAt: string | null;
-    /** Body bytes that copies brought over. */
+    /** Body bytes that were copied from the primary. */
     readonly bytes: number;
     /** Rows whose blobs were read and hashed. */
     readonly verified: number;

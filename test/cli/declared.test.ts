@@ -1,3 +1,4 @@
+import { scaled } from '../support/patience.ts';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,6 +45,32 @@ test.each(['zsh', 'fish'])('completion in %s has every command', async (shell) =
   const parsed = spawnSync(shell, ['-n', file], { encoding: 'utf8' });
   // Where that shell is installed.
   if (!parsed.error) expect({ status: parsed.status, stderr: parsed.stderr }).toEqual({ status: 0, stderr: '' });
+});
+
+// Not part of the set-up: a machine without the shell skips its test.
+const missing = (shell: string): boolean => spawnSync(shell, ['--version']).error !== undefined;
+
+test.skipIf(missing('fish'))('fish completes commands, options of a command, words, and files', async () => {
+  const home = temporaryDirectory();
+  const script = join(home, 'completion.fish');
+  writeFileSync(script, await output('completion', 'fish'));
+  const env = { ...process.env, HOME: home, XDG_CONFIG_HOME: home, XDG_DATA_HOME: home };
+  const complete = (line: string): string[] => {
+    const program = `source ${script}; complete -C ${JSON.stringify(`geo-registry-proxy ${line}`)}`;
+    const found = execFileSync('fish', ['--no-config', '-c', program], {
+      encoding: 'utf8',
+      env,
+      cwd: home,
+      timeout: scaled(20_000),
+    });
+    return found.split('\n').flatMap((text) => text.split('\t')[0] || []);
+  };
+  expect(complete('')).toEqual(expect.arrayContaining(await declared()));
+  expect(complete('repo')).toEqual(['repositories']);
+  expect(complete('status --wat')).toEqual(['--watch']);
+  expect(complete('--no-color resync --repos')).toEqual(['--repository']);
+  expect(complete('completion f')).toEqual(['fish']);
+  expect(complete('config --env-file comp')).toEqual(['completion.fish']);
 });
 
 test('completion of another shell is wrong usage', async () => {

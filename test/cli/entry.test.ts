@@ -29,6 +29,7 @@ function installed(below: string, files: readonly string[]): string {
   const root = join(temporaryDirectory(), below);
   for (const directory of ['bin', 'src', 'dist']) mkdirSync(join(root, directory), { recursive: true });
   cpSync(entry, join(root, 'bin', 'entry.cjs'));
+  cpSync(join(entry, '../heap.cjs'), join(root, 'bin', 'heap.cjs'));
   writeFileSync(join(root, 'package.json'), '{ "type": "module" }');
   for (const file of files) {
     writeFileSync(join(root, file), `export const runCli = (args) => console.log('${file}', ...args);`);
@@ -62,6 +63,7 @@ async function started(
   mkdirSync(join(root, 'bin'), { recursive: true });
   mkdirSync(join(root, 'src'));
   cpSync(entry, join(root, 'bin', 'entry.cjs'));
+  cpSync(join(entry, '../heap.cjs'), join(root, 'bin', 'heap.cjs'));
   writeFileSync(join(root, 'package.json'), '{ "type": "module" }');
   const watch = "globalThis.set = []; require('v8').setFlagsFromString = (flag) => void globalThis.set.push(flag);";
   writeFileSync(join(root, 'preload.cjs'), `${watch}${preload}`);

@@ -129,7 +129,7 @@ test('without a server pulls says that only a server knows them', async () => {
   const { code, stderr } = await run(['pulls'], { ...env, GEO_ADMIN_LISTEN: `127.0.0.1:${await freePort()}` });
   expect(code).toBe(1);
   expect(stderr).toMatch(
-    /^geo-registry-proxy: nobody listens at .* \(GEO_ADMIN_LISTEN\): only a running server knows its pulls\n$/,
+    /^geo-registry-proxy: no server answers at .* \(GEO_ADMIN_LISTEN\): only a running server knows its pulls\n$/,
   );
 });
 

@@ -45,7 +45,7 @@ test('status prints how the site does, and ends with 0 when all is well', async 
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toMatch(/^site +test \(geo-registry-proxy \d+\.\d+\.\d+, up /m);
   expect(stdout).toMatch(/^status +ok$/m);
-  expect(stdout).toMatch(/^tags +\d+ pending, \d+ syncing, \d+ synced, 0 failed, 0 unsupported, 0 recheck$/m);
+  expect(stdout).toMatch(/^tags +\d+ queued, \d+ syncing, \d+ synced, 0 failed, 0 unsupported, 0 rechecking$/m);
 });
 
 test('status tells what failed and why, and ends with 3', async () => {
@@ -79,9 +79,9 @@ test('status --repository prints a line for each repository, and ends with 3 whe
   const expected = {
     code: 3,
     stdout: [
-      'repository   tags  synced  pending  failed  unsupported  last synced  checksum',
-      'group/one    2     -       1        1       -            never        -',
-      'group/three  1     -       1        -       -            never        -',
+      'repository   tags  synced  queued  failed  unsupported  last synced  checksum',
+      'group/one    2     -       1       1       -            never        -',
+      'group/three  1     -       1       -       -            never        -',
       '2 repositories',
       '',
     ].join('\n'),
@@ -166,7 +166,7 @@ test('confirm-removals without a person to ask confirms nothing, and says what t
   expect(await ask('confirm-removals')).toEqual({
     code: 1,
     stdout: '',
-    stderr: 'geo-registry-proxy: nobody can be asked here: give --yes to confirm without a question\n',
+    stderr: 'geo-registry-proxy: this is no terminal, so it cannot ask: give --yes to confirm without a question\n',
   });
   expect((await statusOf(site)).replication.removals.held).toBe(1);
 });
@@ -297,7 +297,7 @@ test('without a server and without a database the command says so, and makes non
   const { code, stderr } = await run(['status'], settings);
   expect(code).toBe(1);
   expect(stderr).toMatch(
-    /^geo-registry-proxy: nobody listens at .* \(GEO_ADMIN_LISTEN\), and there is no database .*state\.db: is this the server's configuration\?\n$/,
+    /^geo-registry-proxy: no server answers at .* \(GEO_ADMIN_LISTEN\), and there is no database .*state\.db: is this the server's configuration\?\n$/,
   );
   expect(existsSync(join(settings['GEO_DATA_DIR']!, 'state.db'))).toBe(false);
 });

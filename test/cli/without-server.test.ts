@@ -34,7 +34,7 @@ test('status reads the database, and ends with 3 since nothing runs', async () =
   const { code, stdout, stderr } = await ask('status');
   expect({ code, stderr }).toEqual({ code: 3, stderr: '' });
   expect(stdout).toMatch(/^status +stopped\n +✗ no process of the proxy answers$/m);
-  expect(stdout).toMatch(/^tags +0 pending, 0 syncing, 0 synced, 1 failed, 0 unsupported, 0 recheck$/m);
+  expect(stdout).toMatch(/^tags +0 queued, 0 syncing, 0 synced, 1 failed, 0 unsupported, 0 rechecking$/m);
   expect(stdout).toContain('group/app:broken');
   expect(JSON.parse((await ask('status', '--json')).stdout)).toMatchObject({ status: 'stopped', breakers: null });
 });
@@ -153,7 +153,7 @@ test('verify does the work itself, and ends with 3 where something is not right'
   const again = await ask('reverify', '--rehash', '--repository', 'group/one');
   expect(again.code).toBe(3);
   expect(again.stdout).toMatch(
-    /^verification ended: 1 repository, 1 tag, .* read; 0 right, 1 brought again, .*1 damaged/m,
+    /^verification ended: 1 repository, 1 tag, .* read; 0 right, 1 queued to be copied again, .*1 damaged/m,
   );
 });
 

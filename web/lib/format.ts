@@ -1,28 +1,7 @@
-// Numbers, sizes, times and names as people read them.
+// Numbers, sizes, times and names as people read them: those of a terminal, and what the page alone needs.
+import { countText, TIME_UNITS } from '../../src/status/figures.ts';
 
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-
-/** A count with its thousands apart: `12,034`. */
-export function countText(count: number): string {
-  return count.toLocaleString('en-US');
-}
-
-/** A count and its noun: `1 tag`, `12,034 tags`. */
-export function counted(count: number, one: string, many = `${one}s`): string {
-  return `${countText(count)} ${count === 1 ? one : many}`;
-}
-
-/** A size in bytes as number and unit: `['1.4', 'GiB']`. */
-export function bytesParts(bytes: number): [string, string] {
-  const exponent = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
-  const value = bytes / 1024 ** exponent;
-  return [exponent === 0 || value >= 100 ? String(Math.round(value)) : value.toFixed(1), UNITS[exponent]!];
-}
-
-/** A size in bytes: `1.4 GiB`. */
-export function bytesText(bytes: number): string {
-  return bytesParts(bytes).join(' ');
-}
+export { bytesParts, bytesText, counted, countText, durationText } from '../../src/status/figures.ts';
 
 /** A rate per second in few digits: `0.4`, `12`, `1,204`. */
 export function rateText(rate: number): string {
@@ -35,31 +14,11 @@ export function shareText(share: number | null): string {
   return `${share > 0.99 && share < 1 ? '99' : Math.round(share * 100)} %`;
 }
 
-const STEPS = [
-  { unit: 'd', ms: 86_400_000 },
-  { unit: 'h', ms: 3_600_000 },
-  { unit: 'min', ms: 60_000 },
-  { unit: 's', ms: 1_000 },
-] as const;
-
-/** A time in milliseconds by its two largest units: `3 d 4 h`, `12 s`; what is under a second in milliseconds. */
-export function durationText(ms: number): string {
-  if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`;
-  const first = STEPS.findIndex((step) => ms >= step.ms);
-  let rest = ms;
-  const parts = STEPS.slice(first, first + 2).map(({ unit, ms: size }) => {
-    const count = Math.floor(rest / size);
-    rest -= count * size;
-    return count === 0 ? '' : `${count} ${unit}`;
-  });
-  return parts.filter((part) => part !== '').join(' ');
-}
-
 /** How long ago or ahead an ISO time is, by its largest unit: `3 min ago`, `in 4 min`, `now`. */
 export function fromNow(time: string, now: number): string {
   const ahead = Date.parse(time) - now;
   const away = Math.abs(ahead);
-  const step = STEPS.find(({ ms }) => away >= ms);
+  const step = TIME_UNITS.find(({ ms }) => away >= ms);
   if (!step) return 'now';
   const text = `${Math.floor(away / step.ms)} ${step.unit}`;
   return ahead > 0 ? `in ${text}` : `${text} ago`;

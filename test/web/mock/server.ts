@@ -3,20 +3,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { AddressInfo, Socket } from 'node:net';
 import { join, resolve } from 'node:path';
+import { CONTENT_SECURITY_POLICY } from '../../../src/status/site-files.ts';
 import type { ListedRow, Pull } from '../../../web/contract.ts';
 import { attention, groups, image, listing, repositories, repository } from './answers.ts';
 import { statusOf, type MockSite } from './site.ts';
-
-export const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "connect-src 'self'",
-  "img-src 'self' data:",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
 
 const built = resolve(import.meta.dirname, '../../../dist/web');
 const TYPES: Record<string, string> = {
