@@ -3,6 +3,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { registryUrl } from '../config/address.ts';
 import { inspectConfig } from '../config/config.ts';
 import { machine, WrongValue } from '../config/variable.ts';
+import type { NotificationKind } from '../doctor/notifications.ts';
 
 const AFTER = `
 Works with and without a running server; every check has a time limit. An image of some bytes is pushed to
@@ -19,7 +20,7 @@ Exit codes:
 interface Options {
   readonly json?: true;
   readonly readOnly?: true;
-  readonly notifications?: true;
+  readonly notifications?: NotificationKind | true;
   readonly url?: URL;
 }
 
@@ -38,7 +39,7 @@ const LEAVE = 2_000;
 
 async function run({ notifications, ...options }: Options): Promise<void> {
   const { doctor, printNotifications } = await import('./doctor.ts');
-  if (notifications) printNotifications(options.url, options);
+  if (notifications) printNotifications(notifications, options.url, options);
   else {
     process.exitCode = await doctor(inspectConfig(process.env).config, options);
     setTimeout(() => process.exit(), LEAVE).unref();
@@ -57,7 +58,12 @@ export function addDoctor(program: Command): void {
         readUrl,
       ),
     )
-    .option('--notifications', "print the block for the primary registry's configuration, and check nothing")
+    .addOption(
+      new Option(
+        '--notifications [kind]',
+        "print the block for the primary registry's configuration, of all kinds or of one, and check nothing",
+      ).choices(['gitlab', 'distribution', 'zot'] satisfies NotificationKind[]),
+    )
     .addHelpText('after', AFTER)
     .action(run);
 }

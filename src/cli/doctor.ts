@@ -2,7 +2,7 @@
 import type { Config } from '../config/config.ts';
 import { runDoctor, type DoctorOptions, type Report } from '../doctor/doctor.ts';
 import { worstOf } from '../doctor/finding.ts';
-import { notificationsFor } from '../doctor/notifications.ts';
+import { notificationKinds, notificationsFor, type NotificationKind } from '../doctor/notifications.ts';
 import { visibleText } from '../status/figures.ts';
 import { EXIT } from './exit-code.ts';
 import { onInterrupt } from './interrupt.ts';
@@ -76,18 +76,27 @@ export async function doctor(config: Config, { json, except = [], ...options }: 
   return worstOf(reports) === 'failed' ? EXIT.attention : EXIT.ok;
 }
 
-/** Prints the block for the primary registry's configuration, in both forms; the secret is a placeholder. */
-export function printNotifications(base: URL | undefined, { json }: { json?: true }): void {
-  const { url, distribution, omnibus } = notificationsFor(base);
+const PRIMARIES: Readonly<Record<NotificationKind, string>> = {
+  gitlab: "The primary's /etc/gitlab/gitlab.rb (Omnibus)",
+  distribution: 'The configuration of a primary registry of its own (Distribution 2.8 and 3)',
+  zot: 'The configuration of a zot primary, beside its other extensions',
+};
+
+/** Prints the block for the primary registry's configuration, for one kind or for all; the secret is a placeholder. */
+export function printNotifications(
+  kind: NotificationKind | true,
+  base: URL | undefined,
+  { json }: { json?: true },
+): void {
+  const { url, distribution, omnibus, zot } = notificationsFor(base);
   if (json) {
-    process.stdout.write(`${JSON.stringify({ url, distribution, omnibus }, null, 2)}\n`);
+    process.stdout.write(`${JSON.stringify({ url, distribution, omnibus, zot }, null, 2)}\n`);
     return;
   }
   const hint = base
     ? ''
     : '# Replace registry.secondary.example.com by the name that the primary reaches this site by, or give --url.\n';
-  process.stdout.write(
-    `# The primary's /etc/gitlab/gitlab.rb (Omnibus), beside the endpoints that are there:\n${hint}${omnibus}\n` +
-      `# or the configuration of a primary registry of its own (Distribution):\n${hint}${distribution}`,
-  );
+  const blocks: Readonly<Record<NotificationKind, string>> = { gitlab: omnibus, distribution, zot };
+  const kinds = kind === true ? notificationKinds : [kind];
+  process.stdout.write(kinds.map((each) => `# ${PRIMARIES[each]}:\n${hint}${blocks[each]}`).join('\n'));
 }

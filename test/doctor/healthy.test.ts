@@ -119,16 +119,32 @@ test('Ctrl-C ends it with what is known', async () => {
   expect(stdout).toMatch(/^skipped {2}primary +interrupted$/m);
 });
 
-test('--notifications prints the block of the primary in both forms, without the secret', async () => {
+test('--notifications prints the block of the primary in all forms, without the secret', async () => {
   const url = 'https://registry.berlin.example.com';
   const { code, stdout } = await run(['doctor', '--notifications', '--url', url], env);
   expect(code).toBe(0);
   expect(stdout).not.toContain(SECRET);
-  expect(stdout.match(/<the value of GEO_EVENTS_TOKEN>/g)).toHaveLength(2);
+  expect(stdout.match(/<the value of GEO_EVENTS_TOKEN>/g)).toHaveLength(3);
   expect(stdout).toContain(`      url: ${url}/api/v4/container_registry_event/events\n`);
   expect(stdout).toContain(`'url' => '${url}/api/v4/container_registry_event/events',\n`);
   expect(stdout).toContain("registry['notifications'] = [");
   expect(site.localRelay.requests).toEqual([]);
+});
+
+test.each([
+  ['gitlab', "'maxretries' => 5"],
+  ['distribution', 'mediatypes: [application/octet-stream]'],
+  ['zot', '"sinks": ['],
+])('--notifications=%s prints that block alone', async (kind, holds) => {
+  const { code, stdout } = await run(['doctor', `--notifications=${kind}`, '--url', 'https://r.example.com'], {});
+  expect({ code, blocks: stdout.match(/^# The /gm) }).toEqual({ code: 0, blocks: ['# The '] });
+  expect(stdout).toContain(holds);
+});
+
+test('--notifications of another kind is refused', async () => {
+  const { code, stderr } = await run(['doctor', '--notifications=harbor'], {});
+  expect(code).toBe(2);
+  expect(stderr).toContain('Allowed choices are gitlab, distribution, zot.');
 });
 
 test('--notifications without --url says what is to be replaced', async () => {

@@ -7,11 +7,13 @@ import { hostname, type Nginx } from './site.ts';
 
 export type Protocol = 'HTTP/1.1' | 'HTTP/2';
 
+export type Body = string | Buffer | number;
+
 export interface Asking {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** The body, or how many zeros it has; it is sent piece by piece as fast as it is taken. */
-  readonly body?: string | number;
+  readonly body?: Body;
 }
 
 export interface Opened {
@@ -23,17 +25,17 @@ export interface Opened {
 
 const pieceSize = 64 * 1024;
 
-function* pieces(body: string | number): Generator<Buffer> {
-  if (typeof body === 'string') yield Buffer.from(body);
+function* pieces(body: Body): Generator<Buffer> {
+  if (typeof body !== 'number') yield Buffer.from(body as string);
   else for (let left = body; left > 0; left -= pieceSize) yield Buffer.alloc(Math.min(left, pieceSize));
 }
 
-function lengthOf(body: string | number): string {
-  return String(typeof body === 'string' ? Buffer.byteLength(body) : body);
+function lengthOf(body: Body): string {
+  return String(typeof body === 'number' ? body : Buffer.byteLength(body));
 }
 
 /** Sends the body, if there is one; what is still being sent when the answer has come may fail as it likes. */
-function send(target: Writable, body: string | number | undefined): void {
+function send(target: Writable, body: Body | undefined): void {
   if (body === undefined) target.end();
   else pipeline(Readable.from(pieces(body)), target, () => undefined);
 }

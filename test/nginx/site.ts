@@ -29,6 +29,13 @@ export interface AccelSite {
   readonly blobs: string;
 }
 
+/** What unified-url.conf needs besides. */
+export interface UnifiedSite {
+  /** The port of the primary registry on 127.0.0.1, and the host that it gets and answers with. */
+  readonly primary: number;
+  readonly primaryHost?: string;
+}
+
 const sites = resolve(import.meta.dirname, '../../nginx');
 const otherTemps = ['fastcgi', 'uwsgi', 'scgi'];
 
@@ -44,8 +51,13 @@ interface Ports {
   readonly upstream: number;
 }
 
-async function siteFor(ports: Ports, tls: SiteKeys, accel: AccelSite | undefined): Promise<string> {
-  const file = join(sites, accel ? 'registry-accel.conf' : 'registry.conf');
+function fileOf(special: AccelSite | UnifiedSite | undefined): string {
+  if (special === undefined) return 'registry.conf';
+  return 'primary' in special ? 'unified-url.conf' : 'registry-accel.conf';
+}
+
+async function siteFor(ports: Ports, tls: SiteKeys, special: AccelSite | UnifiedSite | undefined): Promise<string> {
+  const file = join(sites, fileOf(special));
   const substitutions: [wanted: string, by: string][] = [
     ['listen 443 ssl', `listen 127.0.0.1:${ports.https} ssl`],
     // One address is enough, and a machine may have no IPv6.
@@ -56,10 +68,18 @@ async function siteFor(ports: Ports, tls: SiteKeys, accel: AccelSite | undefined
     [`/etc/nginx/ssl/${hostname}.crt`, tls.certFile],
     [`/etc/nginx/ssl/${hostname}.key`, tls.keyFile],
   ];
-  if (accel) {
+  if (special && 'primary' in special) {
+    const host = special.primaryHost ?? `127.0.0.1:${special.primary}`;
     substitutions.push(
-      ['server 127.0.0.1:5000;', `server 127.0.0.1:${accel.registry};`],
-      ['/var/opt/gitlab/gitlab-rails/shared/registry/docker/registry/v2/blobs/', `${accel.blobs}/`],
+      ['server registry.primary.example.com:443;', `server 127.0.0.1:${special.primary};`],
+      ['default registry.primary.example.com;', `default ${host};`],
+      [String.raw`registry\.primary\.example\.com(?::`, `${host.split(':')[0]?.replaceAll('.', String.raw`\.`)}(?::`],
+      ['https://geo_primary', 'http://geo_primary'],
+    );
+  } else if (special) {
+    substitutions.push(
+      ['server 127.0.0.1:5000;', `server 127.0.0.1:${special.registry};`],
+      ['/var/opt/gitlab/gitlab-rails/shared/registry/docker/registry/v2/blobs/', `${special.blobs}/`],
     );
   }
   return substitutions.reduce((text, [wanted, by]) => replaced(text, wanted, by), await readFile(file, 'utf8'));
@@ -82,8 +102,8 @@ function mainConfig(dir: string): string {
     }`;
 }
 
-/** Starts nginx in front of what listens on `upstream` of 127.0.0.1: with registry.conf, or registry-accel.conf. */
-export async function startNginx(upstream: number, accel?: AccelSite): Promise<Nginx> {
+/** Starts nginx in front of the proxy on port `upstream` of 127.0.0.1: with registry.conf, or the file for `special`. */
+export async function startNginx(upstream: number, special?: AccelSite | UnifiedSite): Promise<Nginx> {
   const scratch = await tempDir();
   const dir = scratch.path;
   const tls = await createSiteKeys({ hosts: ['127.0.0.1', hostname] });
@@ -91,7 +111,7 @@ export async function startNginx(upstream: number, accel?: AccelSite): Promise<N
   const configFile = join(dir, 'nginx.conf');
   const temps = ['client-body', 'proxy'].map((name) => join(dir, name));
   await Promise.all(temps.map((path) => mkdir(path)));
-  await writeFile(join(dir, 'registry.conf'), await siteFor({ https, http, upstream }, tls, accel));
+  await writeFile(join(dir, 'registry.conf'), await siteFor({ https, http, upstream }, tls, special));
   await writeFile(configFile, mainConfig(dir));
   const server = startProcess(toolPath('nginx'), ['-c', configFile, '-e', 'stderr']);
   const answers = async (): Promise<boolean> => {
