@@ -178,7 +178,7 @@ describe.each(['accel-proxy', 'accel-file'] as const)('%s', (mode) => {
     expect(JSON.parse(answer.body.toString())).toMatchObject({ errors: [{ code: 'RANGE_INVALID' }] });
   });
 
-  test.each(['bytes=0-1,5-6', 'bytes=5-1', 'bytes=x', 'items=0-1'])('the whole for %s', async (range) => {
+  test.each(['bytes=0-1,5-6', 'bytes=x', 'items=0-1'])('the whole for %s', async (range) => {
     await placed();
     expectWhole(await get({ range }));
   });
