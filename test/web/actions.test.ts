@@ -23,6 +23,17 @@ describe('an action', () => {
     expect(mock.actions).toEqual([{ name: 'retry', body: {} }]);
   });
 
+  it('retries what fails for one reason', async () => {
+    const { page, mock } = await openPage(manyFailing(), '#/attention');
+    const { groups } = (await (await fetch(`${mock.url}/api/attention`)).json()) as {
+      groups: { cause: string; count: number }[];
+    };
+    const { cause, count } = groups[0]!;
+    await page.getByRole('button', { name: `Retry these ${count.toLocaleString('en-US')}: ${cause}` }).click();
+    await page.getByText(`${cause}: ${count.toLocaleString('en-US')} images queued`).waitFor();
+    expect(mock.actions).toEqual([{ name: 'retry', body: { cause } }]);
+  });
+
   it.each([
     { action: 'verify', label: 'Verify', told: 'Verification started' },
     { action: 'backfill', label: 'Backfill', told: 'Backfill started' },

@@ -67,6 +67,8 @@ export interface Scope {
   readonly repository?: string;
   readonly reference?: string;
   readonly digest?: string;
+  /** What fails for this reason, as `/api/attention` groups it. */
+  readonly cause?: string;
 }
 
 /** Runs an action, and gives what it answers. @throws ApiError */

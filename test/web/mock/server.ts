@@ -59,7 +59,8 @@ function emit(response: ServerResponse, name: string, value: unknown): void {
 function isMeant(row: ListedRow, body: Record<string, string>): boolean {
   return (
     (!body['repository'] || row.repository === body['repository']) &&
-    (!body['reference'] || row.reference === body['reference'])
+    (!body['reference'] || row.reference === body['reference']) &&
+    (!body['cause'] || row.error === body['cause'])
   );
 }
 

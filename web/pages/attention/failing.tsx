@@ -96,6 +96,16 @@ function Group({ group, isOpen, onDone }: { group: CauseGroup; isOpen: boolean; 
           {label}
         </span>
         <span class="note">{counted(count, 'image')}</span>
+        {count > 1 && (
+          <ActionButton
+            action="retry"
+            label={`Retry these ${countText(count)}`}
+            target={cause}
+            scope={{ cause }}
+            look="quiet"
+            onDone={onDone}
+          />
+        )}
       </header>
       <h2 class="group-cause">{cause}</h2>
       <p class="advice">{advice}</p>
