@@ -6,7 +6,7 @@ import { parseContentRange, rangeHeader, type ByteRange } from '../oci/range.ts'
 import { answered, found, type Answer } from './answer.ts';
 import type { Classify } from './classify.ts';
 import type { Client, RegistryRequest } from './client.ts';
-import { createLapse } from './lapse.ts';
+import { createRanges } from './lapse.ts';
 import { followRedirect, isRedirect, sendFollowing, type Followed } from './redirect.ts';
 import { contentLength, discard, headerText, isJson, isPage, readText, type RegistryResponse } from './response.ts';
 
@@ -92,7 +92,8 @@ function refusesRange(response: RegistryResponse, range: ByteRange): boolean {
   if (statusCode === 206) return !parseContentRange(String(part ?? ''));
   // Beyond the first byte there may be nothing.
   if (statusCode === 416) return 'start' in range && range.start === 0 && part !== 'bytes */0';
-  return statusCode !== 401 && statusCode !== 404 && statusCode !== 429 && statusCode < 502;
+  // Trouble of the moment is no refusal either: the same is asked again.
+  return ![401, 404, 429, 500].includes(statusCode) && statusCode < 502;
 }
 
 function requestOf(
@@ -114,7 +115,7 @@ function requestOf(
 
 /** @see Blobs */
 export function createBlobs(client: Client, classify: Classify): Blobs {
-  const noRanges = createLapse();
+  const ranges = createRanges();
 
   /** What a storage says is not in a registry's words: none of it means that the blob is missing, or refused to us. */
   async function storageFailure(response: RegistryResponse): Promise<Answer<never>> {
@@ -161,12 +162,15 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
   ): Promise<Answer<BlobBody>> {
     const ask = (part?: ByteRange): Promise<Followed> =>
       sendFollowing(client, requestOf(name, digest, timeout, part, signal));
-    if (!range || noRanges.isOn) return opened(await ask(), undefined);
+    if (!range || ranges.areOff) return opened(await ask(), undefined);
     const followed = await ask(range);
-    if (!refusesRange(followed.response, range)) return opened(followed, range);
+    if (!refusesRange(followed.response, range)) {
+      if (followed.response.statusCode === 206) ranges.taken();
+      return opened(followed, range);
+    }
     followed.response.body.on('error', () => undefined).destroy();
     const whole = await opened(await ask(), undefined);
-    if (whole.kind === 'found') noRanges.note();
+    if (whole.kind === 'found') ranges.refused();
     return whole;
   }
 

@@ -18,3 +18,35 @@ export function createLapse(clock: () => number = () => performance.now()): Laps
     note: () => void (until = clock() + HOUR),
   };
 }
+
+/** Whether ranges are asked for. */
+export interface Ranges {
+  readonly areOff: boolean;
+  /** A part was given as it was asked for. */
+  taken(): void;
+  /** A range was refused where all of it was given. */
+  refused(): void;
+}
+
+/**
+ * Off for an hour after a refusal; where ranges have been taken before one refusal says nothing, and two in a row do: without
+ * ranges a transfer that breaks off begins anew.
+ */
+export function createRanges(clock?: () => number): Ranges {
+  const off = createLapse(clock);
+  let isProven = false;
+  let inARow = 0;
+  return {
+    get areOff() {
+      return off.isOn;
+    },
+    taken() {
+      isProven = true;
+      inARow = 0;
+    },
+    refused() {
+      inARow += 1;
+      if (!isProven || inARow > 1) off.note();
+    },
+  };
+}

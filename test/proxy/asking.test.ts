@@ -27,6 +27,7 @@ const allTypes = [
   'application/vnd.docker.distribution.manifest.list.v2+json',
   'application/vnd.docker.distribution.manifest.v1+prettyjws',
   'application/vnd.docker.distribution.manifest.v1+json',
+  '*/*',
 ];
 
 const ours = new Set(

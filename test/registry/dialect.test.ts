@@ -187,7 +187,7 @@ describe('a range that a registry does not take', () => {
   const blob = Buffer.from('0123456789');
   const of = digestOf(blob);
   const answers: readonly (readonly [string, (request: IncomingMessage, response: ServerResponse) => void])[] = [
-    ...[400, 403, 405, 406, 416, 500, 501].map(
+    ...[400, 403, 405, 406, 416, 501].map(
       (status) =>
         [
           `${status}`,
@@ -215,9 +215,29 @@ describe('a range that a registry does not take', () => {
     }
   });
 
+  test('once, where it was taken before, is asked for again; twice in a row, not', async () => {
+    const answers = ['taken', 'refused', 'taken', 'refused', 'refused'];
+    const server = await serve((request, response) => {
+      const answer = request.headers.range ? answers.shift() : 'whole';
+      if (answer === 'taken') response.writeHead(206, { 'content-range': 'bytes 0-3/10' }).end('0123');
+      else if (answer === 'refused') response.writeHead(403).end();
+      else response.writeHead(200, { 'content-length': blob.length }).end(blob);
+    });
+    const { blobs } = server.registry();
+    for (let times = 0; times < 6; times += 1) {
+      const answer = await blobs.open('a/b', of, TIME, { start: 0, end: 3 });
+      expect(answer.kind).toBe('found');
+      if (answer.kind === 'found') answer.value.body.destroy();
+    }
+    expect(answers).toEqual([]);
+    // Five with a range, three of which were asked again without, and the last one without from the start.
+    expect(server.requests).toHaveLength(9);
+  });
+
   test.each([
     [404, missing.replace('MANIFEST', 'BLOB'), 'missing'],
     [429, '', 'busy'],
+    [500, '', 'unavailable'],
     [503, '', 'unavailable'],
   ])('is not what %i is about', async (status, body, kind) => {
     const server = await serve(({ url }, response) => {
