@@ -164,7 +164,9 @@ export function createBlobs(client: Client, classify: Classify): Blobs {
       sendFollowing(client, requestOf(name, digest, timeout, part, signal));
     if (!range || ranges.areOff) return opened(await ask(), undefined);
     const followed = await ask(range);
-    if (!refusesRange(followed.response, range)) {
+    // A storage says so of a signature that has ended: the next question has a fresh one.
+    const isSignature = followed.isStorage && followed.response.statusCode === 403 && ranges.areProven;
+    if (isSignature || !refusesRange(followed.response, range)) {
       if (followed.response.statusCode === 206) ranges.taken();
       return opened(followed, range);
     }

@@ -22,6 +22,8 @@ export function createLapse(clock: () => number = () => performance.now()): Laps
 /** Whether ranges are asked for. */
 export interface Ranges {
   readonly areOff: boolean;
+  /** Whether one was ever taken. */
+  readonly areProven: boolean;
   /** A part was given as it was asked for. */
   taken(): void;
   /** A range was refused where all of it was given. */
@@ -39,6 +41,9 @@ export function createRanges(clock?: () => number): Ranges {
   return {
     get areOff() {
       return off.isOn;
+    },
+    get areProven() {
+      return isProven;
     },
     taken() {
       isProven = true;
