@@ -11,6 +11,8 @@ export interface PlacesOptions {
   readonly total: number;
   /** Lends one place for a claim, with the function that gives it back; undefined where there is none to spare. */
   readonly lend?: (claim: Claim) => (() => void) | undefined;
+  /** Tells when there may be one to lend again. */
+  readonly onLendable?: (act: () => void) => void;
   /** How long somebody waits for a place. */
   readonly patience: number;
   /** Places of one share at once. */
@@ -111,6 +113,8 @@ export function createPlaces(options: PlacesOptions): Places {
       admit();
     }
   }
+
+  options.onLendable?.(admit);
 
   return {
     run,

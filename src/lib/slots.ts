@@ -41,6 +41,8 @@ export interface Slots {
   offer(ticket: Ticket, giveWay: () => void): () => void;
   /** Looks at the queue again after a ticket has changed. */
   poke(): void;
+  /** Calls `act` whenever a slot has become free that no ticket waits for. */
+  onFree(act: () => void): void;
 }
 
 /** A place in the queue; raising its priority while it waits moves it ahead. */
@@ -86,6 +88,7 @@ export function createSlots(total: number, { waitingMax = WAITING_MAX }: { waiti
   const queue = new FairQueue<Waiter>();
   const unknown = new Set<Ticket>();
   const offers = new Offers();
+  const whenFree: (() => void)[] = [];
   let held = 0;
   let background = 0;
   let more = 0;
@@ -163,6 +166,7 @@ export function createSlots(total: number, { waitingMax = WAITING_MAX }: { waiti
       unknown.delete(ticket);
       offers.left(ticket);
       poke();
+      if (held < total) for (const act of whenFree) act();
     };
   };
 
@@ -206,5 +210,6 @@ export function createSlots(total: number, { waitingMax = WAITING_MAX }: { waiti
     },
     isWanted: ({ priority }) => queue.has(({ ticket }) => rankOf(ticket.priority) <= rankOf(priority)),
     poke,
+    onFree: (act) => void whenFree.push(act),
   };
 }

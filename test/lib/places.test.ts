@@ -59,6 +59,19 @@ test('places that others do not use are lent, up to the total, and come back', a
   expect([...running.keys()]).toEqual(['own']);
 });
 
+test('what waits has a place as soon as others have no more use for theirs', async () => {
+  const slots = createSlots(1);
+  const lend: PlacesOptions['lend'] = (claim) => slots.takeFree({ priority: 'on-demand', claim });
+  const giveBack = await slots.take({ priority: 'on-demand' });
+  const { begin, running } = startWork(createPlaces({ ...none, lend, onLendable: slots.onFree }));
+  for (const name of ['own', 'lent']) void begin(name);
+  await settle();
+  expect([...running.keys()]).toEqual(['own']);
+  giveBack();
+  await settle();
+  expect([...running.keys()]).toEqual(['own', 'lent']);
+});
+
 test('work that fails gives its place back', async () => {
   const places = createPlaces(none);
   await expect(places.runFor(BACKGROUND, () => Promise.reject(new Error('failed')), 'late')).rejects.toThrow('failed');

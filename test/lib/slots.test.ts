@@ -297,3 +297,15 @@ test('a share that has very many waiting is refused more, and another is not', a
   await drain(first, waiting);
   expect(order).toEqual(['first', 'little', 'm1', 'm2']);
 });
+
+test('a slot that becomes free, and that no ticket waits for, is told of', async () => {
+  const slots = createSlots(1);
+  const told = vi.fn();
+  slots.onFree(told);
+  const first = await slots.take(ticketOf('first'));
+  const waiting = slots.take(ticketOf('second'));
+  first();
+  expect(told).not.toHaveBeenCalled();
+  (await waiting)();
+  expect(told).toHaveBeenCalledOnce();
+});
