@@ -1,11 +1,13 @@
-// Makes what a release consists of, in dist/release: the program in one file with its licences and source map, the package of
-// npm, a bill of materials (CycloneDX), and the checksums of all. Run by `npm run release`.
+// Makes what a release consists of, in dist/release: the program in one file with its licences and source map, the packages of
+// npm and of Debian (for this machine's architecture), a bill of materials (CycloneDX), and the checksums of all. Run by
+// `npm run release`.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { buildBundle } from './build-bundle.mjs';
+import { buildDeb } from './build-deb.mjs';
 
 const root = resolve(import.meta.dirname, '..');
 
@@ -43,6 +45,7 @@ export async function makeRelease(folder) {
   for (const name of readdirSync(join(root, 'dist')).filter((one) => one.startsWith('geo-registry-proxy.')))
     cpSync(join(root, 'dist', name), join(folder, name));
   npm(['pack', '--silent', '--ignore-scripts', '--pack-destination', folder]);
+  await buildDeb({ folder });
   const sbom = npm(['sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev'], { maxBuffer: 64 * 1024 * 1024 });
   writeFileSync(join(folder, 'geo-registry-proxy.cdx.json'), sbom);
   writeFileSync(join(folder, 'SHA256SUMS'), checksums(folder));

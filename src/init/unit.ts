@@ -1,4 +1,5 @@
 // The systemd unit.
+import { basename } from 'node:path';
 
 /** What the unit has of this site. */
 export interface UnitOptions {
@@ -7,6 +8,11 @@ export interface UnitOptions {
   readonly program: string;
   readonly envFile: string;
   readonly dataDir: string;
+  /**
+   * The key, which systemd then hands over as a credential: the file may belong to root alone. It is a copy of the time of
+   * the start, so that a new key needs a restart and not a reload.
+   */
+  readonly keyFile?: string;
 }
 
 const STATE = '/var/lib/';
@@ -18,8 +24,19 @@ function dataLines(dataDir: string): string {
   return isState ? `StateDirectory=${name}\nStateDirectoryMode=0700` : `ReadWritePaths=${dataDir}`;
 }
 
+/** How the variables reach the program: those of the unit win over the file's, and the credential over the file's path. */
+function startLines({ node, program, envFile, keyFile }: UnitOptions): string {
+  if (keyFile === undefined) return `EnvironmentFile=${envFile}\nExecStart=${node} -- ${program} serve`;
+  const name = basename(keyFile);
+  return `# The key may belong to root alone. A new one needs a restart. Sites without a key take these two lines out again:
+# see no-key.conf.
+LoadCredential=${name}:${keyFile}
+Environment=GEO_KEY_FILE=%d/${name}
+ExecStart=${node} -- ${program} --env-file ${envFile} serve`;
+}
+
 /** The unit's text. */
-export function systemdUnit({ node, program, envFile, dataDir }: UnitOptions): string {
+export function systemdUnit(options: UnitOptions): string {
   return `[Unit]
 Description=Read-through pull proxy in front of the container registry
 Wants=network-online.target
@@ -28,16 +45,15 @@ After=network-online.target
 [Service]
 User=geo-registry-proxy
 Group=geo-registry-proxy
-EnvironmentFile=${envFile}
-ExecStart=${node} -- ${program} serve
-# Keys, certificates and authorities are read again.
+${startLines(options)}
+# ${options.keyFile === undefined ? 'Keys, certificates' : 'Certificates'} and authorities are read again.
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 # Longer than GEO_SHUTDOWN_TIMEOUT, so that open transfers may finish.
 TimeoutStopSec=45
 LimitNOFILE=65536
 
-${dataLines(dataDir)}
+${dataLines(options.dataDir)}
 UMask=0077
 NoNewPrivileges=yes
 ProtectSystem=strict

@@ -82,6 +82,7 @@ test('npm pack holds the bundle, no sources and no tests, and what it holds runs
   for (const name of [
     'package.json',
     'bin',
+    'deploy',
     'docs',
     'nginx',
     'CHANGELOG.md',

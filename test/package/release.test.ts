@@ -45,7 +45,7 @@ test('the files of a release have their checksums, and the bill of materials nam
   const sums = readFileSync(join(folder, 'SHA256SUMS'), 'utf8').trim().split('\n');
   const names = readdirSync(folder).filter((name) => name !== 'SHA256SUMS');
   expect(names).toEqual(expect.arrayContaining(['geo-registry-proxy.mjs', 'geo-registry-proxy.cdx.json']));
-  expect(names.some((name) => name.endsWith('.tgz'))).toBe(true);
+  for (const end of ['.tgz', '.deb']) expect(names.some((name) => name.endsWith(end))).toBe(true);
   for (const line of sums) {
     const [sum, name] = line.split('  ') as [string, string];
     expect(
