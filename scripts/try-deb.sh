@@ -44,7 +44,7 @@ within systemd-analyze verify /lib/systemd/system/$name.service 2> "$work/verify
 # Registries that nobody runs: the proxy starts all the same, and says that they do not answer.
 openssl genrsa 2048 > "$system/etc/$name/gitlab-registry.key" 2> /dev/null
 chmod 0600 "$system/etc/$name/gitlab-registry.key"
-sed -i 's|^GEO_PRIMARY_URL=.*|GEO_PRIMARY_URL=http://127.0.0.1:9|; s|^GEO_SECONDARY_URL=.*|GEO_SECONDARY_URL=http://127.0.0.1:9|' \
+sed -i 's|^GEO_PRIMARY_URL=.*|GEO_PRIMARY_URL=http://127.0.0.1:9|; s|^GEO_SECONDARY_URL=.*|GEO_SECONDARY_URL=http://127.0.0.1:19|' \
   "$system/etc/$name/proxy.env"
 
 # What the machine does at its start, and then answers; it switches itself off.
@@ -56,11 +56,11 @@ wait_for() { for _ in $(seq 150); do "$@" && return 0; sleep 0.2; done; return 1
 {
   systemctl enable --now $name && wait_for answers && echo "started $($name version)"
   first=$(systemctl show -P MainPID $name)
-  ps -o user= -p "$first" 2> /dev/null || stat -c 'user %U' /proc/$first
+  stat -c 'user %U' /proc/$first
   stat -c 'data %U %a' /var/lib/$name
   DEBIAN_FRONTEND=noninteractive dpkg -i /root/${name}_0.0.2_*.deb > /root/upgrade.log 2>&1 && echo upgraded
   wait_for answers && [ "$(systemctl show -P MainPID $name)" != "$first" ] && echo restarted
-  journalctl -u $name -o cat | grep -c '"msg":"stopped"\|"msg":"stopping"' | sed 's/^/stopped in good order: /'
+  journalctl -u $name -o cat | grep -q 'Deactivated successfully' && echo 'stopped in good order'
   DEBIAN_FRONTEND=noninteractive dpkg -r $name > /root/remove.log 2>&1 && echo removed
   systemctl is-active $name
   ls /etc/systemd/system/multi-user.target.wants | grep $name
@@ -84,7 +84,7 @@ say "start, upgrade, remove"
 rm -f "$system/root/result"
 if timeout 300 systemd-nspawn --quiet --register=no --keep-unit -D "$system" -b > "$work/boot.log" 2>&1 && [ -s "$system/root/result" ]; then
   cat "$system/root/result"
-  for line in '^started ' '^upgraded$' '^restarted$' '^removed$' '^inactive$' "^data $name 700$"; do
+  for line in '^started ' '^upgraded$' '^restarted$' '^removed$' '^inactive$' '^stopped in good order$' "^user $name$" "^data $name 700$"; do
     grep -q "$line" "$system/root/result" || { cat "$system/root/journal"; fail "no line $line"; }
   done
 else
@@ -112,7 +112,7 @@ grep -q 'GEO_PRIMARY_URL=http://127.0.0.1:9' "$system/etc/$name/proxy.env" || fa
 say "purge"
 rm -f "$system/etc/$name/gitlab-registry.key" "$system/etc/systemd/system/try.service" "$system/root/try"
 within dpkg --purge $name > "$work/purge.log" 2>&1 || { cat "$work/purge.log"; fail purge; }
-left=$(find "$system/etc" "$system/opt" "$system/usr" "$system/lib" "$system/var/lib" -name "*$name*" ! -path '*/apt/*' ! -path '*/systemd/timers/*')
+left=$(find "$system/etc" "$system/opt" "$system/usr" "$system/lib" "$system/var/lib" -name "*$name*" ! -path '*/apt/*' ! -path '*/systemd/timers/*' 2> /dev/null || true)
 [ -z "$left" ] || fail "left: $left"
 within getent passwd $name && fail "its user is left"
 say "all of it is gone"
