@@ -7,7 +7,10 @@ import { startTokenService, type TokenService, type TokenServiceOptions } from '
 import { repositoryAccess, type TokenFor } from './token.ts';
 import { tempDir } from './tool.ts';
 
-export interface SitesOptions extends Pick<TokenServiceOptions, 'users' | 'projects' | 'publicProjects'> {
+export interface SitesOptions extends Pick<
+  TokenServiceOptions,
+  'users' | 'projects' | 'publicProjects' | 'port' | 'realm'
+> {
   readonly keys?: KeyOptions;
   /** Settings of the primary registry other than its authentication. */
   readonly primary?: RegistrySettings;

@@ -17,6 +17,8 @@ export interface TokenServiceOptions {
   /** Globs of repositories that everyone may pull. */
   readonly publicProjects?: readonly string[];
   readonly port?: number;
+  /** What the registries' challenges send clients to, where TLS is ended before it. */
+  readonly realm?: string;
 }
 
 export interface TokenRequest {
@@ -110,7 +112,7 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
   return {
     ...site,
     url,
-    realm: `${url}/jwt/auth`,
+    realm: options.realm ?? `${url}/jwt/auth`,
     requests,
     tokenFor: (access, overrides) => signToken(site, access, overrides),
     async close() {
