@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Answers } from '../init/answers.ts';
 import type { Deletes, Facts, Storage } from '../init/facts.ts';
 import type { FileState, PlannedFile } from '../init/files.ts';
-import { FILES, HOME, nextCommands } from '../init/plan.ts';
+import { blockIn, HOME, nextCommands } from '../init/plan.ts';
 import { isSeenByUnit } from '../init/unit.ts';
 import { visibleText } from '../status/figures.ts';
 import { table } from './terminal.ts';
@@ -72,7 +72,7 @@ export function nextLines(
   { keyFile, primary, primaryAuth, secondaryAuth }: Answers,
   { files, program }: { readonly files: readonly PlannedFile[]; readonly program: string },
 ): string[] {
-  const block = files.find(({ name }) => name === FILES.omnibus || name === FILES.distribution);
+  const block = blockIn(files);
   return [
     'Next, as root:',
     ...nextCommands(directory).map((command, index) => `  ${index + 1}. ${command}`),

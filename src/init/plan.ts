@@ -18,6 +18,7 @@ export const FILES = {
   site: 'registry.conf',
   omnibus: 'notifications.rb',
   distribution: 'notifications.yml',
+  zot: 'notifications.json',
 } as const;
 
 /** Where the files are used from. */
@@ -51,14 +52,23 @@ function blockFor(
   { publicUrl, primary: { kind }, settings }: Answers,
   secret: string | undefined,
 ): PlannedFile | undefined {
+  const { omnibus, distribution, zot } = notificationsFor(publicUrl);
+  const filled = (text: string): string => (secret === undefined ? text : text.replaceAll(SECRET, () => secret));
+  const mode = 0o600;
+  // JSON has no comments.
+  if (kind.id === 'zot') return { name: FILES.zot, text: filled(zot), mode };
   if (kind.id !== 'gitlab' && kind.id !== 'distribution') return undefined;
-  const { omnibus, distribution } = notificationsFor(publicUrl);
   const isOmnibus = kind.id === 'gitlab' && settings.tokenIssuer !== 'gitlab-issuer';
   const [name, text, where] = isOmnibus
     ? [FILES.omnibus, omnibus, "the primary's /etc/gitlab/gitlab.rb, beside the endpoints that are there"]
     : [FILES.distribution, distribution, "the primary registry's configuration"];
-  const filled = secret === undefined ? text : text.replaceAll(SECRET, () => secret);
-  return { name, text: `# For ${where}.\n${filled}`, mode: 0o600 };
+  return { name, text: `# For ${where}.\n${filled(text)}`, mode };
+}
+
+/** The notification block among the files of a site. */
+export function blockIn(files: readonly PlannedFile[]): PlannedFile | undefined {
+  const names = new Set<string>([FILES.omnibus, FILES.distribution, FILES.zot]);
+  return files.find(({ name }) => names.has(name));
 }
 
 /** All files of a site. @throws Error where a value cannot stand in one of them */

@@ -233,6 +233,29 @@ test('open registries, the primary GitLab’s: nothing to log in with, and the b
   expect(read('notifications.rb', elsewhere)).toContain(parseEnv(text)['GEO_EVENTS_TOKEN']);
 });
 
+test('a primary that is zot has its block in JSON, with the secret', async () => {
+  const local = await startRegistry({ name: 'open' });
+  onTestFinished(() => local.close());
+  const zot = await startDouble({
+    'GET /v2/': { status: 200, body: {} },
+    'GET /v2/_zot/ext/mgmt': { status: 200, body: { distSpecVersion: '1.1.1', releaseTag: 'v2.1.20' } },
+  });
+  const elsewhere = temporaryDirectory();
+  const args = ['--primary', zot.origin, '--secondary', local.url, '--url', PUBLIC, '--out', elsewhere];
+  const { code, stdout } = await init(...args, '--data-dir', join(elsewhere, 'data'));
+  expect(code).toBe(0);
+  expect(stdout).toContain('notifications.json holds the secret');
+  const { extensions } = JSON.parse(read('notifications.json', elsewhere)) as {
+    extensions: { events: { sinks: unknown[] } };
+  };
+  expect(extensions.events.sinks).toMatchObject([
+    {
+      address: `${PUBLIC}/api/v4/container_registry_event/events`,
+      headers: { Authorization: parseEnv(read('proxy.env', elsewhere))['GEO_EVENTS_TOKEN'] },
+    },
+  ]);
+});
+
 test('a password of docker login is used where it is asked for; who clients are has to be said then', async () => {
   const local = await startRegistry({ name: 'open' });
   onTestFinished(() => local.close());
