@@ -7,8 +7,11 @@ import { InvalidToken, type VerifiedToken, type Verifier } from './verify.ts';
 
 /** What a client that was let in is besides a reader. */
 export interface Grant {
-  /** The token carries `push` or `*` for the repository of the request: it may be about to push there. */
-  readonly canPush: boolean;
+  /**
+   * The token carries `push` or `*` for the repository of the request: it may be about to push there. `unknown` where clients
+   * have no tokens: it may be one that pulls as well.
+   */
+  readonly canPush: boolean | 'unknown';
   /** Whose share of the queues to the registries its requests are served in: its subject's, its token's, or its repository's. */
   readonly share: string;
   /** Who the token says it is; undefined where it does not, or where everyone may read. */
@@ -68,7 +71,7 @@ export function createGate({ verifier, realm, service }: GateDeps): Gate {
   return {
     async authorize(authorization, path) {
       const name = repositoryOf(path);
-      if (!verifier) return { canPush: false, share: `repository ${name ?? ''}` };
+      if (!verifier) return { canPush: 'unknown', share: `repository ${name ?? ''}` };
       const needed = neededAccess(path);
       const token = BEARER.exec(authorization ?? '')?.groups?.['token'];
       if (token === undefined) throw refusal(needed);

@@ -26,6 +26,11 @@ export type ServeBlob = (
 
 type Head = ReturnType<Blobs['head']>;
 
+interface Looked {
+  readonly answer: Awaited<Head>;
+  readonly origin: Origin;
+}
+
 /** The range that a request asks for; none where `If-Range` speaks of other content (RFC 9110 section 13.1.5). */
 function rangeOf({ headers }: FastifyRequest, digest: Digest): ByteRange | undefined {
   const condition = [headers['if-range'] ?? []].flat()[0];
@@ -50,17 +55,28 @@ export function createServeBlob(deps: ProxyDeps, options: ProxyOptions): ServeBl
     return (await proof.confirm(place, here.value.size, request)) === 'damaged' ? NOT_HERE : here;
   }
 
+  /**
+   * Asks only: push tools do so for every blob. A pusher gets the primary's word alone, and who may be one gets it as long as
+   * the primary answers.
+   */
+  async function look(request: FastifyRequest, place: Place, canPush: Grant['canPush']): Promise<Looked> {
+    const ask = (signal: AbortSignal): Head => primary.blobs.head(place.name, place.digest, primaryTimeout, signal);
+    const atPrimary = async (): Promise<Looked> => {
+      return { answer: await places.lookups.runFor(request.caller, ask, BUSY_HERE), origin: 'primary' };
+    };
+    const first = canPush === false ? undefined : await atPrimary();
+    if (first && (canPush === true || first.answer.kind === 'found' || first.answer.kind === 'missing')) return first;
+    const here = await localHead(request, place);
+    return here.kind === 'found' ? { answer: here, origin: 'secondary' } : (first ?? atPrimary());
+  }
+
   async function serveHead(
     request: FastifyRequest,
     reply: FastifyReply,
     place: Place,
-    canPush: boolean,
+    canPush: Grant['canPush'],
   ): Promise<FastifyReply> {
-    // HEAD fills nothing: push tools ask it for every blob. A pusher gets the primary's word only.
-    const here = canPush ? NOT_HERE : await localHead(request, place);
-    const origin: Origin = here.kind === 'found' ? 'secondary' : 'primary';
-    const ask = (signal: AbortSignal): Head => primary.blobs.head(place.name, place.digest, primaryTimeout, signal);
-    const answer = here.kind === 'found' ? here : await places.lookups.runFor(request.caller, ask, BUSY_HERE);
+    const { answer, origin } = await look(request, place, canPush);
     meter('pulls_total', { kind: 'blob', origin: answer.kind === 'found' ? origin : answer.kind });
     if (answer.kind !== 'found') {
       throw failureError(answer, { note: request.note, primary, pushHost: options.pushHost });

@@ -89,15 +89,18 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
     return answer.value.value;
   }
 
-  /** What a pusher is told: the primary's word only, or it would skip an upload because of our copy. */
-  async function headForPusher(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    { name, reference }: ManifestPath,
-  ): Promise<FastifyReply> {
+  /** The primary's word alone: a pusher who was told of our copy would skip an upload. */
+  function headAtPrimary({ caller }: FastifyRequest, { name, reference }: ManifestPath): Promise<Answer<ManifestHead>> {
     const ask = (signal: AbortSignal): Promise<Answer<ManifestHead>> =>
       primary.manifests.head(name, reference, options.primaryTimeout, undefined, signal);
-    const answer = await places.lookups.runFor(request.caller, ask, BUSY_HERE);
+    return places.lookups.runFor(caller, ask, BUSY_HERE);
+  }
+
+  async function sendHead(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    answer: Answer<ManifestHead>,
+  ): Promise<FastifyReply> {
     meter('pulls_total', { kind: 'manifest', origin: answer.kind === 'found' ? 'primary' : answer.kind });
     if (answer.kind !== 'found') throw failed(answer, request);
     request.answeredFrom = 'primary';
@@ -112,7 +115,12 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
     const { name, reference } = path;
     const { caller } = request;
     const isHead = request.method === 'HEAD';
-    if (isHead && grant.canPush) return headForPusher(request, reply, path);
+    if (isHead && grant.canPush === true) return sendHead(request, reply, await headAtPrimary(request, path));
+    // Who may be a pusher gets the primary's word by digest, too, as by tag; one that pulls has our copy without it.
+    if (isHead && grant.canPush === 'unknown' && 'digest' in reference) {
+      const answer = await headAtPrimary(request, path);
+      if (answer.kind === 'found' || answer.kind === 'missing') return sendHead(request, reply, answer);
+    }
     const answer = await ('tag' in reference
       ? resolver.byTag(name, reference.tag, caller)
       : resolver.byDigest(name, reference.digest, caller));
