@@ -1,26 +1,13 @@
 // Clients that Debian does not have (crane, oras, helm, cosign) push through the one URL of nginx/unified-url.conf and pull from
 // it at once: run by `npm run try:clients`, with those that are found in PATH or named by CRANE, ORAS, HELM and COSIGN. What
 // each pushed must be at the primary, and come back by the proxy. Exit code 1 where one fails.
-import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { request as ask } from 'node:http';
-import { createServer, type Server } from 'node:https';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { pipeline } from 'node:stream';
-import { startNginx, type Nginx } from '../test/nginx/site.ts';
-import { createSiteKeys, type SiteKeys } from '../test/support/keys.ts';
 import { createOciLayout } from '../test/support/oci-layout.ts';
-import { startProxySite, type ProxySite } from '../test/support/proxy.ts';
-import { freePort, run, runOrThrow, tempDir } from '../test/support/tool.ts';
+import { run, runOrThrow, tempDir } from '../test/support/tool.ts';
+import { dev, startOneUrl, type OneUrl } from './one-url.ts';
 
-const dev = { user: 'dev', password: 'secret' };
-
-interface Stage {
-  readonly site: ProxySite;
-  /** The authorities of nginx and of the realm. */
-  readonly caFile: string;
-  /** The shared hostname, with its port. */
-  readonly host: string;
+interface Stage extends OneUrl {
   /** Where files may be put. */
   readonly dir: string;
   readonly env: Readonly<Record<string, string>>;
@@ -123,7 +110,7 @@ async function isAtPrimary({ site }: Stage, reference: string): Promise<boolean>
 }
 
 /** What came of it, in a line; undefined where the client is not there. */
-async function tried(stage: Omit<Stage, 'dir' | 'env'>, client: Client): Promise<{ ok: boolean; text: string }> {
+async function tried(stage: OneUrl, client: Client): Promise<{ ok: boolean; text: string }> {
   await using scratch = await tempDir();
   const dir = scratch.path;
   const path = process.env[client.name.toUpperCase()] ?? client.name;
@@ -153,48 +140,13 @@ async function tried(stage: Omit<Stage, 'dir' | 'env'>, client: Client): Promise
   }
 }
 
-/** TLS before the token service: newer clients send no credentials to a realm of http where the registry is https. */
-async function startTls(port: number, target: number, keys: SiteKeys): Promise<Server> {
-  const pair = { key: await readFile(keys.keyFile), cert: keys.certPem };
-  const server = createServer(pair, (request, response) => {
-    const { method, url, headers } = request;
-    const onward = ask({ host: '127.0.0.1', port: target, method, path: url, headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      pipeline(answer, response, () => undefined);
-    });
-    onward.once('error', () => response.destroy());
-    pipeline(request, onward, () => undefined);
-  });
-  await once(server.listen(port, '127.0.0.1'), 'listening');
-  return server;
-}
-
-/** Has a client try it before two sites of its own. */
-async function tryAt(client: Client): Promise<void> {
-  const [port, tokens, realm] = [await freePort(), await freePort(), await freePort()];
-  const keys = await createSiteKeys({ hosts: ['127.0.0.1', 'localhost'] });
-  const tls = await startTls(realm, tokens, keys);
-  const site = await startProxySite({
-    env: { GEO_LISTEN: `127.0.0.1:${port}` },
-    primary: { deleteEnabled: true },
-    users: { [dev.user]: dev.password },
-    projects: { [dev.user]: { '**': ['pull', 'push', 'delete'] } },
-    port: tokens,
-    realm: `https://${client.realm}:${realm}/jwt/auth`,
-  });
-  const nginx: Nginx = await startNginx(port, { primary: Number(new URL(site.primary.url).port) });
+for (const client of [crane, oras, helm, cosign]) {
+  const stage = await startOneUrl({ realm: client.realm });
   try {
-    const caFile = join(keys.dir, 'authorities.pem');
-    await writeFile(caFile, `${keys.certPem}\n${nginx.tls.certPem}`);
-    const { ok, text } = await tried({ site, caFile, host: `127.0.0.1:${nginx.httpsPort}` }, client);
+    const { ok, text } = await tried(stage, client);
     console.log(`${ok ? ' ' : '!'} ${client.name.padEnd(7)} ${text}`);
     if (!ok) process.exitCode = 1;
   } finally {
-    await Promise.all([nginx.close(), site.close()]);
-    tls.closeAllConnections();
-    tls.close();
-    await keys.remove();
+    await stage.close();
   }
 }
-
-for (const client of [crane, oras, helm, cosign]) await tryAt(client);
