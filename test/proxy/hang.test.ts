@@ -1,4 +1,5 @@
 // Registries that are there and hang: found out by one time-out and a probe, and waited for by no other pull.
+import { readdir, readFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { image } from '../support/image.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
@@ -22,6 +23,17 @@ afterEach(async () => {
 });
 afterAll(() => site.close());
 
+/** Stops a process, and comes back when each of its threads stands: on a busy machine one may answer yet. */
+async function freeze(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  const states = async (): Promise<string[]> => {
+    const threads = await readdir(`/proc/${pid}/task`);
+    const texts = await Promise.all(threads.map((id) => readFile(`/proc/${pid}/task/${id}/stat`, 'utf8')));
+    return texts.map((text) => text.slice(text.lastIndexOf(')') + 2)[0]!);
+  };
+  await waitFor(async () => (await states()).every((state) => state === 'T'), { what: 'the registry to stand still' });
+}
+
 const open = (registry: string): Promise<number> => site.metric('breaker_open', { registry });
 
 /** As Docker pulls: HEAD, then GET; whether both were answered from here, with a warning. */
@@ -34,7 +46,7 @@ async function pull(): Promise<boolean> {
 }
 
 test('of ten pulls of an image that is here two requests wait for a primary that is stopped', async () => {
-  process.kill(site.primary.pid, 'SIGSTOP');
+  await freeze(site.primary.pid);
   for (let times = 0; times < 10; times += 1) expect(await pull()).toBe(true);
   // The first came in vain, the second was ended when the probe did as well.
   expect(site.relay.count(notPing)).toBe(2);
@@ -47,7 +59,7 @@ test('of ten pulls of an image that is here two requests wait for a primary that
 const isAsked: RelayMatch = ({ path }) => path.includes('/manifests/');
 
 test('of a tag that is not here the GET after a HEAD does not wait again, and tells which registry does not answer', async () => {
-  process.kill(site.primary.pid, 'SIGSTOP');
+  await freeze(site.primary.pid);
   expect((await site.ask(`${name}/manifests/none`, { method: 'HEAD' })).status).toBe(503);
   await waitFor(async () => (await open('primary')) === 1, { what: 'the breaker to open', timeout: 10_000 });
   const asked = site.relay.count(isAsked);
@@ -59,7 +71,7 @@ test('of a tag that is not here the GET after a HEAD does not wait again, and te
 });
 
 test('clients that wait when the breaker opens have the local copy then', async () => {
-  process.kill(site.primary.pid, 'SIGSTOP');
+  await freeze(site.primary.pid);
   const first = site.ask(`${name}/manifests/v1`);
   await waitFor(() => site.relay.count(notPing) === 1, { what: 'the first to be asked' });
   await waitFor(() => site.relay.count(({ path }) => path === '/v2/') > 0, { what: 'the probe' });
@@ -86,7 +98,7 @@ test('one tag that is slow at the primary keeps others neither from it nor waiti
 const isBlob: RelayMatch = ({ method, path }) => method === 'GET' && path.includes('/blobs/');
 
 test('of ten pulls of a blob two wait for a secondary that is stopped: the primary serves', async () => {
-  process.kill(site.secondary.pid, 'SIGSTOP');
+  await freeze(site.secondary.pid);
   for (let times = 0; times < 10; times += 1) {
     expect((await site.ask(`${name}/blobs/${config!.digest}`)).status).toBe(200);
   }
@@ -95,7 +107,7 @@ test('of ten pulls of a blob two wait for a secondary that is stopped: the prima
 });
 
 test('whoever asks whether a registry answers finds out that it hangs, without a pull', async () => {
-  process.kill(site.primary.pid, 'SIGSTOP');
+  await freeze(site.primary.pid);
   const answer = await fetch(`${site.proxy.adminUrl}/readyz`);
   expect(await answer.text()).toBe('degraded\nthe primary registry does not answer\n');
   await waitFor(async () => (await open('primary')) === 1, { what: 'the breaker to open', timeout: 10_000 });
