@@ -8,8 +8,8 @@ import { InvalidToken, type VerifiedToken, type Verifier } from './verify.ts';
 /** What a client that was let in is besides a reader. */
 export interface Grant {
   /**
-   * The token carries `push` or `*` for the repository of the request: it may be about to push there. `unknown` where clients
-   * have no tokens: it may be one that pulls as well.
+   * Whether the token carries `push` or `*` for the repository of the request, so that the client may be about to push there.
+   * `unknown` where clients have no tokens.
    */
   readonly canPush: boolean | 'unknown';
   /** Whose share of the queues to the registries its requests are served in: its subject's, its token's, or its repository's. */

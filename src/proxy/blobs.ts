@@ -56,8 +56,8 @@ export function createServeBlob(deps: ProxyDeps, options: ProxyOptions): ServeBl
   }
 
   /**
-   * Asks only: push tools do so for every blob. A pusher gets the primary's word alone, and who may be one gets it as long as
-   * the primary answers.
+   * Fills nothing: push tools ask for every blob. A client that can push gets the primary's answer alone; where clients have
+   * no tokens, the primary's answer, and our copy while the primary does not answer.
    */
   async function look(request: FastifyRequest, place: Place, canPush: Grant['canPush']): Promise<Looked> {
     const ask = (signal: AbortSignal): Head => primary.blobs.head(place.name, place.digest, primaryTimeout, signal);

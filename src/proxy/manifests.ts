@@ -116,7 +116,7 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
     const { caller } = request;
     const isHead = request.method === 'HEAD';
     if (isHead && grant.canPush === true) return sendHead(request, reply, await headAtPrimary(request, path));
-    // Who may be a pusher gets the primary's word by digest, too, as by tag; one that pulls has our copy without it.
+    // Without tokens any client may be about to push: the primary answers, and our copy while it does not.
     if (isHead && grant.canPush === 'unknown' && 'digest' in reference) {
       const answer = await headAtPrimary(request, path);
       if (answer.kind === 'found' || answer.kind === 'missing') return sendHead(request, reply, answer);

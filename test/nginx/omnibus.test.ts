@@ -9,6 +9,7 @@ import { startProcess, waitUntilReady, type ServerProcess } from '../support/pro
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
 import { pushImage } from '../support/push.ts';
 import { freePort, run, tempDir, toolPath, type TempDir } from '../support/tool.ts';
+import { mainConfig } from './site.ts';
 
 const read = (path: string): Promise<string> =>
   readFile(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
@@ -19,19 +20,9 @@ async function snippet(): Promise<string> {
   return text!;
 }
 
-/** The registry's server of the bundled nginx, in plain HTTP; `$custom` is where gitlab.rb's text goes. */
+/** The registry's server of the bundled nginx, in plain HTTP; `custom` is where gitlab.rb's text goes. */
 function bundled(dir: string, { port, registry, custom }: { port: number; registry: number; custom: string }): string {
-  return `
-    daemon off;
-    master_process off;
-    pid ${dir}/nginx.pid;
-    error_log stderr warn;
-    events {}
-    http {
-      access_log off;
-      client_body_temp_path ${dir}/client-body;
-      proxy_temp_path ${dir}/proxy;
-      fastcgi_temp_path ${dir}/fastcgi; uwsgi_temp_path ${dir}/uwsgi; scgi_temp_path ${dir}/scgi;
+  const http = `
       proxy_cache_path ${dir}/cache keys_zone=gitlab:10m max_size=1g levels=1:2;
       proxy_cache gitlab;
       # Omnibus gives no times; a site may.
@@ -53,8 +44,8 @@ function bundled(dir: string, { port, registry, custom }: { port: number; regist
           proxy_request_buffering off;
           proxy_http_version 1.1;
         }
-      }
-    }`;
+      }`;
+  return mainConfig(dir, http);
 }
 
 let site: ProxySite;

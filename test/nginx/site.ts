@@ -85,7 +85,8 @@ async function siteFor(ports: Ports, tls: SiteKeys, special: AccelSite | Unified
   return substitutions.reduce((text, [wanted, by]) => replaced(text, wanted, by), await readFile(file, 'utf8'));
 }
 
-function mainConfig(dir: string): string {
+/** nginx's main configuration with everything that it writes in `dir`, and `http` in its http context. */
+export function mainConfig(dir: string, http: string): string {
   const temps = otherTemps.map((name) => `${name}_temp_path ${dir}/${name};`).join(' ');
   return `
     daemon off;
@@ -98,7 +99,7 @@ function mainConfig(dir: string): string {
       client_body_temp_path ${dir}/client-body;
       proxy_temp_path ${dir}/proxy;
       ${temps}
-      include ${dir}/registry.conf;
+      ${http}
     }`;
 }
 
@@ -112,7 +113,7 @@ export async function startNginx(upstream: number, special?: AccelSite | Unified
   const temps = ['client-body', 'proxy'].map((name) => join(dir, name));
   await Promise.all(temps.map((path) => mkdir(path)));
   await writeFile(join(dir, 'registry.conf'), await siteFor({ https, http, upstream }, tls, special));
-  await writeFile(configFile, mainConfig(dir));
+  await writeFile(configFile, mainConfig(dir, `include ${dir}/registry.conf;`));
   const server = startProcess(toolPath('nginx'), ['-c', configFile, '-e', 'stderr']);
   const answers = async (): Promise<boolean> => {
     const { status } = await fetch(`http://127.0.0.1:${http}/`, { redirect: 'manual' });
