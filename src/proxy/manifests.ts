@@ -106,6 +106,7 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
     request.answeredFrom = 'primary';
     const { digest, mediaType, size } = answer.value;
     if (request.note) request.note.digest = digest;
+    if (noneMatch(request.headers['if-none-match'], digest)) return sendNotModified(reply, digest);
     reply.code(200).headers(contentHeaders(digest, mediaType));
     if (size !== undefined) reply.header('content-length', size);
     return reply.send();

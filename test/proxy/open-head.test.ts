@@ -27,6 +27,9 @@ test('is that of our copy while the primary does not answer', async () => {
   await pushToBoth(site, 'open/both', 'v1', pushed);
   const paths = [`blobs/${pushed.blobs[0]!.digest}`, `manifests/${pushed.digest}`, 'manifests/v1'];
   for (const path of paths) expect((await ask(`open/both/${path}`, 'HEAD')).status, path).toBe(200);
+  const headers = { 'if-none-match': `"${pushed.digest}"` };
+  const unchanged = await site.ask(`open/both/manifests/${pushed.digest}`, { method: 'HEAD', token: '', headers });
+  expect(unchanged.status).toBe(304);
   await site.relay.down();
   for (const path of paths) {
     const { status, headers } = await ask(`open/both/${path}`, 'HEAD');
