@@ -158,6 +158,8 @@ describe('of a client that has left', () => {
     await waitFor(() => gate.arrived > 0, { what: 'the flood at the primary' });
     await settled();
     await leave(sockets);
+    // The proxy has heard of all of them by then: until it has, the next of those who left is asked for.
+    await settled();
     await waitFor(() => site.relay.count((request) => isFlood(request) && isOpen(request)) === 0, {
       what: 'the questions to be given up',
     });
