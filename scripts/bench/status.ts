@@ -1,43 +1,18 @@
 // What 100,000 rows cost: the status that people look at, and the claim that a worker makes.
 import { join } from 'node:path';
-import { digestOf } from '../../src/oci/digest.ts';
-import type { Mark, Outcome, RowPriority, RowStore } from '../../src/replication/rows.ts';
+import type { RowStore } from '../../src/replication/rows.ts';
 import { createSqliteStore } from '../../src/replication/store/sqlite.ts';
 import { silent } from '../../test/replication/store/silent.ts';
 import { startSites } from '../../test/support/sites.ts';
 import type { Topic } from './bench.ts';
 import { environment } from './environment.ts';
 import { median, percentile, type Figure } from './figure.ts';
+import { fillRows, LATER, ROWS } from './many-rows.ts';
 import { startProxyProcess } from './proxy-process.ts';
 
-const ROWS = 100_000;
-const PAGE = 500;
 const CLAIMS = 300;
-// Nothing is due before: the process that is asked for its status has no work that would remove rows.
-// Within what a start lets stand: nothing may become due meanwhile.
-const LATER = 15 * 60_000;
-
-function page(start: number): Mark[] {
-  return Array.from({ length: PAGE }, (_, index) => {
-    const nth = start + index;
-    const priority = (nth % 4) as RowPriority;
-    return { repository: `group/project-${nth % 2_000}/image`, reference: `v1.${nth}`, priority, eventAt: nth };
-  });
-}
-
-/** Half of the rows wait, the others have come to an end of every kind. */
-async function fill(store: RowStore): Promise<void> {
-  const then = Date.now() + LATER;
-  for (let start = 0; start < ROWS; start += PAGE) await store.mark(page(start), then);
-  const rows = await store.claim('bench', ROWS / 2, then + 1, then + 2);
-  const digest = digestOf(Buffer.from('one'));
-  const outcomes: Outcome[] = [
-    { kind: 'synced', digest, bytes: 1_000 },
-    { kind: 'failed', error: 'a blob is missing', nextAttempt: then + LATER },
-    { kind: 'unsupported', error: 'schema 1' },
-  ];
-  await Promise.all(rows.map((row, nth) => store.finish('bench', row, outcomes[nth % outcomes.length]!, then + 1)));
-}
+// Half of the rows wait, the others have come to an end of every kind.
+const ENDS = ['synced', 'failed', 'unsupported'] as const;
 
 /** Claims of 4 that find something, as a worker's at the default concurrency. */
 async function claims(store: RowStore): Promise<number[]> {
@@ -69,7 +44,7 @@ export const status: Topic = {
     const [p50s, p99s]: number[][] = [[], []];
     try {
       const before = await createSqliteStore({ file, log: silent });
-      await fill(before);
+      await fillRows(before, ROWS / 2, (nth, outcomes) => outcomes[ENDS[nth % ENDS.length]!]);
       await before.close();
       const proxy = await startProxyProcess(bin, environment(sites));
       const requests = [{ method: 'GET', path: '/api/status' }] as const;

@@ -9,6 +9,7 @@ import { firstByte } from './first-byte.ts';
 import { hostile } from './hostile.ts';
 import { manifests } from './manifests.ts';
 import { memory } from './memory.ts';
+import { page } from './page.ts';
 import { reconcile } from './reconcile.ts';
 import { start } from './start.ts';
 import { status } from './status.ts';
@@ -24,6 +25,7 @@ export const topics: readonly Topic[] = [
   memory,
   events,
   status,
+  page,
   reconcile,
   backfill,
   hostile,
