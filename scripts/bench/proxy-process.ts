@@ -13,7 +13,8 @@ const clone = fileURLToPath(new URL('../..', import.meta.url));
 /** Builds what is shipped into a folder, since a checkout's sources cost memory and time that operators do not pay. */
 export async function buildShipped(dir: string): Promise<string> {
   await runOrThrow(toolPath('tsc'), ['-p', join(clone, 'tsconfig.build.json'), '--outDir', join(dir, 'dist')]);
-  for (const name of ['bin', 'package.json', 'dist/web']) await cp(join(clone, name), join(dir, name), { recursive: true });
+  for (const name of ['bin', 'package.json', 'dist/web'])
+    await cp(join(clone, name), join(dir, name), { recursive: true });
   await symlink(join(clone, 'node_modules'), join(dir, 'node_modules'));
   return join(dir, 'bin/geo-registry-proxy.cjs');
 }
