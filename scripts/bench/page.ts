@@ -1,12 +1,11 @@
 // The status page in Chromium over 100,000 rows, 5,000 of which fail: until something is painted, and until each
 // page shows its table.
 import { join } from 'node:path';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { createSqliteStore } from '../../src/replication/store/sqlite.ts';
 import { silent } from '../../test/replication/store/silent.ts';
 import { startSites } from '../../test/support/sites.ts';
-import { toolPath } from '../../test/support/tool.ts';
-import { CHROMIUM_FLAGS } from '../../test/web/flags.ts';
+import { launchBrowser } from '../../test/web/launch.ts';
 import type { Topic } from './bench.ts';
 import { environment } from './environment.ts';
 import { median, type Figure } from './figure.ts';
@@ -82,11 +81,7 @@ export const page: Topic = {
     await fillRows(store, ROWS, (nth, { synced, failed }) => (nth < FAILING ? failed : synced));
     await store.close();
     const proxy = await startProxyProcess(bin, environment(sites));
-    const browser = await chromium.launch({
-      executablePath: toolPath('chromium'),
-      args: [...CHROMIUM_FLAGS],
-      chromiumSandbox: false,
-    });
+    const browser = await launchBrowser();
     try {
       const paints: number[] = [];
       const shown = Object.fromEntries(Object.keys(SHOWN).map((name) => [name, [] as number[]]));

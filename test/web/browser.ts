@@ -1,8 +1,8 @@
 // Debian's Chromium, one for a test file; each page over a mock site of its own, and what it complained of.
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
-import { toolPath, waitFor } from '../support/tool.ts';
-import { CHROMIUM_FLAGS } from './flags.ts';
+import { waitFor } from '../support/tool.ts';
+import { launchBrowser } from './launch.ts';
 import { startMockServer, type MockOptions, type MockServer } from './mock/server.ts';
 import type { MockSite } from './mock/site.ts';
 
@@ -21,11 +21,7 @@ const open: Opened[] = [];
 /** Starts the browser for all tests of the file; after each its pages are closed, and none may have complained. */
 export function useBrowser(): void {
   beforeAll(async () => {
-    browser = await chromium.launch({
-      executablePath: toolPath('chromium'),
-      args: [...CHROMIUM_FLAGS],
-      chromiumSandbox: false,
-    });
+    browser = await launchBrowser();
   });
   afterEach(async () => {
     const opened = open.splice(0);

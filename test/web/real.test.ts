@@ -1,13 +1,12 @@
 // The page over a real proxy, two real registries between which one image cannot be copied, and a login.
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { image } from '../support/image.ts';
 import { scaled } from '../support/patience.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
 import { pushImage } from '../support/push.ts';
-import { toolPath } from '../support/tool.ts';
 import { titled } from './browser.ts';
-import { CHROMIUM_FLAGS } from './flags.ts';
+import { launchBrowser } from './launch.ts';
 
 const TOKEN = 'sesame-s3cret';
 const ERRORS = { errors: [{ code: 'DENIED', message: 'the quota is exceeded' }] };
@@ -17,11 +16,7 @@ let site: ProxySite;
 const complaints: string[] = [];
 
 beforeAll(async () => {
-  browser = await chromium.launch({
-    executablePath: toolPath('chromium'),
-    args: [...CHROMIUM_FLAGS],
-    chromiumSandbox: false,
-  });
+  browser = await launchBrowser();
   site = await startProxySite({ env: { GEO_REPLICATION: 'on', GEO_ADMIN_TOKEN: TOKEN } });
 });
 afterAll(async () => {

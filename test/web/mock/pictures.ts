@@ -1,13 +1,11 @@
 // Takes the pictures of the README: node test/web/mock/pictures.ts
 import { join, resolve } from 'node:path';
-import { chromium } from 'playwright-core';
-import { toolPath } from '../../support/tool.ts';
-import { CHROMIUM_FLAGS } from '../flags.ts';
+import { launchBrowser } from '../launch.ts';
 import { oneFailing } from './scenarios.ts';
 import { startMockServer } from './server.ts';
 
 const directory = resolve(import.meta.dirname, '../../../docs/images');
-const browser = await chromium.launch({ executablePath: toolPath('chromium'), args: [...CHROMIUM_FLAGS] });
+const browser = await launchBrowser();
 const mock = await startMockServer(oneFailing());
 for (const colorScheme of ['light', 'dark'] as const) {
   const page = await browser.newPage({
