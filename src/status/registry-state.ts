@@ -20,7 +20,7 @@ export type LookAtRegistry = () => Promise<RegistryFinding>;
 
 const CAUSES: readonly (readonly [RegExp, string])[] = [
   [/ECONNREFUSED/, 'connection refused'],
-  [/ECONNRESET|other side closed|socket hang up/, 'the connection was closed'],
+  [/ECONNRESET|EPIPE|UND_ERR_SOCKET|other side closed|socket hang up/, 'the connection was closed'],
   [/ENOTFOUND|EAI_AGAIN/, 'its host name is not known'],
   [/EHOSTUNREACH|ENETUNREACH/, 'no route to it'],
   [/CERT_HAS_EXPIRED|certificate has expired/, 'its certificate has expired'],
@@ -33,6 +33,12 @@ const CAUSES: readonly (readonly [RegExp, string])[] = [
 /** Why a registry could not be asked, in words. */
 export function causeInWords(reason: string): string {
   return CAUSES.find(([pattern]) => pattern.test(reason))?.[1] ?? reason;
+}
+
+/** The cause of a client's answer in words, where all that is known is a code: `primary: ECONNREFUSED`. */
+export function pullCauseInWords(cause: string): string {
+  const [, name, code] = /^(primary|secondary): ([A-Z][A-Z0-9_]+)$/.exec(cause) ?? [];
+  return name === undefined || code === undefined ? cause : `${name}: ${causeInWords(code)}`;
 }
 
 /** What a registry says of itself; `version` as in {@link Ping}. */

@@ -36,6 +36,11 @@ export function shortDigest(digest: string): string {
   return digest.replace(/^[a-z0-9+._-]+:/, '').slice(0, 12);
 }
 
+/** A text with the digests in it short. */
+export function withShortDigests(text: string): string {
+  return text.replace(/\b[a-z0-9+._-]+:[0-9a-f]{32,}/g, (digest) => `${shortDigest(digest)}…`);
+}
+
 function isDigest(reference: string): boolean {
   return reference.includes(':');
 }

@@ -1,5 +1,6 @@
 // What is remembered of pulls: the last ones, the traffic of the last hour and day, and totals. All of it is bounded.
 import { createLru, detached } from '../../lib/lru.ts';
+import { pullCauseInWords } from '../registry-state.ts';
 import { Ring } from './ring.ts';
 import { Tally } from './tally.ts';
 import type { Pull, PullTotals, Traffic, TrafficWindow } from './types.ts';
@@ -98,7 +99,7 @@ export function createPullRecorder({ clock = Date.now, wanBytes }: PullRecorderD
         user: clipped(given.user),
         client: clipped(given.client),
         address: clipped(given.address),
-        cause: clipped(given.cause),
+        cause: clipped(given.cause && pullCauseInWords(given.cause)),
       };
       last[(count - 1) % PULLS_KEPT] = pull;
       notePull(pull);

@@ -142,3 +142,15 @@ test('a long text of a client is cut', () => {
   const [kept] = recorder.recent(1);
   expect(kept).toMatchObject({ client: 'docker/28.2', user: `${'u'.repeat(255)}…`, cause: `${'c'.repeat(255)}…` });
 });
+
+test.each([
+  ['primary: UND_ERR_SOCKET', 'primary: the connection was closed'],
+  ['secondary: ECONNREFUSED', 'secondary: connection refused'],
+  ['primary: UND_ERR_HEADERS_TIMEOUT', 'primary: no answer in time'],
+  ['primary: EUNKNOWN', 'primary: EUNKNOWN'],
+  ['no such tag "v9" in group/app', 'no such tag "v9" in group/app'],
+])('the cause %s is told as %s', (cause, words) => {
+  const { recorder } = rig();
+  recorder.record(pull({ cause }));
+  expect(recorder.recent(1)).toMatchObject([{ cause: words }]);
+});

@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Pull } from '../../contract.ts';
-import { bytesText, countText, durationText, shortDigest } from '../../lib/format.ts';
+import { bytesText, countText, durationText, shortDigest, withShortDigests } from '../../lib/format.ts';
 import { useLive } from '../../lib/live.ts';
 import { imageLink, linkTo } from '../../lib/router.ts';
 import { Choice, Empty, Pending, Section, Table } from '../../parts/page.tsx';
@@ -50,7 +50,11 @@ function PullRow({ pull }: { pull: Pull }): JSX.Element {
       </td>
       <td data-label="What" class="name">
         <What pull={pull} />
-        {cause !== null && <p class="cause">{cause}</p>}
+        {cause !== null && (
+          <p class="cause" title={cause}>
+            {withShortDigests(cause)}
+          </p>
+        )}
       </td>
       <td data-label="From">
         <OriginMark origin={origin} />
