@@ -32,6 +32,7 @@ refused /primary/url
 refused token.realm --set primary.url=https://registry.primary.example.com
 refused ingress.host -f "$chart/ci/gitlab-values.yaml" --set ingress.host=
 refused httpRoute.parentRefs -f "$chart/ci/gitlab-values.yaml" --set httpRoute.enabled=true
+refused httpRoute.enabled -f "$chart/ci/one-url-route-values.yaml" --set httpRoute.enabled=false
 refused replicas -f "$chart/ci/gitlab-values.yaml" --set replicas=2
 
 cat > "$work/main.go" <<'GO'
@@ -67,8 +68,12 @@ func target(kind string) any {
 		return &networking.NetworkPolicy{}
 	case "policy/v1 PodDisruptionBudget":
 		return &policy.PodDisruptionBudget{}
+	case "v1 ConfigMap":
+		return &core.ConfigMap{}
 	case "gateway.networking.k8s.io/v1 HTTPRoute":
 		return &gateway.HTTPRoute{}
+	case "gateway.networking.k8s.io/v1 BackendTLSPolicy":
+		return &gateway.BackendTLSPolicy{}
 	}
 	return nil
 }
@@ -114,7 +119,7 @@ func main() {
 GO
 cd "$work"
 go mod init chart > /dev/null 2>&1
-go mod edit -require=k8s.io/api@v0.31.0 -require=k8s.io/apimachinery@v0.31.0 -require=sigs.k8s.io/gateway-api@v1.1.0 -require=sigs.k8s.io/yaml@v1.4.0
+go mod edit -require=k8s.io/api@v0.34.0 -require=k8s.io/apimachinery@v0.34.0 -require=sigs.k8s.io/gateway-api@v1.4.0 -require=sigs.k8s.io/yaml@v1.4.0
 go mod tidy > "$work/tidy.log" 2>&1 || { cat "$work/tidy.log"; exit 1; }
 go run . "$work"/*.yaml
 echo "the chart is whole"

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { chartNginx } from '../../scripts/chart-nginx.mjs';
 import { variables } from '../../src/config/variables.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -60,6 +61,13 @@ test('the chart has the version of the program, and its alert rules are those of
     `appVersion: ${version}`,
   ]);
   expect(read(`${chart}/files/alerts.yaml`)).toBe(read('docs/monitoring/alerts.yaml'));
+});
+
+test('the chart’s nginx is nginx/unified-url.conf without TLS', () => {
+  expect(read(`${chart}/files/one-url.conf`)).toBe(chartNginx(read('nginx/unified-url.conf')));
+  expect(read(`${chart}/files/one-url.conf`)).not.toMatch(
+    /ssl_certificate|listen .*443|registry\.(?:primary|secondary)/,
+  );
 });
 
 test('each value of the chart is in its schema and is used', () => {

@@ -12,6 +12,11 @@ export interface DockerEngineOptions {
   readonly storageDriver?: string | undefined;
   /** Milliseconds until a `docker` command is killed; a minute when absent. */
   readonly timeout?: number;
+  /**
+   * Whether containers have networks of their own, with published ports: bridges of this machine then, which are there
+   * until the engine's networks are removed. Without it only the host's network, or none.
+   */
+  readonly hasBridges?: boolean;
 }
 
 export interface DockerEngine {
@@ -39,7 +44,17 @@ async function removeControlGroups(name: string): Promise<void> {
   await Promise.all(groups.filter((group) => existsSync(group)).map((group) => rmdir(group)));
 }
 
-function engineArguments(dir: string, host: string, storageDriver: string | undefined): string[] {
+/** Bridges need no packet filter here: ports are published by a process, and nothing leads to another machine. */
+function networkArguments(hasBridges: boolean): string[] {
+  const proxy = join(import.meta.dirname, '../../.tools/root/usr/sbin/docker-proxy');
+  return hasBridges ? [`--userland-proxy-path=${proxy}`] : ['--bridge=none'];
+}
+
+function engineArguments(
+  dir: string,
+  host: string,
+  { storageDriver, hasBridges = false }: DockerEngineOptions,
+): string[] {
   return [
     `--host=${host}`,
     `--data-root=${join(dir, 'data')}`,
@@ -48,8 +63,8 @@ function engineArguments(dir: string, host: string, storageDriver: string | unde
     `--config-file=${join(dir, 'daemon.json')}`,
     `--cgroup-parent=/${basename(dir)}`,
     ...(storageDriver === undefined ? [] : [`--storage-driver=${storageDriver}`]),
-    // Neither interfaces nor packet filters of this machine are touched.
-    '--bridge=none',
+    // Neither interfaces nor packet filters of this machine are touched, but for bridges that are asked for.
+    ...networkArguments(hasBridges),
     '--iptables=false',
     '--ip6tables=false',
     '--ip-forward=false',
@@ -58,16 +73,19 @@ function engineArguments(dir: string, host: string, storageDriver: string | unde
 
 /** Starts `dockerd` and waits until it answers. It ends with the test's process at the latest. */
 export async function startDockerEngine(options: DockerEngineOptions = {}): Promise<DockerEngine> {
-  const { storageDriver, timeout = 60_000 } = { storageDriver: 'vfs', ...options };
+  const { timeout = 60_000 } = options;
   const sandbox = await createSandbox();
   const home = await createClientHome();
   const host = `unix://${join(sandbox.dir, 'docker.sock')}`;
   // The one setting without an option: its default is in /etc.
   const settings = { 'deprecated-key-path': join(sandbox.dir, 'key.json') };
   await writeFile(join(sandbox.dir, 'daemon.json'), JSON.stringify(settings));
-  const engine = startProcess(...sandbox.command('dockerd', ...engineArguments(sandbox.dir, host, storageDriver)), {
-    env: { ...process.env, ...home.env },
-  });
+  const engine = startProcess(
+    ...sandbox.command('dockerd', ...engineArguments(sandbox.dir, host, { storageDriver: 'vfs', ...options })),
+    {
+      env: { ...process.env, ...home.env },
+    },
+  );
   const client = { env: home.env, timeout };
   const docker: DockerEngine['docker'] = (...rest) => run(toolPath('docker'), ['--host', host, ...rest], client);
   const close = async (): Promise<void> => {

@@ -17,3 +17,33 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "proxy.adminSecret" -}}
 {{ .Values.admin.secretName | default (printf "%s-admin" (include "proxy.name" .)) }}
 {{- end }}
+
+{{- define "proxy.frontPort" -}}
+{{ if and .Values.oneUrl.enabled (eq .Values.oneUrl.by "nginx") }}front{{ else }}http{{ end }}
+{{- end }}
+
+{{- /* The primary as `host` or `host:port`, what a Host header has. */}}
+{{- define "proxy.primaryHost" -}}
+{{ (urlParse .Values.primary.url).host }}
+{{- end }}
+
+{{- define "proxy.primaryName" -}}
+{{ regexReplaceAll ":[0-9]+$" (include "proxy.primaryHost" .) "" }}
+{{- end }}
+
+{{- define "proxy.primaryPort" -}}
+{{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" (include "proxy.primaryHost" .)) -}}
+{{ $port | default (hasPrefix "https:" .Values.primary.url | ternary "443" "80") }}
+{{- end }}
+
+{{- define "proxy.primaryAddress" -}}
+{{ include "proxy.primaryName" . }}:{{ include "proxy.primaryPort" . }}
+{{- end }}
+
+{{- define "proxy.primaryUpstream" -}}
+{{ (urlParse .Values.primary.url).scheme }}://geo_primary
+{{- end }}
+
+{{- define "proxy.primaryAuthorities" -}}
+{{ if .Values.oneUrl.caConfigMap }}/ca/ca.crt{{ else }}/etc/ssl/certs/ca-certificates.crt{{ end }}
+{{- end }}
