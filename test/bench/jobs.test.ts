@@ -18,12 +18,14 @@ async function serve(answer: RequestListener): Promise<number> {
 
 test('a flood asks for something else each time, and is gone when its time is over, whatever it waits for', async () => {
   const seen = new Set<string>();
-  let open = 0;
+  let [asked, open] = [0, 0];
   const port = await serve((request, response) => {
     seen.add(`${request.url} ${request.headers.accept}`);
+    asked += 1;
     open += 1;
     response.once('close', () => (open -= 1));
-    if (seen.size < 20) response.end('{}');
+    // One is left without an answer.
+    if (asked > 1) response.end('{}');
   });
   const request = {
     method: 'GET',
@@ -31,8 +33,9 @@ test('a flood asks for something else each time, and is gone when its time is ov
     headers: { accept: `x/#${'y'.repeat(60_000)}` },
   } as const;
   const { answers } = await work({ kind: 'flood', port, requests: [request], connections: 4, seconds: 0.5 });
-  expect(answers).toBe(19);
-  expect(seen.size).toBeGreaterThanOrEqual(20);
+  expect(answers).toBeGreaterThan(0);
+  expect(answers).toBeLessThan(asked);
+  expect(seen.size).toBe(asked);
   expect([...seen][0]).toMatch(/^\/v2\/a\/blobs\/sha256:[0-9a-f]{64} x\/[0-9a-f]{64}yyy/);
   await waitFor(() => open === 0, { what: 'the connections to be cut' });
 });

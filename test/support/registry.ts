@@ -35,6 +35,8 @@ export interface RegistrySettings {
   readonly remoteUrl?: string;
   /** Keeps descriptors in memory; they are read from storage when absent. */
   readonly descriptorCache?: 'inmemory' | undefined;
+  /** The `s3` part of the storage, in the place of files; blobs are answered with a 307 to it. */
+  readonly s3?: Readonly<Record<string, unknown>> | undefined;
   /** Answers blobs with a 307 to this base URL. */
   readonly redirectTo?: string | undefined;
   /** Patterns of the URLs that foreign layers may have. */
@@ -82,7 +84,7 @@ export interface Registry {
 function storageConfig(dir: string, settings: RegistrySettings): object {
   const cache = settings.descriptorCache;
   return {
-    filesystem: { rootdirectory: dir },
+    ...(settings.s3 === undefined ? { filesystem: { rootdirectory: dir } } : { s3: settings.s3 }),
     delete: { enabled: settings.deleteEnabled ?? true },
     maintenance: { uploadpurging: { enabled: false }, readonly: { enabled: settings.readOnly ?? false } },
     ...(cache === undefined ? {} : { cache: { blobdescriptor: cache } }),
@@ -114,9 +116,9 @@ function registryConfig(port: number, dir: string, settings: RegistrySettings): 
   });
 }
 
-/** This process's environment without what Distribution takes for its settings, such as REGISTRY_AUTH_FILE of podman. */
+/** This process's environment without what Distribution and its S3 client take for settings, such as REGISTRY_AUTH_FILE. */
 function environment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('REGISTRY_')));
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:REGISTRY|AWS)_/.test(name)));
 }
 
 async function answersAsRegistry(url: string): Promise<boolean> {
