@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { work } from '../../scripts/bench/jobs.ts';
+import { scaled } from '../support/patience.ts';
 import { waitFor } from '../support/tool.ts';
 
 async function serve(answer: RequestListener): Promise<number> {
@@ -32,7 +33,13 @@ test('a flood asks for something else each time, and is gone when its time is ov
     path: '/v2/a/blobs/sha256:#',
     headers: { accept: `x/#${'y'.repeat(60_000)}` },
   } as const;
-  const { answers } = await work({ kind: 'flood', port, requests: [request], connections: 4, seconds: 0.5 });
+  const { answers } = await work({
+    kind: 'flood',
+    port,
+    requests: [request],
+    connections: 4,
+    seconds: scaled(1_000) / 1_000,
+  });
   expect(answers).toBeGreaterThan(0);
   expect(answers).toBeLessThan(asked);
   expect(seen.size).toBe(asked);
