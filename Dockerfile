@@ -9,7 +9,7 @@ ARG NODE_IMAGE=node:26-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
-COPY package.json package-lock.json ./
+COPY package.json package-lock.json tsconfig.json ./
 # No install scripts: the only one brings a Node of its own, for checkouts on machines whose Node is old.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY scripts/build-web.mjs scripts/build-bundle.mjs scripts/

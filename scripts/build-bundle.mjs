@@ -1,6 +1,7 @@
 // Builds dist/geo-registry-proxy.mjs: the whole program in one file, which needs Node and nothing else. What the program reads
 // from beside itself elsewhere (the page, the store's threads, nginx/registry.conf, its version) is inside. Beside it lie its
 // source map and the licences of what is inside. Run by `npm run build`.
+import { isBuiltin } from 'node:module';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -10,7 +11,24 @@ const root = resolve(import.meta.dirname, '..');
 const read = (...path) => readFileSync(join(root, ...path), 'utf8');
 
 // Libraries that are CommonJS ask for Node's own modules by `require`.
-const REQUIRE = `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);`;
+const REQUIRE = `const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);`;
+
+// An `import` of one of Node's own modules makes Node load all that the module could ever give, before anything of ours runs:
+// that of node:http a whole HTTP client. This way they come when they are asked for, and none before the heap's flags are set.
+const builtins = {
+  name: 'builtins',
+  setup(build) {
+    build.onResolve({ filter: /^(?:node:)?[a-z_/]+$/ }, ({ path, kind }) =>
+      kind !== 'entry-point' && (path.startsWith('node:') || isBuiltin(path))
+        ? { path, namespace: 'builtin' }
+        : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+      loader: 'js',
+    }));
+  },
+};
 const common = {
   bundle: true,
   platform: 'node',
@@ -41,6 +59,7 @@ async function threadProgram(build) {
     ...common,
     entryPoints: [join(root, 'src/replication/store/sqlite/worker.ts')],
     banner: { js: REQUIRE.replace('import.meta.url', JSON.stringify('file:///')) },
+    plugins: [builtins],
     minify: true,
     write: false,
   });
@@ -102,7 +121,7 @@ export async function buildBundle(folder = join(root, 'dist')) {
     stdin: { contents: ENTRY, resolveDir: root, sourcefile: 'entry.ts', loader: 'ts' },
     outfile: join(folder, 'geo-registry-proxy.mjs'),
     banner: { js: `#!/usr/bin/env node\n${REQUIRE}` },
-    plugins: [replacing(await replacements(build))],
+    plugins: [builtins, replacing(await replacements(build))],
     minify: true,
     sourcemap: 'linked',
     sourcesContent: false,

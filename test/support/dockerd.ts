@@ -13,10 +13,10 @@ export interface DockerEngineOptions {
   /** Milliseconds until a `docker` command is killed; a minute when absent. */
   readonly timeout?: number;
   /**
-   * Whether containers have networks of their own, with published ports: bridges of this machine then, which are there
-   * until the engine's networks are removed. Without it only the host's network, or none.
+   * A bridge of this machine, for containers that have networks of their own with published ports. Without it they have
+   * the host's network, or none.
    */
-  readonly hasBridges?: boolean;
+  readonly bridge?: string;
 }
 
 export interface DockerEngine {
@@ -44,17 +44,13 @@ async function removeControlGroups(name: string): Promise<void> {
   await Promise.all(groups.filter((group) => existsSync(group)).map((group) => rmdir(group)));
 }
 
-/** Bridges need no packet filter here: ports are published by a process, and nothing leads to another machine. */
-function networkArguments(hasBridges: boolean): string[] {
+/** A bridge needs no packet filter here: ports are published by a process, and nothing leads to another machine. */
+function networkArguments(bridge: string | undefined): string[] {
   const proxy = join(import.meta.dirname, '../../.tools/root/usr/sbin/docker-proxy');
-  return hasBridges ? [`--userland-proxy-path=${proxy}`] : ['--bridge=none'];
+  return bridge === undefined ? ['--bridge=none'] : [`--bridge=${bridge}`, `--userland-proxy-path=${proxy}`];
 }
 
-function engineArguments(
-  dir: string,
-  host: string,
-  { storageDriver, hasBridges = false }: DockerEngineOptions,
-): string[] {
+function engineArguments(dir: string, host: string, { storageDriver, bridge }: DockerEngineOptions): string[] {
   return [
     `--host=${host}`,
     `--data-root=${join(dir, 'data')}`,
@@ -63,8 +59,8 @@ function engineArguments(
     `--config-file=${join(dir, 'daemon.json')}`,
     `--cgroup-parent=/${basename(dir)}`,
     ...(storageDriver === undefined ? [] : [`--storage-driver=${storageDriver}`]),
-    // Neither interfaces nor packet filters of this machine are touched, but for bridges that are asked for.
-    ...networkArguments(hasBridges),
+    // Neither interfaces nor packet filters of this machine are touched, but for a bridge that is asked for.
+    ...networkArguments(bridge),
     '--iptables=false',
     '--ip6tables=false',
     '--ip-forward=false',
