@@ -4,7 +4,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createOciLayout } from '../test/support/oci-layout.ts';
-import { run, runOrThrow, tempDir } from '../test/support/tool.ts';
+import { run, runOrThrow, tempDir, toolPath } from '../test/support/tool.ts';
 import { dev, startOneUrl, type OneUrl } from './one-url.ts';
 
 interface Stage extends OneUrl {
@@ -87,8 +87,8 @@ const cosign: Client = {
     const creds = `${dev.user}:${dev.password}`;
     const name = `${host}/group/cosign:v1`;
     await runOrThrow(
-      'skopeo',
-      ['copy', '--dest-tls-verify=false', '--dest-creds', creds, reference, `docker://${name}`],
+      toolPath('skopeo'),
+      ['--insecure-policy', 'copy', '--dest-tls-verify=false', '--dest-creds', creds, reference, `docker://${name}`],
       { env },
     );
     const key = join(dir, 'cosign');
@@ -123,10 +123,8 @@ async function tried(stage: OneUrl, client: Client): Promise<{ ok: boolean; text
   const exec = (...args: string[]): Promise<string> => runOrThrow(path, args, { env, cwd: dir });
   const version = await run(path, client.version, { env }).catch(() => undefined);
   if (version === undefined) return { ok: true, text: 'not tried: it is not in PATH' };
-  const words = version.stdout
-    .trim()
-    .split('\n')[0]!
-    .replace(/^Version: */, '');
+  // cosign draws its name first.
+  const words = /^(?:(?:Git)?Version:\s*)?(v?\d[\w.+-]*)/m.exec(version.stdout)?.[1] ?? 'of an unknown version';
   try {
     const whole = { ...stage, dir, env };
     const pushed = await client.tries(whole, exec);

@@ -1,5 +1,5 @@
 // Runs both files of deploy/compose with a Docker Engine of its own and images that are made here, since none can be pulled:
-// `npm run try:compose`, as root, with debootstrap, a mirror of Debian, and Docker Compose (v2 or newer) named by COMPOSE
+// `npm run try:compose`, as root, with debootstrap, iptables, a mirror of Debian, and Docker Compose (v2 or newer) named by COMPOSE
 // (`docker-compose` when absent). The commands are those that stand at the head of each file.
 import { chmod, copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo } from 'node:net';
