@@ -15,16 +15,20 @@ const REQUIRE = `const require = process.getBuiltinModule('node:module').createR
 
 // An `import` of one of Node's own modules makes Node load all that the module could ever give, before anything of ours runs:
 // that of node:http a whole HTTP client. This way they come when they are asked for, and none before the heap's flags are set.
+// What libraries ask for at their start, and use in ways that are not ours.
+const RARE = new Set(['node:http2', 'http2']);
 const builtins = {
   name: 'builtins',
   setup(build) {
-    build.onResolve({ filter: /^(?:node:)?[a-z_/]+$/ }, ({ path, kind }) =>
+    build.onResolve({ filter: /^(?:node:)?[a-z][a-z0-9_/]*$/ }, ({ path, kind }) =>
       kind !== 'entry-point' && (path.startsWith('node:') || isBuiltin(path))
         ? { path, namespace: 'builtin' }
         : undefined,
     );
     build.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+      contents: RARE.has(path)
+        ? `module.exports = new Proxy({}, { get: (_, name) => process.getBuiltinModule(${JSON.stringify(path)})[name] });`
+        : `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
       loader: 'js',
     }));
   },
@@ -34,24 +38,29 @@ const common = {
   platform: 'node',
   format: 'esm',
   target: 'node24',
-  charset: 'utf8',
+  charset: 'ascii',
   logLevel: 'warning',
 };
 
-// The heap's flags come first of all: a server starts Node anew for them.
 const ENTRY = `
-import './bundle-start';
 import { runCli } from './src/cli.ts';
 void runCli(process.argv.slice(2));
 `;
+
+// The file as Node reads it: a few lines, and the program as a text. A server starts Node anew for the heap's flags, and the
+// process that does only that has no need to compile the program first.
 const START = `
-import { fileURLToPath } from 'node:url';
 import { keepHeap } from './bin/heap.cjs';
+const { fileURLToPath } = process.getBuiltinModule('node:url');
+const { Module } = process.getBuiltinModule('node:module');
 if (Number.parseInt(process.versions.node, 10) < 24) {
   console.error('geo-registry-proxy needs Node.js 24 or newer; this is ' + process.versions.node);
   process.exit(1);
 }
-if (process.argv.indexOf('serve') >= 2) keepHeap(fileURLToPath(import.meta.url));
+const filename = fileURLToPath(import.meta.url);
+if (process.argv.indexOf('serve') >= 2) keepHeap(filename);
+// As Node compiles a CommonJS file: so that --enable-source-maps finds the map.
+new Module(filename)._compile(PROGRAM, filename, 'commonjs');
 `;
 
 async function threadProgram(build) {
@@ -90,8 +99,6 @@ function replacing(texts) {
   return {
     name: 'replacing',
     setup(build) {
-      build.onResolve({ filter: /^\.\/bundle-start$/ }, () => ({ path: 'start', namespace: 'bundle' }));
-      build.onLoad({ filter: /^start$/, namespace: 'bundle' }, () => ({ contents: START, resolveDir: root }));
       build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
         const contents = texts[relative(root, path)];
         return contents === undefined ? undefined : { contents, loader: 'js' };
@@ -116,18 +123,33 @@ function licences(inputs) {
 export async function buildBundle(folder = join(root, 'dist')) {
   if (!isWebBuilt()) await buildWeb();
   const { build } = await import('esbuild');
-  const { metafile } = await build({
+  const { metafile, outputFiles } = await build({
     ...common,
+    format: 'cjs',
     stdin: { contents: ENTRY, resolveDir: root, sourcefile: 'entry.ts', loader: 'ts' },
     outfile: join(folder, 'geo-registry-proxy.mjs'),
-    banner: { js: `#!/usr/bin/env node\n${REQUIRE}` },
+    banner: { js: `const __programUrl = process.getBuiltinModule('node:url').pathToFileURL(__filename).href;` },
+    define: { 'import.meta.url': '__programUrl' },
     plugins: [builtins, replacing(await replacements(build))],
     minify: true,
     sourcemap: 'linked',
     sourcesContent: false,
     legalComments: 'none',
     metafile: true,
+    write: false,
   });
+  const [map, program] = outputFiles.toSorted((one, other) => one.path.length - other.path.length).toReversed();
+  await build({
+    ...common,
+    stdin: { contents: START, resolveDir: root, sourcefile: 'start.js', loader: 'js' },
+    define: { PROGRAM: 'PROGRAM' },
+    banner: { js: `#!/usr/bin/env node\nconst PROGRAM = ${JSON.stringify(program.text)};` },
+    plugins: [builtins],
+    minify: true,
+    legalComments: 'none',
+    outfile: join(folder, 'geo-registry-proxy.mjs'),
+  });
+  writeFileSync(map.path, map.contents);
   if (!existsSync(folder)) mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'geo-registry-proxy.licences.txt'), licences(metafile.inputs));
 }

@@ -35,6 +35,14 @@ test('the bundle is the program: version, help, man page, and errors in a line',
   expect(stderr).toMatch(/^geo-registry-proxy: unknown command 'nonsense'/);
 });
 
+test('with its source map beside it, stack traces name the sources', async () => {
+  const trace = `process.stdout.write = () => { process.stderr.write(new Error('here').stack); return true; };`;
+  const args = ['--enable-source-maps', '--import', `data:text/javascript,${encodeURIComponent(trace)}`];
+  const built = join(scratch.path, 'built/geo-registry-proxy.mjs');
+  const { stderr } = await runTool(process.execPath, [...args, built, 'version'], { cwd: scratch.path });
+  expect(stderr).toMatch(/src\/cli\.ts:\d+:\d+/);
+});
+
 test('the licences of what is inside are beside it', async () => {
   const text = await readFile(join(scratch.path, 'built/geo-registry-proxy.licences.txt'), 'utf8');
   for (const name of ['fastify', 'undici', 'jose', 'pino', 'commander']) expect(text).toContain(`\n${name} `);
