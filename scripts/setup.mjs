@@ -80,7 +80,10 @@ function readPackages(file) {
 function modulesAreInPlace() {
   const installed = readPackages(join(modules, '.package-lock.json'));
   if (installed === undefined || !isExecutable(node)) return false;
-  const wanted = Object.entries(readPackages(join(root, 'package-lock.json')));
+  const lock = readPackages(join(root, 'package-lock.json'));
+  // What the lock file no longer has would be found in the place of what it has.
+  if (Object.keys(installed).some((path) => lock[path] === undefined)) return false;
+  const wanted = Object.entries(lock);
   return wanted.every(([path, entry]) => {
     return path === '' || entry.optional || installed[path]?.integrity === entry.integrity;
   });

@@ -1,4 +1,4 @@
-import { cp, mkdir, symlink } from 'node:fs/promises';
+import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { run, tempDir, toolPath, type RunResult } from '../support/tool.ts';
@@ -40,5 +40,27 @@ describe('the set-up', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^set-up: docker-registry busybox-static .*could not be had \(apt-get is not there.*\n$/);
     expect(stderr).toContain('apt-get install docker-registry busybox-static');
+  });
+
+  it('fetches anew where a package lies there that the lock file does not have', async () => {
+    await using copy = await tempDir();
+    const [root, bare] = [join(copy.path, 'clone'), join(copy.path, 'bare')];
+    const modules = join(root, 'node_modules');
+    for (const folder of [join(modules, '.bin'), bare]) await mkdir(folder, { recursive: true });
+    for (const name of ['scripts', 'package.json', 'package-lock.json']) {
+      await cp(join(clone, name), join(root, name), { recursive: true });
+    }
+    await symlink(process.execPath, join(modules, '.bin/node'));
+    // In the place of npm: what it is called with ends the set-up.
+    await writeFile(join(bare, 'npm'), '#!/bin/sh\necho "npm $1"\nexit 1\n', { mode: 0o755 });
+    await symlink(toolPath('sh'), join(bare, 'sh'));
+    const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as { packages: object };
+    const asked = async (packages: object): Promise<string> => {
+      await writeFile(join(modules, '.package-lock.json'), JSON.stringify({ packages }));
+      const env = { PATH: bare };
+      return (await run(process.execPath, [join(root, 'scripts/setup.mjs'), '--', 'true'], { env })).stdout;
+    };
+    expect(await asked({ ...lock.packages, 'node_modules/left-over': {} })).toContain('npm ci');
+    expect(await asked(lock.packages)).not.toContain('npm ci');
   });
 });

@@ -41,6 +41,8 @@ export interface RegistrySettings {
   readonly redirectTo?: string | undefined;
   /** Patterns of the URLs that foreign layers may have. */
   readonly urlsAllow?: readonly string[];
+  /** Another program than `docker-registry` that takes its configuration: Distribution 3, GitLab's registry. */
+  readonly program?: string | undefined;
 }
 
 export interface RegistryOptions extends RegistrySettings {
@@ -141,7 +143,9 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     if (server?.running()) throw new Error(`registry ${name} is running: stop it first`);
     settings = { ...settings, ...changes };
     await writeFile(configFile, registryConfig(port, dir, settings));
-    server = startProcess(toolPath('docker-registry'), ['serve', configFile], { env: environment() });
+    server = startProcess(settings.program ?? toolPath('docker-registry'), ['serve', configFile], {
+      env: environment(),
+    });
     const { log } = server;
     // Its own word first: whatever else has the port would answer too.
     const ready = async (): Promise<boolean> => log().includes('listening on') && answersAsRegistry(url);

@@ -9,7 +9,7 @@ import { tempDir } from './tool.ts';
 
 export interface SitesOptions extends Pick<
   TokenServiceOptions,
-  'users' | 'projects' | 'publicProjects' | 'port' | 'realm'
+  'users' | 'projects' | 'publicProjects' | 'port' | 'realm' | 'x5c'
 > {
   readonly keys?: KeyOptions;
   /** Settings of the primary registry other than its authentication. */
@@ -82,6 +82,7 @@ export async function startSites(options: SitesOptions = {}): Promise<Sites> {
       GEO_KEY_FILE: keys.keyFile,
       GEO_TOKEN_REALM: tokens.realm,
       GEO_DATA_DIR: data.path,
+      ...(options.x5c ? { GEO_CERT_FILE: keys.certFile, GEO_TOKEN_KEY_ID: 'x5c' } : {}),
     }),
     async close() {
       await Promise.all([relay.close(), localRelay.close(), primary.close(), secondary.close(), tokens.close()]);

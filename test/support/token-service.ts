@@ -10,6 +10,8 @@ export interface TokenServiceOptions {
   readonly keys: SiteKeys;
   readonly issuer?: string;
   readonly service?: string;
+  /** Tokens carry the key's certificate in the place of a key id. */
+  readonly x5c?: boolean;
   /** Passwords by user name. */
   readonly users?: Readonly<Record<string, string>>;
   /** By user name: the actions that the user has on the repositories of a glob (`*` within a segment, `**` across). */
@@ -94,7 +96,8 @@ function respond(response: ServerResponse, { status, body }: Answer): void {
 /** Starts the service; it grants what is both asked and allowed, in the token form of Distribution's specification. */
 export async function startTokenService(options: TokenServiceOptions): Promise<TokenService> {
   const { issuer = 'omnibus-gitlab-issuer', service = 'container_registry' } = options;
-  const site = { key: options.keys.privateKey, issuer, service };
+  const certPem = options.x5c ? options.keys.certPem : undefined;
+  const site = { key: options.keys.privateKey, issuer, service, certPem };
   const requests: TokenRequest[] = [];
   const port = options.port ?? (await freePort());
   const url = `http://127.0.0.1:${port}`;

@@ -21,6 +21,8 @@ export interface TokenOverrides {
 
 export interface TokenIssuer {
   readonly key: KeyObject;
+  /** The certificate that tokens carry in the place of a key id, PEM: what Distribution 2 and 3 both take. */
+  readonly certPem?: string | undefined;
   readonly issuer: string;
   readonly service: string;
 }
@@ -55,14 +57,20 @@ function algorithmOf(key: KeyObject | Buffer): string {
   return key.asymmetricKeyType === 'ec' ? 'ES256' : 'RS256';
 }
 
+/** The fields of the header that say by which key a token is signed. */
+function namedBy(key: KeyObject, certPem: string | undefined): Record<string, unknown> {
+  if (certPem === undefined) return { kid: libtrustKeyId(key) };
+  return { x5c: [certPem.replace(/-----[A-Z ]+-----|\s/g, '')] };
+}
+
 /** A compact JWT of exactly these claims in GitLab's form (`typ`, `alg`, libtrust `kid`), apart from the overrides. */
 export function signToken(site: TokenIssuer, access: readonly Access[], overrides: TokenOverrides = {}): string {
   const { key = site.key, expiresIn = 300 } = overrides;
   const now = Math.floor(Date.now() / 1000);
   const standard = { iss: site.issuer, aud: site.service, jti: randomUUID(), iat: now, nbf: now - 5 };
   const claims = { ...standard, exp: now + expiresIn, access, ...overrides.claims };
-  const kid = Buffer.isBuffer(key) ? undefined : libtrustKeyId(key);
-  const header: Record<string, unknown> = { typ: 'JWT', alg: algorithmOf(key), kid, ...overrides.header };
+  const named = Buffer.isBuffer(key) ? {} : namedBy(key, site.certPem);
+  const header: Record<string, unknown> = { typ: 'JWT', alg: algorithmOf(key), ...named, ...overrides.header };
   const text = `${encode(header)}.${encode(claims)}`;
   return `${text}.${signatureOf(header['alg'], key, text)}`;
 }
