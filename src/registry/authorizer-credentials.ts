@@ -42,6 +42,11 @@ function canonicalHost(host: string): string {
   return HUB_HOSTS.has(bare) ? HUB : bare;
 }
 
+/** The host of a registry's token service where it is known to be another: Docker Hub's alone. */
+export function knownRealmOf(host: string): string | undefined {
+  return canonicalHost(host) === HUB ? 'auth.docker.io' : undefined;
+}
+
 /** A key of the file as `host[/namespace]`: with a scheme or an API version it is a URL of old, whose path says nothing. */
 function canonicalKey(key: string): string {
   const bare = key.replace(/^https?:\/\//, '');

@@ -5,7 +5,7 @@ import { scopeText, type Access } from '../auth/scope.ts';
 import { createLru, detached } from '../lib/lru.ts';
 import { createSingleFlight } from '../lib/single-flight.ts';
 import { RegistryOutage } from './answer.ts';
-import type { ReadCredentials } from './authorizer-credentials.ts';
+import { knownRealmOf, type ReadCredentials } from './authorizer-credentials.ts';
 import { basicHeader, requestToken, type TokenRequest } from './authorizer-token.ts';
 import type { Authorizer } from './authorizer.ts';
 
@@ -65,7 +65,12 @@ export function dockerConfigAuthorizer(deps: DockerConfigDeps, options: DockerCo
   });
   const extraScopes = createLru<string, string>('askedScopes', { sizeOf: (scope) => scope.length });
   const flights = createSingleFlight<Held>();
-  const trusted = new Set([registry.hostname, ...trustedRealms.map((name) => name.toLowerCase())]);
+  const known = knownRealmOf(registry.host);
+  const trusted = new Set([
+    registry.hostname,
+    ...(known ? [known] : []),
+    ...trustedRealms.map((name) => name.toLowerCase()),
+  ]);
   let challenge: Challenge | undefined;
 
   function checkedRealm(): URL {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Agent } from 'undici';
+import { Agent, MockAgent } from 'undici';
 import { afterAll, afterEach, beforeEach, describe, expect, it, test } from 'vitest';
 import { catalogAccess, pullAccess, pushAccess } from '../../src/auth/scope.ts';
 import { RegistryOutage } from '../../src/registry/answer.ts';
@@ -275,6 +275,29 @@ describe('credentials stay at home', () => {
     const authorizer = setUp({ [registry.host]: alice }, { trustedRealms: ['LOCALHOST'] }, registry);
     expect(await authorizer.renew(access, bearer(elsewhere()))).toBe(true);
     expect(endpoint.seen[0]!.authorization).toBe(`Basic ${alice.auth}`);
+  });
+
+  it('unless it is Docker Hub, whose token service is known', async () => {
+    const agent = new MockAgent();
+    agent.disableNetConnect();
+    const seen: unknown[] = [];
+    agent
+      .get('https://auth.docker.io')
+      .intercept({ path: (path) => path.startsWith('/token?'), method: 'GET' })
+      .reply(200, ({ headers }) => {
+        seen.push((headers as Record<string, string>)['authorization']);
+        return JSON.stringify({ token: 'hub-token' });
+      });
+    writeFileSync(file, JSON.stringify({ auths: { 'https://index.docker.io/v1/': alice } }));
+    const readCredentials = createCredentialReader({ files: [file], env: {} }, { clock: () => now });
+    const hub = new URL('https://registry-1.docker.io');
+    const create = () =>
+      dockerConfigAuthorizer({ registry: hub, readCredentials, dispatcher: agent }, { clock: () => now });
+    expect(await create().renew(access, bearer('https://auth.docker.io/token'))).toBe(true);
+    expect(seen).toEqual([`Basic ${alice.auth}`]);
+    const other = create().renew(access, bearer('https://auth.docker.io.example.com/token'));
+    expect(await outage(other)).toContain('that is not trusted');
+    await agent.close();
   });
 
   it("while that host's own credentials may go there", async () => {
