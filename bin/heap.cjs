@@ -45,3 +45,5 @@ function keepHeap(script) {
 }
 
 exports.keepHeap = keepHeap;
+exports.AT_START = AT_START;
+exports.LATER = LATER;

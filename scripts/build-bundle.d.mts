@@ -1,2 +1,2 @@
-/** Builds the bundle into a folder, dist unless told. */
-export function buildBundle(folder?: string): Promise<void>;
+/** Builds the bundle into a folder, dist unless told; answers the program by itself, as CommonJS. */
+export function buildBundle(folder?: string): Promise<string>;

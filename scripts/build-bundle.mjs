@@ -119,7 +119,7 @@ function licences(inputs) {
   return `geo-registry-proxy\n\n${read('LICENSE').trim()}\n\n${texts.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
 }
 
-/** Builds the bundle into a folder, dist unless told. */
+/** Builds the bundle into a folder, dist unless told; answers the program by itself, as CommonJS. */
 export async function buildBundle(folder = join(root, 'dist')) {
   if (!isWebBuilt()) await buildWeb();
   const { build } = await import('esbuild');
@@ -152,6 +152,7 @@ export async function buildBundle(folder = join(root, 'dist')) {
   writeFileSync(map.path, map.contents);
   if (!existsSync(folder)) mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'geo-registry-proxy.licences.txt'), licences(metafile.inputs));
+  return program.text;
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) await buildBundle(process.argv[2]);

@@ -1,13 +1,15 @@
-// Makes what a release consists of, in dist/release: the program in one file with its licences and source map, the packages of
-// npm and of Debian (for this machine's architecture), a bill of materials (CycloneDX), and the checksums of all. Run by
+// Makes what a release consists of, in dist/release: the program in one file with its licences and source map, the same with Node
+// inside, and the packages of npm and of Debian (both for this machine's architecture), a bill of materials (CycloneDX), and the checksums of all. Run by
 // `npm run release`.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { buildBundle } from './build-bundle.mjs';
 import { buildDeb } from './build-deb.mjs';
+import { buildExecutable } from './build-executable.mjs';
 
 const root = resolve(import.meta.dirname, '..');
 
@@ -41,11 +43,15 @@ function checksums(folder) {
 export async function makeRelease(folder) {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  await buildBundle(join(root, 'dist'));
+  const program = await buildBundle(join(root, 'dist'));
   for (const name of readdirSync(join(root, 'dist')).filter((one) => one.startsWith('geo-registry-proxy.')))
     cpSync(join(root, 'dist', name), join(folder, name));
   npm(['pack', '--silent', '--ignore-scripts', '--pack-destination', folder]);
   await buildDeb({ folder });
+  const executable = join(folder, `geo-registry-proxy-linux-${process.arch}`);
+  buildExecutable(program, executable);
+  writeFileSync(`${executable}.gz`, gzipSync(readFileSync(executable)));
+  rmSync(executable);
   const sbom = npm(['sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev'], { maxBuffer: 64 * 1024 * 1024 });
   writeFileSync(join(folder, 'geo-registry-proxy.cdx.json'), sbom);
   writeFileSync(join(folder, 'SHA256SUMS'), checksums(folder));

@@ -47,13 +47,18 @@ function addressesIn(log: string): Addresses | undefined {
   return line === undefined ? undefined : (JSON.parse(line) as Addresses);
 }
 
+/** The command for a file: a program of Node, or an executable. */
+function commandOf(bin: string): string[] {
+  return /\.[cm]js$/.test(bin) ? [process.execPath, '--', bin] : [bin];
+}
+
 /** Starts `geo-registry-proxy serve` with this environment. Its log goes to a file: reading it would cost our time. */
 export async function startProxyProcess(bin: string, env: Record<string, string>): Promise<ProxyProcess> {
   const scratch = await tempDir();
   const logFile = join(scratch.path, 'log');
   const file = openSync(logFile, 'w');
   const begin = performance.now();
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, '--', bin, 'serve'], {
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...commandOf(bin), 'serve'], {
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
     stdio: ['ignore', file, file],
     detached: true,

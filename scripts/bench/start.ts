@@ -1,8 +1,9 @@
-// How long the program takes to be there: its files beside their libraries, and all of it in one file.
+// How long the program takes to be there: its files beside their libraries, all of it in one file, and with Node inside.
 import { join } from 'node:path';
 import { startSites, type Sites } from '../../test/support/sites.ts';
 import { tempDir } from '../../test/support/tool.ts';
 import { buildBundle } from '../build-bundle.mjs';
+import { buildExecutable } from '../build-executable.mjs';
 import { inTurns, type Topic } from './bench.ts';
 import { environment } from './environment.ts';
 import { median, ratio } from './figure.ts';
@@ -26,14 +27,16 @@ export const start: Topic = {
   about: 'the program by itself',
   async measure({ bin, runs }) {
     await using scratch = await tempDir();
-    await buildBundle(scratch.path);
+    const executable = join(scratch.path, 'executable');
+    buildExecutable(await buildBundle(scratch.path), executable);
     const sites = await startSites();
-    const [many, one]: [number[], number[]] = [[], []];
+    const [many, one, inside]: [number[], number[], number[]] = [[], [], []];
     try {
       const bundle = join(scratch.path, 'geo-registry-proxy.mjs');
-      const { files, file } = await inTurns(runs, {
+      const { files, file, whole } = await inTurns(runs, {
         files: startup(bin, sites, many),
         file: startup(bundle, sites, one),
+        whole: startup(executable, sites, inside),
       });
       return [
         { name: 'start to listening', value: median(files), limit: { atMost: 1_000 }, unit: 'ms', runs },
@@ -45,8 +48,17 @@ export const start: Topic = {
           unit: 'x',
           runs,
         },
+        { name: 'start to listening, one executable', value: median(whole), unit: 'ms', runs },
+        {
+          name: 'start to listening, one executable, against the files',
+          value: ratio(whole, files),
+          limit: { atMost: 0.5 },
+          unit: 'x',
+          runs,
+        },
         { name: 'peak memory when it listens', value: median(many), unit: 'MiB', runs },
         { name: 'peak memory when it listens, bundled', value: median(one), unit: 'MiB', runs },
+        { name: 'peak memory when it listens, one executable', value: median(inside), unit: 'MiB', runs },
       ];
     } finally {
       await sites.close();

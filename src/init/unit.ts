@@ -26,13 +26,15 @@ function dataLines(dataDir: string): string {
 
 /** How the variables reach the program: those of the unit win over the file's, and the credential over the file's path. */
 function startLines({ node, program, envFile, keyFile }: UnitOptions): string {
-  if (keyFile === undefined) return `EnvironmentFile=${envFile}\nExecStart=${node} -- ${program} serve`;
+  // The executable with Node inside is both.
+  const command = node === program ? program : `${node} -- ${program}`;
+  if (keyFile === undefined) return `EnvironmentFile=${envFile}\nExecStart=${command} serve`;
   const name = basename(keyFile);
   return `# The key may belong to root alone. A new one needs a restart. Sites without a key take these two lines out again:
 # see no-key.conf.
 LoadCredential=${name}:${keyFile}
 Environment=GEO_KEY_FILE=%d/${name}
-ExecStart=${node} -- ${program} --env-file ${envFile} serve`;
+ExecStart=${command} --env-file ${envFile} serve`;
 }
 
 /** The unit's text. */

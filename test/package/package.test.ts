@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildBundle } from '../../scripts/build-bundle.mjs';
+import { buildExecutable } from '../../scripts/build-executable.mjs';
 import { image } from '../support/image.ts';
 import { startProcess, type ServerProcess } from '../support/process.ts';
 import { pushImage } from '../support/push.ts';
@@ -15,9 +16,12 @@ const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'
 
 let scratch: TempDir;
 let alone: string;
+let executable: string;
 beforeAll(async () => {
   scratch = await tempDir();
-  await buildBundle(join(scratch.path, 'built'));
+  const text = await buildBundle(join(scratch.path, 'built'));
+  executable = join(scratch.path, 'executable');
+  buildExecutable(text, executable);
   // Without its source map, and without node_modules above it.
   alone = join(scratch.path, 'alone.mjs');
   await cp(join(scratch.path, 'built/geo-registry-proxy.mjs'), alone);
@@ -33,6 +37,14 @@ test('the bundle is the program: version, help, man page, and errors in a line',
   const { code, stderr } = await program('nonsense');
   expect(code).toBe(2);
   expect(stderr).toMatch(/^geo-registry-proxy: unknown command 'nonsense'/);
+});
+
+test('the executable is the program, with Node inside and without another process', async () => {
+  expect(await runTool(executable, ['version'], { cwd: scratch.path, env: {} })).toEqual({
+    code: 0,
+    stdout: `${version}\n`,
+    stderr: '',
+  });
 });
 
 test('with its source map beside it, stack traces name the sources', async () => {
@@ -58,32 +70,36 @@ function listeningIn(log: string): Listening | undefined {
   return line === undefined ? undefined : (JSON.parse(line) as Listening);
 }
 
-test('the bundle serves pulls, the page and the database by itself', async () => {
-  const sites: Sites = await startSites();
-  let server: ServerProcess | undefined;
-  try {
-    const pushed = image('bundled');
-    await pushImage(sites.primaryTarget('group/app'), 'v1', pushed);
-    const env = { PATH: process.env['PATH'], ...sites.env(), GEO_REPLICATION: 'on', GEO_LOG_LEVEL: 'info' };
-    server = startProcess(process.execPath, [alone, 'serve'], { env });
-    const { log } = server;
-    const { url, adminUrl } = await waitFor(() => listeningIn(log()), { what: 'the bundle to listen' });
-    const headers = { authorization: `Bearer ${sites.pullToken('group/app')}`, accept: pushed.mediaType };
-    const answer = await fetch(`${url}/v2/group/app/manifests/v1`, { headers });
-    expect(answer.headers.get('docker-content-digest')).toBe(pushed.digest);
-    expect(await (await fetch(`${adminUrl}/`)).text()).toContain('<script');
-    const isSynced = async (): Promise<boolean> => {
-      const { replication } = (await (await fetch(`${adminUrl}/api/status`)).json()) as {
-        replication: { tags: { synced: number } };
+test.each(['bundle', 'executable'] as const)(
+  'the %s serves pulls, the page and the database by itself',
+  async (form) => {
+    const sites: Sites = await startSites();
+    let server: ServerProcess | undefined;
+    try {
+      const pushed = image('bundled');
+      await pushImage(sites.primaryTarget('group/app'), 'v1', pushed);
+      const env = { PATH: process.env['PATH'], ...sites.env(), GEO_REPLICATION: 'on', GEO_LOG_LEVEL: 'info' };
+      const [command, ...args] = form === 'bundle' ? [process.execPath, alone] : [executable];
+      server = startProcess(command!, [...args, 'serve'], { env });
+      const { log } = server;
+      const { url, adminUrl } = await waitFor(() => listeningIn(log()), { what: 'it to listen' });
+      const headers = { authorization: `Bearer ${sites.pullToken('group/app')}`, accept: pushed.mediaType };
+      const answer = await fetch(`${url}/v2/group/app/manifests/v1`, { headers });
+      expect(answer.headers.get('docker-content-digest')).toBe(pushed.digest);
+      expect(await (await fetch(`${adminUrl}/`)).text()).toContain('<script');
+      const isSynced = async (): Promise<boolean> => {
+        const { replication } = (await (await fetch(`${adminUrl}/api/status`)).json()) as {
+          replication: { tags: { synced: number } };
+        };
+        return replication.tags.synced > 0;
       };
-      return replication.tags.synced > 0;
-    };
-    await waitFor(isSynced, { what: 'the image to be replicated' });
-  } finally {
-    await server?.stop();
-    await sites.close();
-  }
-});
+      await waitFor(isSynced, { what: 'the image to be replicated' });
+    } finally {
+      await server?.stop();
+      await sites.close();
+    }
+  },
+);
 
 test('npm pack holds the bundle, no sources and no tests, and what it holds runs without any library', async () => {
   const work = join(scratch.path, 'checkout');
