@@ -54,13 +54,13 @@ test('every variable that a file names is one', () => {
 
 const chart = 'deploy/helm/geo-registry-proxy';
 
-test('the chart has the version of the program, and its alert rules are those of docs/monitoring', () => {
+test('the chart has the version of the program, and its alert rules are those of deploy/monitoring', () => {
   const { version } = JSON.parse(read('package.json')) as { version: string };
   expect(read(`${chart}/Chart.yaml`).match(/^(?:version|appVersion): .*$/gm)).toEqual([
     `version: ${version}`,
     `appVersion: ${version}`,
   ]);
-  expect(read(`${chart}/files/alerts.yaml`)).toBe(read('docs/monitoring/alerts.yaml'));
+  expect(read(`${chart}/files/alerts.yaml`)).toBe(read('deploy/monitoring/alerts.yaml'));
 });
 
 test('the chart’s nginx is nginx/unified-url.conf without TLS', () => {

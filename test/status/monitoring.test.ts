@@ -1,4 +1,4 @@
-// docs/monitoring: the dashboard and the alert rules ask for metrics, labels and values that the program has.
+// deploy/monitoring: the dashboard and the alert rules ask for metrics, labels and values that the program has.
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { pushImage } from '../support/push.ts';
 import { waitFor } from '../support/tool.ts';
 import { askAdmin, order, statusOf } from './admin.ts';
 
-const folder = resolve(import.meta.dirname, '../../docs/monitoring');
+const folder = resolve(import.meta.dirname, '../../deploy/monitoring');
 const alerts = readFileSync(`${folder}/alerts.yaml`, 'utf8');
 const dashboard = JSON.parse(readFileSync(`${folder}/grafana-dashboard.json`, 'utf8')) as {
   panels: {
