@@ -1,6 +1,6 @@
 // The specification's own conformance suite, against the primary registry itself and against the same through the proxy: once by one
 // URL (nginx sends writes to the primary and reads to the proxy), and once for reading alone at the proxy. Run by
-// `npm run conformance`; needs Go, or the suite's program in CONFORMANCE. Exit code 1 where less passes through the proxy.
+// `npm run conformance`; needs Go, or the suite's program in CONFORMANCE. Registries as for `npm run interop`. Exit code 1 where less passes through the proxy.
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { image } from '../test/support/image.ts';
 import { pushImage } from '../test/support/push.ts';
 import { run, runOrThrow, tempDir } from '../test/support/tool.ts';
 import { dev, startOneUrl, type OneUrl } from './one-url.ts';
+import { findRegistries, type RegistryKind } from './registry-kinds.ts';
 
 const MODULE = 'github.com/opencontainers/distribution-spec/conformance';
 const VERSION = process.env['CONFORMANCE_VERSION'] ?? 'v0.0.0-20260831232431-97274622c111';
@@ -130,21 +131,27 @@ function repositories(kind: string): Record<string, string> {
   return { OCI_REPO1: `conformance/${kind}1`, OCI_REPO2: `conformance/${kind}2` };
 }
 
+/** The suite against one kind of registry on both sites; false where less passes through the proxy. */
+async function tryKind({ name, program: registry, version }: RegistryKind, suite: string): Promise<boolean> {
+  console.log(`\n${name}: ${version}`);
+  const url = await startOneUrl({ realm: 'localhost', program: registry });
+  try {
+    const primary: Tried = { host: new URL(url.site.primary.url).host, tls: 'disabled' };
+    const base = await tryAt(url, suite, { ...primary, env: repositories('base') });
+    const proxy = await tryAt(url, suite, { host: url.host, tls: 'insecure', env: repositories('proxy') });
+    const isWhole = compare('one URL: writes to the primary, reads by the proxy', base, proxy);
+    const env = await readOnly(url);
+    const readBase = await tryAt(url, suite, { ...primary, env });
+    const readProxy = await tryAt(url, suite, { host: new URL(url.site.proxy.url).host, tls: 'disabled', env });
+    return compare('reads alone, at the proxy', readBase, readProxy) && isWhole;
+  } finally {
+    await url.close();
+  }
+}
+
 await using tools = await tempDir();
 const suite = await program(tools.path);
-const url = await startOneUrl({ realm: 'localhost' });
-try {
-  const primary: Tried = { host: new URL(url.site.primary.url).host, tls: 'disabled' };
-  const { stderr, stdout } = await run('docker-registry', ['--version']);
-  console.log(`${(stdout + stderr).trim().replace(/^\S*\/(?=docker-registry )/, '')}, ${MODULE} ${VERSION}`);
-  const base = await tryAt(url, suite, { ...primary, env: repositories('base') });
-  const proxy = await tryAt(url, suite, { host: url.host, tls: 'insecure', env: repositories('proxy') });
-  const isWhole = compare('one URL: writes to the primary, reads by the proxy', base, proxy);
-  const env = await readOnly(url);
-  const readBase = await tryAt(url, suite, { ...primary, env });
-  const readProxy = await tryAt(url, suite, { host: new URL(url.site.proxy.url).host, tls: 'disabled', env });
-  const isReadWhole = compare('reads alone, at the proxy', readBase, readProxy);
-  if (!isWhole || !isReadWhole) process.exitCode = 1;
-} finally {
-  await url.close();
-}
+console.log(`${MODULE} ${VERSION}`);
+const { kinds, absent } = await findRegistries();
+for (const kind of kinds) if (!(await tryKind(kind, suite))) process.exitCode = 1;
+if (absent.length > 0) console.log(`\nnot tried, since they are not here: ${absent.join(', ')}`);

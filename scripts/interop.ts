@@ -5,41 +5,22 @@ import { join } from 'node:path';
 import { interopChecks } from './interop-checks.ts';
 import { startProxySite } from '../test/support/proxy.ts';
 import type { RegistrySettings } from '../test/support/registry.ts';
-import { freePort, run, toolPath } from '../test/support/tool.ts';
-
-interface Kind {
-  readonly name: string;
-  readonly program: string;
-  readonly version: string;
-}
+import { freePort } from '../test/support/tool.ts';
+import { findRegistries, type RegistryKind } from './registry-kinds.ts';
 
 const EVENTS = 'a secret of the primary';
 
-/** What is tried, by its program; the others are named. */
-async function found(): Promise<{ kinds: Kind[]; absent: string[] }> {
-  const candidates = [
-    { name: 'Distribution 2', program: toolPath('docker-registry') },
-    { name: 'Distribution 3', program: process.env['DISTRIBUTION3'] ?? 'registry' },
-    { name: 'GitLab', program: process.env['GITLAB_REGISTRY'] ?? '' },
-  ];
-  const kinds: Kind[] = [];
-  const absent: string[] = [];
-  for (const { name, program } of candidates) {
-    const asked = program === '' ? undefined : await run(program, ['--version']).catch(() => undefined);
-    if (asked?.code !== 0) absent.push(name);
-    else kinds.push({ name, program, version: asked.stdout.trim().split(/\s+/).at(-1) ?? '' });
-  }
-  return { kinds, absent };
+function settings({ program }: RegistryKind): RegistrySettings {
+  return { program, deleteEnabled: true };
 }
 
 /** What came of the checks of a pair, by their names; an empty text for one that passed. */
-async function tryPair(primary: Kind, secondary: Kind): Promise<Map<string, string>> {
+async function tryPair(primary: RegistryKind, secondary: RegistryKind): Promise<Map<string, string>> {
   const port = await freePort();
   const notifications = {
     url: `http://127.0.0.1:${port}${join('/api/v4', 'container_registry_event/events')}`,
     headers: { Authorization: [EVENTS] },
   };
-  const settings = ({ program }: Kind): RegistrySettings => ({ program, deleteEnabled: true });
   const site = await startProxySite({
     x5c: true,
     primary: { ...settings(primary), notifications },
@@ -67,7 +48,7 @@ async function tryPair(primary: Kind, secondary: Kind): Promise<Map<string, stri
 }
 
 async function main(): Promise<number> {
-  const { kinds, absent } = await found();
+  const { kinds, absent } = await findRegistries();
   for (const { name, version } of kinds) console.log(`${name}: ${version}`);
   if (absent.length > 0) console.log(`not tried, since they are not here: ${absent.join(', ')}`);
   const pairs = kinds.flatMap((primary) => kinds.map((secondary) => [primary, secondary] as const));

@@ -40,16 +40,23 @@ async function startTls(port: number, target: number, keys: SiteKeys): Promise<S
 
 const EVENTS = 'a secret of the primary';
 
-/** Starts it all, with replication and notifications; `realm`: the host that the realm is named by. */
-export async function startOneUrl({ realm: realmHost }: { realm: string }): Promise<OneUrl> {
+/** `realm`: the host that the realm is named by; `program`: the registry on both sites, `docker-registry` when absent. */
+interface OneUrlOptions {
+  readonly realm: string;
+  readonly program?: string;
+}
+
+/** Starts it all, with replication and notifications. */
+export async function startOneUrl({ realm: realmHost, program }: OneUrlOptions): Promise<OneUrl> {
   const [port, tokens, realm] = [await freePort(), await freePort(), await freePort()];
   const keys = await createSiteKeys({ hosts: ['127.0.0.1', 'localhost'] });
   const tls = await startTls(realm, tokens, keys);
   const url = `http://127.0.0.1:${port}/api/v4/container_registry_event/events`;
   const site = await startProxySite({
     env: { GEO_LISTEN: `127.0.0.1:${port}`, GEO_REPLICATION: 'on', GEO_EVENTS_TOKEN: EVENTS },
-    primary: { deleteEnabled: true, notifications: { url, headers: { Authorization: [EVENTS] } } },
-    secondary: { deleteEnabled: true },
+    x5c: true,
+    primary: { program, deleteEnabled: true, notifications: { url, headers: { Authorization: [EVENTS] } } },
+    secondary: { program, deleteEnabled: true },
     users: { [dev.user]: dev.password },
     projects: { [dev.user]: { '**': ['pull', 'push', 'delete'] } },
     port: tokens,
