@@ -73,10 +73,12 @@ it('copies, verifies, takes a mark away and removes, each by its button', { time
   await go('#/attention');
   const damaged = page.getByRole('region', { name: 'Damaged here' });
   await damaged.getByText(layer.digest.slice(7, 19)).first().waitFor();
+  await page.getByRole('button', { name: `Remove mark: blob ${layer.digest.slice(7, 19)}` }).click();
+  const sure = page.getByRole('button', { name: 'Remove the mark' });
+  await sure.waitFor();
   // A file that is still damaged would be marked again.
   await writeFile(site.secondary.blobFile(layer.digest), layer.bytes);
-  await page.getByRole('button', { name: `Remove mark: blob ${layer.digest.slice(7, 19)}` }).click();
-  await page.getByRole('button', { name: 'Remove the mark' }).click();
+  await sure.click();
   // The proxy looks at it again by itself, too.
   await page
     .getByText(/1 mark removed|No mark was left/)
