@@ -184,7 +184,7 @@ export const interopChecks: Readonly<Record<string, InteropCheck>> = {
     expectThat(findings.length > 5, `${findings.length} checks`);
     expectThat(bad.length === 0, bad.map(({ check, text }) => `${check}: ${text}`).join('; '));
   },
-  async 'the primary down: what is here is served, with a warning'(site) {
+  async 'local content is served with a warning while the primary is down'(site) {
     await site.relay.down();
     const { status, headers } = await site.ask('interop/pushed/manifests/v1', { headers: { accept: ACCEPT } });
     await site.relay.up();
