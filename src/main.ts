@@ -27,7 +27,7 @@ import type { ProxyDeps } from './proxy/deps.ts';
 import { isDigest } from './oci/digest.ts';
 import { createMemory } from './proxy/memory.ts';
 import { createStorage } from './proxy/storage.ts';
-import { createTagLookup, type HeadTag } from './proxy/tag-lookup.ts';
+import { TagLookup, type HeadTag } from './proxy/tag-lookup.ts';
 import { BUSY_HERE } from './registry/answer.ts';
 import { viaOf } from './registry/client.ts';
 import { noteUploads } from './replication/places.ts';
@@ -35,10 +35,10 @@ import { startReplication } from './replication/replication.ts';
 import { WEBHOOK_PATH, type WebhookDeps } from './replication/webhook.ts';
 import { createSqliteStore } from './replication/store/sqlite.ts';
 import { parseRepositories } from './replication/walk.ts';
-import { createAdministration } from './status/administration.ts';
+import { ReplicationAdministration } from './status/administration.ts';
 import { createCheckReadiness, createQuickReadiness, type Phase } from './status/health.ts';
 import { createMetrics } from './status/metrics.ts';
-import { createPullRecorder } from './status/pulls/recorder.ts';
+import { PullRecorder } from './status/pulls/recorder.ts';
 import { createRateWatch } from './status/rate-watch.ts';
 import { createSnapshot, type Live } from './status/snapshot.ts';
 import { programVersion } from './status/version.ts';
@@ -66,6 +66,8 @@ export interface ProxyKnobs {
   readonly logger?: Logger;
 }
 
+// How long (ms) a client may take no byte before it is dropped.
+const READER_TIMEOUT = 60_000;
 // How often (ms) a proxy that stops looks for connections that have become idle.
 const IDLE_SWEEP = 100;
 // How often (ms) the bytes that crossed are put down to the minute in which they did.
@@ -106,7 +108,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
   for (const warning of config.warnings) log.warn(warning);
   const metrics = createMetrics(config.siteName);
   const { meter } = metrics;
-  const pulls = createPullRecorder({ wanBytes: () => metrics.total('primary_body_bytes_total') });
+  const pulls = new PullRecorder({ wanBytes: () => metrics.total('primary_body_bytes_total') });
   const rateWatch = createRateWatch({ meter });
   let phase: Phase = 'starting';
 
@@ -188,7 +190,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
       (signal) => primary.manifests.head(name, { tag }, config.primaryTimeout, known, signal),
       BUSY_HERE,
     );
-  const tags = createTagLookup(headTag, { ttl: config.tagTtl });
+  const tags = new TagLookup(headTag, { ttl: config.tagTtl });
   /** What an event speaks of is not believed any longer; a rename moves what lies below, too. */
   const forgetNamed: WebhookDeps['onNamed'] = ({ named, renames }) => {
     if (renames.length > 0) tags.forgetAll();
@@ -222,7 +224,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
       via: viaOf(config.siteName),
       primaryTimeout: config.primaryTimeout,
       secondaryTimeout: SECONDARY_TIMEOUT,
-      ...(knobs.readerTimeout === undefined ? {} : { readerTimeout: knobs.readerTimeout }),
+      readerTimeout: knobs.readerTimeout ?? READER_TIMEOUT,
     },
     secondary: { origin: config.secondaryUrl.origin, dispatcher: sites.localSockets },
     trustedProxies: config.trustedProxies,
@@ -244,7 +246,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
         : undefined,
   });
   const unwatch = watchDataDirectory(directory, log);
-  const sampling = setInterval(pulls.sample, PULL_SAMPLE).unref();
+  const sampling = setInterval(() => pulls.sample(), PULL_SAMPLE).unref();
   const { worker } = replication;
   const checkReadiness = createCheckReadiness({
     registries: [primary, secondary],
@@ -261,7 +263,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
       calls: () => webhook.calls,
     },
     spool: { max: config.spoolMax, diskFreeBytes: () => diskFreeBytes(config.dataDir) },
-    pulls: pulls.totals,
+    pulls: () => pulls.totals(),
     rate: rateWatch.rate,
     hasClientAuth: config.clientAuth === 'token',
     ...gauges,
@@ -286,7 +288,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     version: programVersion(),
     checkReadiness,
     metrics,
-    administration: createAdministration({ rows, snapshot, replication, log }, { isOn }),
+    administration: new ReplicationAdministration({ rows, snapshot, replication, log }, { isOn }),
     views,
     parseRepositories: parseRepositoryFilter,
     adminToken: config.adminToken,

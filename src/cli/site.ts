@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { createSqliteStore } from '../replication/store/sqlite.ts';
-import { createAdministration, type Administration } from '../status/administration.ts';
+import { ReplicationAdministration, type Administration } from '../status/administration.ts';
 import type { RepositoryListQuery, RepositoryPage } from '../status/repository-listing.ts';
 import type { RepositoryFilter, RowPage, RowQuery } from '../status/row-listing.ts';
 import { createSnapshot, type Snapshot } from '../status/snapshot.ts';
@@ -110,7 +110,7 @@ async function openDatabase(config: Config, reason: NoServer): Promise<Site> {
   const isOn = config.replication && config.store;
   const options = { isOn, removalShare: config.removalLimit };
   const snapshot = createSnapshot({ version: programVersion(), site: config.siteName, rows }, options);
-  const administration = createAdministration({ rows, snapshot, log: storeLog }, options);
+  const administration = new ReplicationAdministration({ rows, snapshot, log: storeLog }, options);
   return { administration, isServed: false, live: null, close: () => rows.close() };
 }
 

@@ -7,7 +7,7 @@ import type { RowStore } from '../replication/rows.ts';
 import type { Views } from '../status/api-routes.ts';
 import { createAttention } from '../status/attention.ts';
 import { createImageFacts } from '../status/image-facts.ts';
-import { createAskImage } from '../status/image.ts';
+import { ImageAsker } from '../status/image.ts';
 import { createBrowse } from '../status/repository.ts';
 import { createDoctorView } from './doctor-view.ts';
 
@@ -35,13 +35,17 @@ function pullHost(url: string | undefined, host: string): string {
 export function createViews(deps: ViewsDeps): Views {
   const { config, primary, secondary, rows, replication, pulls, transfers } = deps;
   const isOn = config.replication && config.store;
-  const askImage = createAskImage({ primary, secondary, rows });
+  const images = new ImageAsker({ primary, secondary, rows });
   return {
     pulls,
     transfers,
-    browse: createBrowse({ rows, lastPulledAt: pulls.lastPulledAt, factsOf: createImageFacts(secondary) }),
+    browse: createBrowse({
+      rows,
+      lastPulledAt: (repository, reference) => pulls.lastPulledAt(repository, reference),
+      factsOf: createImageFacts(secondary),
+    }),
     attention: createAttention({ rows, primary, inspector: replication.inspector }, { isOn }),
-    image: (repository, reference, host) => askImage(repository, reference, pullHost(deps.url(), host)),
+    image: (repository, reference, host) => images.ask(repository, reference, pullHost(deps.url(), host)),
     doctor: createDoctorView(config),
     clearDamaged: replication.clearDamaged,
   };

@@ -13,9 +13,6 @@ import { contentHeaders } from './headers.ts';
 import type { ServeHit } from './local-blob.ts';
 import { NOT_HERE } from './judge.ts';
 
-/** Hands a local blob to nginx; undefined where we had better move its bytes ourselves, and a failure where it is not here. */
-export type HandOver = (...asked: Parameters<ServeHit>) => Promise<Answer<true> | undefined>;
-
 /**
  * What nginx says of itself in each request, and no client can: `offered` by a site that delivers for us, `missed`
  * where it was told to and could not. Without it, or with another word, we move the bytes.
@@ -69,12 +66,20 @@ function send(reply: FastifyReply, { digest }: Place, headers: Record<string, st
   reply.send();
 }
 
-/** @see HandOver */
-export function createHandOver(deps: ProxyDeps, { delivery, secondaryTimeout = 2_000 }: ProxyOptions): HandOver {
-  const { secondary, storage, memory, places, meter } = deps;
-  const { client } = secondary;
+/** Hands local blobs to nginx. */
+export class HandOver {
+  readonly #deps: ProxyDeps;
+  readonly #options: ProxyOptions;
 
-  async function inRegistry({ name, digest }: Place, caller: Caller): Promise<Located | typeof NOT_HERE | undefined> {
+  constructor(deps: ProxyDeps, options: ProxyOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  async #inRegistry({ name, digest }: Place, caller: Caller): Promise<Located | typeof NOT_HERE | undefined> {
+    const { secondaryTimeout } = this.#options;
+    const { places, secondary } = this.#deps;
+    const { client } = secondary;
     const target = `/v2/${name}/blobs/${digest}`;
     const access = [pullAccess(name)];
     const ask = (signal: AbortSignal): Promise<RegistryResponse> =>
@@ -101,7 +106,8 @@ export function createHandOver(deps: ProxyDeps, { delivery, secondaryTimeout = 2
     };
   }
 
-  async function inFile(place: Place): Promise<Located | undefined> {
+  async #inFile(place: Place): Promise<Located | undefined> {
+    const { storage } = this.#deps;
     const data = await storage?.find(place);
     return (
       data && {
@@ -113,20 +119,23 @@ export function createHandOver(deps: ProxyDeps, { delivery, secondaryTimeout = 2
     );
   }
 
-  async function locate(
+  async #locate(
     place: Place,
     range: ByteRange | undefined,
     caller: Caller,
   ): Promise<Located | typeof NOT_HERE | undefined> {
+    const { delivery } = this.#options;
+    const { memory } = this.#deps;
     const known = memory.sizeOf(place.digest);
     // Only what is proved, or as long as its manifest says, is out of our hands: nginx would send a cut file as a whole.
     if (known === undefined || memory.isDamaged(place.digest)) return undefined;
-    if (delivery === 'accel-file') return inFile(place);
-    return known <= SMALL || isResuming(range) ? undefined : inRegistry(place, caller);
+    if (delivery === 'accel-file') return this.#inFile(place);
+    return known <= SMALL || isResuming(range) ? undefined : this.#inRegistry(place, caller);
   }
 
-  async function handOver(...[request, reply, place, range]: Parameters<ServeHit>): Promise<Answer<true> | undefined> {
-    const located = await locate(place, range, request.caller);
+  async #handOver(...[request, reply, place, range]: Parameters<ServeHit>): Promise<Answer<true> | undefined> {
+    const { memory, meter } = this.#deps;
+    const located = await this.#locate(place, range, request.caller);
     if (located === undefined || 'kind' in located) return located;
     if (located.size !== memory.sizeOf(place.digest)) return undefined;
     const span = range && resolveRange(range, located.size);
@@ -140,16 +149,18 @@ export function createHandOver(deps: ProxyDeps, { delivery, secondaryTimeout = 2
     return found(true as const);
   }
 
-  return async (request, reply, place, range) => {
+  /** Hands a blob over; undefined where we had better move its bytes ourselves, and a failure where it is not here. */
+  async serve(...[request, reply, place, range]: Parameters<ServeHit>): Promise<Answer<true> | undefined> {
+    const { delivery } = this.#options;
     if (delivery === undefined || delivery === 'stream' || !isFromTrusted(request)) return undefined;
     const offer = request.headers[OFFER];
-    if (offer === 'missed') meter('nginx_misses_total');
+    if (offer === 'missed') this.#deps.meter('nginx_misses_total');
     if (offer !== 'offered' || hasOtherCondition(request) || !isClear(request, range)) return undefined;
     try {
-      return await handOver(request, reply, place, range);
+      return await this.#handOver(request, reply, place, range);
     } catch (error) {
       if (error instanceof RegistryOutage) return undefined;
       throw error;
     }
-  };
+  }
 }

@@ -5,16 +5,16 @@ import type { Digest } from '../oci/digest.ts';
 import { parseRange, type ByteRange } from '../oci/range.ts';
 import { BUSY_HERE, found, type Answer } from '../registry/answer.ts';
 import type { Blobs } from '../registry/blob.ts';
-import { createHandOver } from './accel.ts';
+import { HandOver } from './accel.ts';
 import { BLOB_TYPE } from './body.ts';
 import type { Origin, ProxyDeps, ProxyOptions } from './deps.ts';
 import type { Place } from './place.ts';
 import { failureError } from './failure.ts';
 import { contentHeaders, noneMatch, sendNotModified } from './headers.ts';
-import { createHit } from './hit.ts';
+import { Hit } from './hit.ts';
 import { NOT_HERE } from './judge.ts';
 import { createMiss } from './miss.ts';
-import { createProof } from './proof.ts';
+import { Proof } from './proof.ts';
 
 /** Serves one blob request. */
 export type ServeBlob = (
@@ -40,10 +40,10 @@ function rangeOf({ headers }: FastifyRequest, digest: Digest): ByteRange | undef
 /** @see ServeBlob */
 export function createServeBlob(deps: ProxyDeps, options: ProxyOptions): ServeBlob {
   const { primary, secondary, storage, memory, places, meter } = deps;
-  const { primaryTimeout, secondaryTimeout = 2_000 } = options;
-  const proof = createProof(deps, { primary: primaryTimeout, secondary: secondaryTimeout });
-  const handOver = createHandOver(deps, options);
-  const hit = createHit(deps, options, proof);
+  const { primaryTimeout, secondaryTimeout } = options;
+  const proof = new Proof(deps, options);
+  const handOver = new HandOver(deps, options);
+  const hit = new Hit(deps, options, proof);
   const miss = createMiss(deps, options);
 
   async function localHead(request: FastifyRequest, place: Place): Promise<Answer<{ readonly size?: number }>> {
@@ -93,7 +93,8 @@ export function createServeBlob(deps: ProxyDeps, options: ProxyOptions): ServeBl
     const isConditional = noneMatch(request.headers['if-none-match'], place.digest);
     if (request.method === 'HEAD' || isConditional) return serveHead(request, reply, place, grant.canPush);
     const range = rangeOf(request, place.digest);
-    const local = (await handOver(request, reply, place, range)) ?? (await hit(request, reply, place, range));
+    const local =
+      (await handOver.serve(request, reply, place, range)) ?? (await hit.serve(request, reply, place, range));
     if (local.kind !== 'found') return miss(request, reply, place, range);
     meter('pulls_total', { kind: 'blob', origin: 'secondary' });
     request.answeredFrom = 'secondary';

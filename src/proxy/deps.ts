@@ -66,9 +66,9 @@ export interface ProxyOptions {
   /** To the headers of the primary's answer. */
   readonly primaryTimeout: number;
   /** To the headers of the secondary's answer. */
-  readonly secondaryTimeout?: number;
+  readonly secondaryTimeout: number;
   /** A client that takes no byte for this long is dropped. */
-  readonly readerTimeout?: number;
+  readonly readerTimeout: number;
 }
 
 /** Where an answer came from, for the log and the metrics. */

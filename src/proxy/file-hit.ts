@@ -20,7 +20,7 @@ export function createFileHit(
   { proof, onward, storage }: { readonly proof: Proof; readonly onward: Onward; readonly storage: Storage },
 ): ServeFile {
   const { memory, meter } = deps;
-  const { readerTimeout = 60_000 } = options;
+  const { readerTimeout } = options;
   const judge = createJudge(memory, proof);
 
   /** What is to be sent of a file; a failure where it is not what its digest names. @throws {OciError} 416 */

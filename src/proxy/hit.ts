@@ -11,11 +11,11 @@ import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import type { Place } from './place.ts';
 import { createFileHit } from './file-hit.ts';
 import type { Onward, ServeHit } from './local-blob.ts';
-import { createJudge, NOT_HERE, unusable, type Shape } from './judge.ts';
-import { createAskLocal, type LocalAnswer } from './local.ts';
+import { createJudge, NOT_HERE, unusable, type Judge, type Shape } from './judge.ts';
+import { createAskLocal, type AskLocal, type LocalAnswer } from './local.ts';
 import { MendedBody } from './mend.ts';
 import type { Proof } from './proof.ts';
-import { createPassOn } from './redirect.ts';
+import { PassOn } from './redirect.ts';
 
 function shapeOf({ statusCode, headers }: LocalAnswer): Shape | undefined {
   if (statusCode === 206) {
@@ -46,28 +46,42 @@ interface Content {
   readonly stream: Readable;
 }
 
-/** @see ServeHit */
-export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof): ServeHit {
-  const { secondary, storage, filler, memory, places, meter } = deps;
-  const { secondaryTimeout = 2_000, readerTimeout = 60_000 } = options;
-  const askLocal = createAskLocal(secondary.client, options.via, secondaryTimeout);
-  const judge = createJudge(memory, proof);
+/** Serves blobs from the local registry. */
+export class Hit {
+  readonly #deps: ProxyDeps;
+  readonly #options: ProxyOptions;
+  readonly #proof: Proof;
+  readonly #askLocal: AskLocal;
+  readonly #judge: Judge;
+  readonly #passOn: PassOn;
+  readonly #sendFile: ReturnType<typeof createFileHit> | undefined;
 
-  const onward: Onward =
+  constructor(deps: ProxyDeps, options: ProxyOptions, proof: Proof) {
+    const { secondary, storage, memory } = deps;
+    this.#deps = deps;
+    this.#options = options;
+    this.#proof = proof;
+    this.#askLocal = createAskLocal(secondary.client, options.via, options.secondaryTimeout);
+    this.#judge = createJudge(memory, proof);
+    this.#passOn = new PassOn(deps, options, proof);
+    this.#sendFile = storage && createFileHit(deps, options, { proof, onward: this.#onward, storage });
+  }
+
+  readonly #onward: Onward =
     (caller, { name, digest }, until) =>
     (position, signal) => {
-      const { open, how } = filler.beside(name, digest, caller);
+      const { open, how } = this.#deps.filler.beside(name, digest, caller);
       return readSource(undefined, open, { ...how, from: position, until, signal });
     };
-  const passOn = createPassOn(deps, options, proof);
-  const sendFile = storage && createFileHit(deps, options, { proof, onward, storage });
 
-  async function sendContent(
+  async #sendContent(
     ...[request, reply, place, range, { shape, stream }]: [...Parameters<ServeHit>, Content]
   ): Promise<Answer<true>> {
+    const { readerTimeout } = this.#options;
+    const { memory, meter } = this.#deps;
     const sendable =
       shape && isAnswerTo(range, shape)
-        ? await judge(request, place, shape, range)
+        ? await this.#judge(request, place, shape, range)
         : unusable('another part of a blob');
     if (sendable.kind !== 'found') {
       stream.destroy();
@@ -83,8 +97,8 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
       start: span.start,
       until,
       isHashed,
-      onward: onward(request.caller, place, until),
-      onDamage: (position, cause) => proof.doubt(place, request.log, { what: 'its body', position, cause }),
+      onward: this.#onward(request.caller, place, until),
+      onDamage: (position, cause) => this.#proof.doubt(place, request.log, { what: 'its body', position, cause }),
       onWhole: (whole) => {
         if (size !== undefined && !isHashed) return;
         memory.learnSize(place.digest, whole);
@@ -98,59 +112,65 @@ export function createHit(deps: ProxyDeps, options: ProxyOptions, proof: Proof):
   }
 
   /** The local registry's storage has it: the client goes there, or gets its bytes through us. */
-  async function redirected(
+  async #redirected(
     ...[request, reply, place, range, location]: [...Parameters<ServeHit>, string | undefined]
   ): Promise<Answer<true>> {
-    if (options.redirect !== 'stream') return passOn(request, reply, place, location);
+    const { secondaryTimeout } = this.#options;
+    const { secondary } = this.#deps;
+    if (this.#options.redirect !== 'stream') return this.#passOn.serve(request, reply, place, location);
     const opened = await secondary.blobs.openAt(place.name, place.digest, location, secondaryTimeout, range);
-    if (opened.kind === 'unsatisfiable') return sendOutOfRange(request, place);
+    if (opened.kind === 'unsatisfiable') return this.#sendOutOfRange(request, place);
     if (opened.kind !== 'found') {
-      if (isNotStored(opened)) deps.suspicion.suspect(place.name, place.digest);
+      if (isNotStored(opened)) this.#deps.suspicion.suspect(place.name, place.digest);
       return opened;
     }
     const { body: stream } = opened.value;
-    return sendContent(request, reply, place, range, { shape: storageShape(opened.value, range), stream });
+    return this.#sendContent(request, reply, place, range, { shape: storageShape(opened.value, range), stream });
   }
 
-  async function sendOutOfRange(request: FastifyRequest, place: Place): Promise<Answer<true>> {
+  async #sendOutOfRange(request: FastifyRequest, place: Place): Promise<Answer<true>> {
+    const { secondaryTimeout } = this.#options;
+    const { secondary, places } = this.#deps;
     const ask = (signal: AbortSignal): ReturnType<Blobs['head']> =>
       secondary.blobs.head(place.name, place.digest, secondaryTimeout, signal);
     const head = await places.local.runFor(request.caller, ask, BUSY_HERE);
     if (head.kind !== 'found') return head;
     const { size } = head.value;
-    if (size === undefined || (await proof.prove(place, size, request)) !== 'whole') return NOT_HERE;
+    if (size === undefined || (await this.#proof.prove(place, size, request)) !== 'whole') return NOT_HERE;
     throw unsatisfiable(size);
   }
 
-  async function hit(...[request, reply, place, range]: Parameters<ServeHit>): Promise<Answer<true>> {
+  async #hit(...[request, reply, place, range]: Parameters<ServeHit>): Promise<Answer<true>> {
+    const { memory, places } = this.#deps;
     if (memory.isDamaged(place.digest)) {
-      proof.lookAgain(place, request.log);
+      this.#proof.lookAgain(place, request.log);
       return NOT_HERE;
     }
-    const fromFile = await sendFile?.(request, reply, place, range);
+    const fromFile = await this.#sendFile?.(request, reply, place, range);
     if (fromFile) return fromFile;
     // The last no bytes of a blob: registries answer this in ways of their own.
-    if (range && 'suffix' in range && range.suffix === 0) return sendOutOfRange(request, place);
-    const ask = (): Promise<LocalAnswer> => askLocal(reply, place, range && rangeHeader(range));
+    if (range && 'suffix' in range && range.suffix === 0) return this.#sendOutOfRange(request, place);
+    const ask = (): Promise<LocalAnswer> => this.#askLocal(reply, place, range && rangeHeader(range));
     const answer = await places.local.runFor<LocalAnswer | undefined>(request.caller, ask, undefined);
     if (!answer) return BUSY_HERE;
     const { statusCode, headers, stream } = answer;
     if (statusCode === 200 || statusCode === 206) {
-      return sendContent(request, reply, place, range, { shape: shapeOf(answer), stream });
+      return this.#sendContent(request, reply, place, range, { shape: shapeOf(answer), stream });
     }
     stream.destroy();
-    if (isRedirect(statusCode)) return redirected(request, reply, place, range, headers.location);
-    if (statusCode === 416) return sendOutOfRange(request, place);
+    if (isRedirect(statusCode)) return this.#redirected(request, reply, place, range, headers.location);
+    if (statusCode === 416) return this.#sendOutOfRange(request, place);
     if (statusCode === 404) return NOT_HERE;
     return { kind: 'unavailable', reason: `secondary: answered ${statusCode}` };
   }
 
-  return async (...asked) => {
+  /** @see ServeHit */
+  async serve(...asked: Parameters<ServeHit>): Promise<Answer<true>> {
     try {
-      return await hit(...asked);
+      return await this.#hit(...asked);
     } catch (error) {
       if (error instanceof RegistryOutage) return unavailable(error);
       throw error;
     }
-  };
+  }
 }

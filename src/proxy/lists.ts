@@ -21,7 +21,7 @@ function noSuchList(): OciError {
 /** @see ServeList */
 export function createServeList(deps: ProxyDeps, options: ProxyOptions): ServeList {
   const { primary, secondary, places, meter } = deps;
-  const { readerTimeout = 60_000 } = options;
+  const { readerTimeout } = options;
 
   async function page(list: ListPath, { query, isPlain }: ListQuery, caller: Caller): Promise<Answer<Found<Page>>> {
     const ask = (signal: AbortSignal): Promise<Answer<Page>> =>

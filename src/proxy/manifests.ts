@@ -13,24 +13,19 @@ import type { Blobs } from '../registry/blob.ts';
 import type { ManifestHead } from '../registry/manifest.ts';
 import { accepts } from './accept.ts';
 import { sendBytes } from './body.ts';
-import type { ProxyDeps, ProxyOptions } from './deps.ts';
+import type { Found, ProxyDeps, ProxyOptions } from './deps.ts';
 import { failureError } from './failure.ts';
 import { contentHeaders, noneMatch, sendNotModified, warnStale } from './headers.ts';
 import type { Remembered } from './memory.ts';
-import { createResolver } from './resolve.ts';
+import { Resolver } from './resolve.ts';
 
 interface ManifestPath {
   readonly name: string;
   readonly reference: Reference;
 }
 
-/** Serves one manifest request. */
-export type ServeManifest = (
-  request: FastifyRequest,
-  reply: FastifyReply,
-  path: ManifestPath,
-  grant: Grant,
-) => Promise<FastifyReply>;
+/** A request for a manifest whose token was checked. */
+type ManifestRequest = [request: FastifyRequest, reply: FastifyReply, path: ManifestPath, grant: Grant];
 
 const OCI_TYPES = new Set<string>([MANIFEST.ociManifest, MANIFEST.ociIndex, MANIFEST.ociArtifact]);
 
@@ -40,42 +35,51 @@ function refusal(manifest: Manifest): OciError {
   return new OciError('MANIFEST_UNKNOWN', message);
 }
 
-/** @see ServeManifest */
-export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log: Log): ServeManifest {
-  const { primary, secondary, filler, places, meter, isStored } = deps;
-  const { secondaryTimeout = 2_000, readerTimeout = 60_000 } = options;
-  const pace = { timeout: readerTimeout, meter };
-  const resolver = createResolver(deps, options, log);
-  const failed = (failure: Failure, { note }: FastifyRequest): OciError =>
-    failureError(failure, { note, primary, pushHost: options.pushHost });
+/** Serves manifests: what the resolver decided, as far as the client's Accept allows it. */
+export class ManifestServer {
+  readonly #deps: ProxyDeps;
+  readonly #options: ProxyOptions;
+  readonly #log: Log;
+  readonly #resolver: Resolver;
+  readonly #pace: Parameters<typeof sendBytes>[2];
+
+  constructor(deps: ProxyDeps, options: ProxyOptions, log: Log) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#log = log;
+    this.#resolver = new Resolver(deps, options, log);
+    this.#pace = { timeout: options.readerTimeout, meter: deps.meter };
+  }
+
+  #failed(failure: Failure, { note }: FastifyRequest): OciError {
+    return failureError(failure, { note, primary: this.#deps.primary, pushHost: this.#options.pushHost });
+  }
 
   /**
    * Starts the blobs of a manifest that was a miss before the client asks for them. A HEAD starts none: a client that
    * pulls asks with GET next, and for one that only looks whether a tag has moved the background is fast enough.
    */
-  function startAhead(name: string, remembered: Remembered, { share }: Caller): void {
-    if (remembered.ahead.length === 0 || !isStored(name)) return;
+  #startAhead(name: string, remembered: Remembered, { share }: Caller): void {
+    if (remembered.ahead.length === 0 || !this.#deps.isStored(name)) return;
     const { ahead } = remembered;
     remembered.ahead = [];
     for (const digest of ahead) {
-      startBlob(name, digest, stayingCaller(share)).catch((error: unknown) => {
-        log.error({ repository: name, digest, err: error }, 'a blob was not started ahead');
+      this.#startBlob(name, digest, stayingCaller(share)).catch((error: unknown) => {
+        this.#log.error({ repository: name, digest, err: error }, 'a blob was not started ahead');
       });
     }
   }
 
-  async function startBlob(name: string, digest: Digest, caller: Caller): Promise<void> {
+  async #startBlob(name: string, digest: Digest, caller: Caller): Promise<void> {
+    const { secondaryTimeout } = this.#options;
+    const { secondary, filler, places } = this.#deps;
     const ask = (): ReturnType<Blobs['head']> => secondary.blobs.head(name, digest, secondaryTimeout);
     const here = await places.local.runFor(caller, ask, BUSY_HERE);
     if (here.kind === 'missing') await filler.fill(name, digest, 'ahead', caller);
   }
 
   /** The manifest that the client's Accept allows: the one that was asked, or a list's child for clients of old. */
-  async function allowed(
-    request: FastifyRequest,
-    { name, reference }: ManifestPath,
-    asked: Remembered,
-  ): Promise<Remembered> {
+  async #allowed(request: FastifyRequest, { name, reference }: ManifestPath, asked: Remembered): Promise<Remembered> {
     const { headers, caller } = request;
     const { accept } = headers;
     const { manifest } = asked;
@@ -84,25 +88,23 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
     if (!('tag' in reference) || !isIndex(manifest.mediaType)) return asked;
     const child = defaultPlatformChild(manifest);
     if (!child) throw refusal(manifest);
-    const answer = await resolver.byDigest(name, child, caller);
-    if (answer.kind !== 'found') throw failed(answer, request);
+    const answer = await this.#resolver.byDigest(name, child, caller);
+    if (answer.kind !== 'found') throw this.#failed(answer, request);
     return answer.value.value;
   }
 
   /** The primary's word alone: a pusher who was told of our copy would skip an upload. */
-  function headAtPrimary({ caller }: FastifyRequest, { name, reference }: ManifestPath): Promise<Answer<ManifestHead>> {
+  #headAtPrimary({ caller }: FastifyRequest, { name, reference }: ManifestPath): Promise<Answer<ManifestHead>> {
+    const { primary, places } = this.#deps;
     const ask = (signal: AbortSignal): Promise<Answer<ManifestHead>> =>
-      primary.manifests.head(name, reference, options.primaryTimeout, undefined, signal);
+      primary.manifests.head(name, reference, this.#options.primaryTimeout, undefined, signal);
     return places.lookups.runFor(caller, ask, BUSY_HERE);
   }
 
-  async function sendHead(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    answer: Answer<ManifestHead>,
-  ): Promise<FastifyReply> {
+  async #sendHead(request: FastifyRequest, reply: FastifyReply, answer: Answer<ManifestHead>): Promise<FastifyReply> {
+    const { meter } = this.#deps;
     meter('pulls_total', { kind: 'manifest', origin: answer.kind === 'found' ? 'primary' : answer.kind });
-    if (answer.kind !== 'found') throw failed(answer, request);
+    if (answer.kind !== 'found') throw this.#failed(answer, request);
     request.answeredFrom = 'primary';
     const { digest, mediaType, size } = answer.value;
     if (request.note) request.note.digest = digest;
@@ -112,27 +114,35 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
     return reply.send();
   }
 
-  return async (request, reply, path, grant) => {
+  /** Serves one request. */
+  async serve(...[request, reply, path, grant]: ManifestRequest): Promise<FastifyReply> {
     const { name, reference } = path;
     const { caller } = request;
     const isHead = request.method === 'HEAD';
-    if (isHead && grant.canPush === true) return sendHead(request, reply, await headAtPrimary(request, path));
+    if (isHead && grant.canPush === true)
+      return this.#sendHead(request, reply, await this.#headAtPrimary(request, path));
     // Without tokens any client may be about to push: the primary answers, and our copy while it does not.
     if (isHead && grant.canPush === 'unknown' && 'digest' in reference) {
-      const answer = await headAtPrimary(request, path);
-      if (answer.kind === 'found' || answer.kind === 'missing') return sendHead(request, reply, answer);
+      const answer = await this.#headAtPrimary(request, path);
+      if (answer.kind === 'found' || answer.kind === 'missing') return this.#sendHead(request, reply, answer);
     }
     const answer = await ('tag' in reference
-      ? resolver.byTag(name, reference.tag, caller)
-      : resolver.byDigest(name, reference.digest, caller));
-    if (answer.kind !== 'found') {
-      meter('pulls_total', { kind: 'manifest', origin: answer.kind });
-      throw failed(answer, request);
-    }
-    const { value: asked, origin, stale, cause } = answer.value;
-    const served = await allowed(request, path, asked);
+      ? this.#resolver.byTag(name, reference.tag, caller)
+      : this.#resolver.byDigest(name, reference.digest, caller));
+    if (answer.kind === 'found') return this.#send(request, reply, path, answer.value);
+    this.#deps.meter('pulls_total', { kind: 'manifest', origin: answer.kind });
+    throw this.#failed(answer, request);
+  }
+
+  async #send(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    path: ManifestPath,
+    { value: asked, origin, stale, cause }: Found<Remembered>,
+  ): Promise<FastifyReply> {
+    const served = await this.#allowed(request, path, asked);
     const { manifest } = served;
-    meter('pulls_total', { kind: 'manifest', origin });
+    this.#deps.meter('pulls_total', { kind: 'manifest', origin });
     request.answeredFrom = origin;
     if (request.note) request.note.digest = manifest.digest;
     if (stale !== undefined) {
@@ -141,8 +151,8 @@ export function createServeManifest(deps: ProxyDeps, options: ProxyOptions, log:
     }
     if (noneMatch(request.headers['if-none-match'], manifest.digest)) return sendNotModified(reply, manifest.digest);
     reply.code(200).headers(served.headers);
-    if (isHead) return reply.send();
-    startAhead(name, served, caller);
-    return sendBytes(reply, manifest.bytes, pace);
-  };
+    if (request.method === 'HEAD') return reply.send();
+    this.#startAhead(path.name, served, request.caller);
+    return sendBytes(reply, manifest.bytes, this.#pace);
+  }
 }

@@ -50,7 +50,7 @@ async function settle(flight: Flight, httpVersion: string): Promise<void> {
 /** @see ServeMiss */
 export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
   const { filler, memory, meter } = deps;
-  const { readerTimeout = 60_000 } = options;
+  const { readerTimeout } = options;
   let farParts = 0;
   const failed = (failure: Failure | Corrupt, note?: Note): OciError =>
     failureError(failure, { note, primary: deps.primary, pushHost: options.pushHost });

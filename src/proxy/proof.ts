@@ -5,7 +5,7 @@ import { createSingleFlight } from '../lib/single-flight.ts';
 import { hasherFor, matches } from '../oci/digest.ts';
 import { BUSY_HERE, found, type Answer } from '../registry/answer.ts';
 import type { Blobs } from '../registry/blob.ts';
-import type { ProxyDeps } from './deps.ts';
+import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import type { Place } from './place.ts';
 
 /** Whether local bytes are what their digest names; `unknown` where they could not be read now. */
@@ -21,47 +21,36 @@ export interface Doubt {
 /** The request that a proof is for. */
 export type Asking = Pick<FastifyRequest, 'log' | 'caller'>;
 
-/** Tells whole local blobs from damaged ones. */
-export interface Proof {
-  /** Whether the local registry's size of a blob is right, where that can be told without reading a large blob. */
-  judge(place: Place, size: number, request: Asking): Promise<Verdict>;
-  /** As `judge`, but asks the primary for a size that nobody has told yet: an answer is to name it. */
-  confirm(place: Place, size: number, request: Asking): Promise<Verdict>;
-  /** As `confirm`, but reads the blob however large it is where the primary does not say. */
-  prove(place: Place, size: number, request: Asking): Promise<Verdict>;
-  /**
-   * A local body was not what it should be. Short or wrong by itself it is damaged: clients get the blob from the primary
-   * until it is whole again. One that broke off for a cause may be a registry's that was stopped: it is looked into.
-   */
-  doubt(place: Place, log: FastifyBaseLogger, found: Doubt): void;
-  /** Looks at a damaged blob again, now and then; nobody waits for it. */
-  lookAgain(place: Place, log: FastifyBaseLogger): void;
-}
-
 // Up to this size (bytes) a blob is read twice rather than sent without a length.
 const SMALL = 1024 * 1024;
 
-/** A {@link Proof}; times in milliseconds to the headers of each registry's answer. */
-export function createProof(
-  { primary, secondary, storage, memory, places, meter, suspicion }: ProxyDeps,
-  timeout: { readonly primary: number; readonly secondary: number },
-): Proof {
-  const reading = createSingleFlight<number | Exclude<Verdict, 'whole'>>();
+/** Tells whole local blobs from damaged ones. */
+export class Proof {
+  readonly #deps: ProxyDeps;
+  readonly #options: ProxyOptions;
+  readonly #reading = createSingleFlight<number | Exclude<Verdict, 'whole'>>();
+
+  constructor(deps: ProxyDeps, options: ProxyOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
 
   /** The bytes of a local blob, from its file where we can read it. */
-  async function open(place: Place): Promise<Answer<AsyncIterable<Buffer>>> {
+  async #open(place: Place): Promise<Answer<AsyncIterable<Buffer>>> {
+    const { secondary, storage } = this.#deps;
     const opened = await storage?.open(place);
     if (opened) return found(opened.file.createReadStream({ highWaterMark: SMALL }) as AsyncIterable<Buffer>);
-    const answer = await secondary.blobs.open(place.name, place.digest, timeout.secondary);
+    const answer = await secondary.blobs.open(place.name, place.digest, this.#options.secondaryTimeout);
     if (answer.kind !== 'found') return answer;
     const { body } = answer.value;
     return found(givenAtLeast(body as AsyncIterable<Buffer>, LEAST_RATE, () => body.destroy(new Error('too slow'))));
   }
 
   /** Reads a local blob to its end: its size, or what is wrong. */
-  async function read(place: Place): Promise<number | Exclude<Verdict, 'whole'>> {
+  async #read(place: Place): Promise<number | Exclude<Verdict, 'whole'>> {
+    const { memory } = this.#deps;
     const { digest } = place;
-    const answer = await open(place);
+    const answer = await this.#open(place);
     if (answer.kind !== 'found') return answer.kind === 'missing' ? 'damaged' : 'unknown';
     const hash = hasherFor(digest);
     let size = 0;
@@ -79,15 +68,22 @@ export function createProof(
     return size;
   }
 
-  function damage({ name, digest }: Place, log: FastifyBaseLogger, cause: string): void {
+  #damage({ name, digest }: Place, log: FastifyBaseLogger, cause: string): void {
+    const { memory, meter, suspicion } = this.#deps;
     memory.markDamaged(digest);
     meter('local_repairs_total');
     suspicion.suspect(name, digest);
     log.error({ repository: name, digest, cause }, 'local blob is damaged; clients get it from the primary');
   }
 
-  function doubt(place: Place, log: FastifyBaseLogger, { what, position, cause }: Doubt): void {
-    if (cause === undefined) return damage(place, log, `${what} ended at byte ${position}, or is of another digest`);
+  /**
+   * A local body was not what it should be. Short or wrong by itself it is damaged: clients get the blob from the primary
+   * until it is whole again. One that broke off for a cause may be a registry's that was stopped: it is looked into.
+   */
+  doubt(place: Place, log: FastifyBaseLogger, { what, position, cause }: Doubt): void {
+    const { meter, suspicion } = this.#deps;
+    if (cause === undefined)
+      return this.#damage(place, log, `${what} ended at byte ${position}, or is of another digest`);
     meter('local_repairs_total');
     suspicion.suspect(place.name, place.digest);
     const facts = { repository: place.name, digest: place.digest, position, cause: String(cause) };
@@ -95,55 +91,60 @@ export function createProof(
   }
 
   /** Learns the size of a blob from the primary, unless it is known. */
-  async function learn({ name, digest }: Place, { caller }: Asking): Promise<void> {
+  async #learn({ name, digest }: Place, { caller }: Asking): Promise<void> {
+    const { primary, memory, places } = this.#deps;
     if (memory.sizeOf(digest) !== undefined) return;
     const ask = (signal: AbortSignal): ReturnType<Blobs['head']> =>
-      primary.blobs.head(name, digest, timeout.primary, signal);
+      primary.blobs.head(name, digest, this.#options.primaryTimeout, signal);
     const head = await places.lookups.runFor(caller, ask, BUSY_HERE);
     if (head.kind === 'found' && head.value.size !== undefined) memory.learnSize(digest, head.value.size);
   }
 
   /** Whether its right size is enough: a small one is read once, before a client gets it. */
-  function isBelieved({ digest }: Place, size: number): boolean {
+  #isBelieved({ digest }: Place, size: number): boolean {
+    const { memory } = this.#deps;
     return size > SMALL || memory.wasRead(digest);
   }
 
-  async function judge(place: Place, size: number, request: Asking): Promise<Verdict> {
+  /** Whether the local registry's size of a blob is right, where that can be told without reading a large blob. */
+  async judge(place: Place, size: number, request: Asking): Promise<Verdict> {
+    const { memory } = this.#deps;
     const known = memory.sizeOf(place.digest);
-    if (known === size && isBelieved(place, size)) return 'whole';
-    return known === undefined && size > SMALL ? 'unknown' : prove(place, size, request);
+    if (known === size && this.#isBelieved(place, size)) return 'whole';
+    return known === undefined && size > SMALL ? 'unknown' : this.prove(place, size, request);
   }
 
-  async function prove(place: Place, size: number, request: Asking): Promise<Verdict> {
-    if (size > SMALL) await learn(place, request);
+  /** As `confirm`, but reads the blob however large it is where the primary does not say. */
+  async prove(place: Place, size: number, request: Asking): Promise<Verdict> {
+    const { memory } = this.#deps;
+    if (size > SMALL) await this.#learn(place, request);
     const isAsKnown = memory.sizeOf(place.digest) === size;
-    if (isAsKnown && isBelieved(place, size)) return 'whole';
-    const found = await reading(`${place.name}@${place.digest}`, () => read(place));
+    if (isAsKnown && this.#isBelieved(place, size)) return 'whole';
+    const found = await this.#reading(`${place.name}@${place.digest}`, () => this.#read(place));
     if (typeof found === 'number') memory.learnSize(place.digest, found);
     if (found === size) return 'whole';
     // It is hashed on its way to the client, too.
     if (found === 'unknown') return isAsKnown ? 'whole' : 'unknown';
-    damage(place, request.log, `local size ${size}`);
+    this.#damage(place, request.log, `local size ${size}`);
     return 'damaged';
   }
 
-  return {
-    judge,
-    async confirm(place, size, request) {
-      if (size > SMALL) await learn(place, request);
-      return judge(place, size, request);
-    },
-    prove,
-    doubt,
-    lookAgain(place, log) {
-      if (!memory.isDue(place.digest)) return;
-      void read(place).then((found) => {
-        if (typeof found !== 'number') return;
-        memory.learnSize(place.digest, found);
-        memory.clearDamaged(place.digest);
-        suspicion.clear(place.name, place.digest);
-        log.info({ repository: place.name, digest: place.digest }, 'local blob is whole again');
-      });
-    },
-  };
+  /** As `judge`, but asks the primary for a size that nobody has told yet: an answer is to name it. */
+  async confirm(place: Place, size: number, request: Asking): Promise<Verdict> {
+    if (size > SMALL) await this.#learn(place, request);
+    return this.judge(place, size, request);
+  }
+
+  /** Looks at a damaged blob again, now and then; nobody waits for it. */
+  lookAgain(place: Place, log: FastifyBaseLogger): void {
+    const { memory, suspicion } = this.#deps;
+    if (!memory.isDue(place.digest)) return;
+    void this.#read(place).then((found) => {
+      if (typeof found !== 'number') return;
+      memory.learnSize(place.digest, found);
+      memory.clearDamaged(place.digest);
+      suspicion.clear(place.name, place.digest);
+      log.info({ repository: place.name, digest: place.digest }, 'local blob is whole again');
+    });
+  }
 }

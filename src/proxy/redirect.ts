@@ -13,14 +13,6 @@ import { NOT_HERE, unusable } from './judge.ts';
 import type { Place } from './place.ts';
 import type { Proof } from './proof.ts';
 
-/** Sends a client to where the local registry redirects; a failure where it would not get the blob there. */
-export type PassOn = (
-  request: FastifyRequest,
-  reply: FastifyReply,
-  place: Place,
-  location: string | undefined,
-) => Promise<Answer<true>>;
-
 // How long (ms) a look at a blob in the storage is believed; as manifests in memory are.
 const BELIEF = 60_000;
 // How long (ms) a storage that could not be asked is not asked again.
@@ -28,24 +20,35 @@ const AWAY = 5_000;
 // What a failure with its reason takes.
 const FAILURE_BYTES = 1_024;
 
+/** What a look is at: the request, the blob, where it is said to be, and that URL's origin. */
+type LookAt = [request: FastifyRequest, place: Place, location: string, origin: string];
+
 const GOOD = found(true as const);
 
-/** @see PassOn */
-export function createPassOn(deps: ProxyDeps, options: ProxyOptions, proof: Proof): PassOn {
-  const { primary, secondary, suspicion, memory, meter } = deps;
-  const { secondaryTimeout = 2_000 } = options;
-  const believed = createLru<Digest, true>('storedBlobs', { ttl: BELIEF });
-  const looks = createSingleFlight<Answer<true>>();
+/** Sends clients to where the local registry redirects. */
+export class PassOn {
+  readonly #deps: ProxyDeps;
+  readonly #options: ProxyOptions;
+  readonly #proof: Proof;
+  readonly #believed = createLru<Digest, true>('storedBlobs', { ttl: BELIEF });
+  readonly #looks = createSingleFlight<Answer<true>>();
   /** Storages, by their origin: whether they ever answered us, and those that did not just now, with what was wrong. */
-  const reached = createLru<string, boolean>('storages');
-  const away = createLru<string, Failure>('storages', { ttl: AWAY, sizeOf: () => FAILURE_BYTES });
+  readonly #reached = createLru<string, boolean>('storages');
+  readonly #away = createLru<string, Failure>('storages', { ttl: AWAY, sizeOf: () => FAILURE_BYTES });
+
+  constructor(deps: ProxyDeps, options: ProxyOptions, proof: Proof) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#proof = proof;
+  }
 
   /** A storage that never answered us may be one that only clients reach; while the primary is away, too, any may. */
-  function unseen({ log }: FastifyRequest, origin: string, failure: Failure): Answer<true> {
-    const hasAnswered = reached.get(origin);
+  #unseen({ log }: FastifyRequest, origin: string, failure: Failure): Answer<true> {
+    const { primary } = this.#deps;
+    const hasAnswered = this.#reached.get(origin);
     if (hasAnswered && !primary.client.breaker.isOpen) return failure;
     if (hasAnswered === undefined) {
-      reached.set(origin, false);
+      this.#reached.set(origin, false);
       const reason = failure.kind === 'unavailable' ? failure.reason : failure.kind;
       log.warn({ storage: origin, reason }, 'the local registry’s storage is not reached from here: passed on unseen');
     }
@@ -53,20 +56,22 @@ export function createPassOn(deps: ProxyDeps, options: ProxyOptions, proof: Proo
   }
 
   /** Looks at the blob's first byte and its size there. */
-  async function look(request: FastifyRequest, place: Place, location: string, origin: string): Promise<Answer<true>> {
+  async #look(request: FastifyRequest, place: Place, location: string, origin: string): Promise<Answer<true>> {
+    const { secondaryTimeout } = this.#options;
+    const { secondary, suspicion } = this.#deps;
     const { name, digest } = place;
     const first = await secondary.blobs.openAt(name, digest, location, secondaryTimeout, { start: 0, end: 0 });
     if (isNotStored(first)) {
-      reached.set(origin, true);
+      this.#reached.set(origin, true);
       suspicion.suspect(name, digest);
       request.log.warn({ repository: name, digest, storage: origin }, 'a blob is not in the local registry’s storage');
       return NOT_HERE;
     }
     if (first.kind !== 'found' && first.kind !== 'unsatisfiable') {
-      if (first.kind === 'unavailable' && first.storage === 'away') away.set(origin, first);
-      return unseen(request, origin, first);
+      if (first.kind === 'unavailable' && first.storage === 'away') this.#away.set(origin, first);
+      return this.#unseen(request, origin, first);
     }
-    reached.set(origin, true);
+    this.#reached.set(origin, true);
     if (first.kind === 'found') release(first.value);
     // There is no first byte of an empty one.
     const size = first.kind === 'found' ? first.value.size : 0;
@@ -74,20 +79,27 @@ export function createPassOn(deps: ProxyDeps, options: ProxyOptions, proof: Proo
     const verdict =
       size === undefined
         ? 'unknown'
-        : await proof.confirm(place, size, { log: request.log, caller: stayingCaller(request.caller.share) });
+        : await this.#proof.confirm(place, size, { log: request.log, caller: stayingCaller(request.caller.share) });
     if (verdict === 'damaged') return NOT_HERE;
-    believed.set(digest, true);
+    this.#believed.set(digest, true);
     return GOOD;
   }
 
-  async function seen(...[request, place, location, origin]: Parameters<typeof look>): Promise<Answer<true>> {
-    if (believed.has(place.digest)) return GOOD;
-    const failure = away.get(origin);
-    if (failure) return unseen(request, origin, failure);
-    return looks(place.digest, () => look(request, place, location, origin));
+  async #seen(...[request, place, location, origin]: LookAt): Promise<Answer<true>> {
+    if (this.#believed.has(place.digest)) return GOOD;
+    const failure = this.#away.get(origin);
+    if (failure) return this.#unseen(request, origin, failure);
+    return this.#looks(place.digest, () => this.#look(request, place, location, origin));
   }
 
-  return async (request, reply, place, location) => {
+  /** Sends a client there; a failure where it would not get the blob. */
+  async serve(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    place: Place,
+    location: string | undefined,
+  ): Promise<Answer<true>> {
+    const { secondary, memory, meter } = this.#deps;
     const { origin: own } = secondary.client.origin;
     const target = location !== undefined && URL.canParse(location) ? new URL(location) : undefined;
     // One to the registry itself is no use to a client.
@@ -95,7 +107,7 @@ export function createPassOn(deps: ProxyDeps, options: ProxyOptions, proof: Proo
       return unusable('redirect that leads nowhere');
     }
     const { digest } = place;
-    const look = await seen(request, place, location, target.origin);
+    const look = await this.#seen(request, place, location, target.origin);
     if (look.kind !== 'found') return look;
     meter('local_deliveries_total', { by: 'storage' });
     request.deliveredBy = 'storage';
@@ -111,5 +123,5 @@ export function createPassOn(deps: ProxyDeps, options: ProxyOptions, proof: Proo
     });
     reply.send();
     return GOOD;
-  };
+  }
 }

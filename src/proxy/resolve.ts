@@ -24,22 +24,25 @@ const NOT_HERE = { kind: 'missing', code: 'MANIFEST_UNKNOWN' } as const;
 export type Resolved = Answer<Found<Remembered>>;
 
 /** Decides which manifest a client gets. What it asks is asked in the caller's share. @throws CallerLeft when that leaves. */
-export interface Resolver {
-  byDigest(name: string, digest: Digest, caller: Caller): Promise<Resolved>;
-  byTag(name: string, tag: string, caller: Caller): Promise<Resolved>;
-}
+export class Resolver {
+  readonly #deps: ProxyDeps;
+  readonly #options: ProxyOptions;
+  readonly #log: Log;
+  readonly #resolving = createSharedWork<Resolved>();
+  /** Tags that were compared with the local ones just now: a busy tag must not cost the local registry a request a pull. */
+  readonly #compared = createLru<string, string>('comparedTags', { ttl: QUEUED_FOR, sizeOf: () => DIGEST });
+  /** Tags by the manifests that the primary gave by them and not by digest: clients ask by digest after a HEAD of the tag. */
+  readonly #taggedOnly = createLru<string, string>('taggedOnly', { sizeOf: (tag) => tag.length });
 
-/** @see Resolver */
-export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log): Resolver {
-  const { primary, secondary, memory, tags, places, meter, enqueue, isStored } = deps;
-  const { primaryTimeout, secondaryTimeout = 2_000 } = options;
-  const resolving = createSharedWork<Resolved>();
-  // Tags that were compared with the local ones just now: a busy tag must not cost the local registry a request a pull.
-  const compared = createLru<string, string>('comparedTags', { ttl: QUEUED_FOR, sizeOf: () => DIGEST });
-  // Tags by the manifests that the primary gave by them and not by digest: clients ask by digest after a HEAD of the tag.
-  const taggedOnly = createLru<string, string>('taggedOnly', { sizeOf: (tag) => tag.length });
+  constructor(deps: ProxyDeps, options: ProxyOptions, log: Log) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#log = log;
+  }
 
-  async function local(name: string, digest: Digest, claim: Claim): Promise<Answer<Found<Remembered>>> {
+  async #local(name: string, digest: Digest, claim: Claim): Promise<Answer<Found<Remembered>>> {
+    const { secondaryTimeout } = this.#options;
+    const { secondary, memory, places } = this.#deps;
     // What only stands in for a tag that is being removed is no manifest of anybody's.
     if (memory.isHidden(digest)) return NOT_HERE;
     const ask = (signal: AbortSignal): Promise<Answer<Manifest>> =>
@@ -49,11 +52,13 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
     return found({ value: memory.remember(name, answer.value, false), origin: 'secondary' as const });
   }
 
-  async function remote(name: string, digest: Digest, claim: Claim): Promise<Resolved> {
+  async #remote(name: string, digest: Digest, claim: Claim): Promise<Resolved> {
+    const { primaryTimeout } = this.#options;
+    const { primary, memory, places, enqueue, isStored } = this.#deps;
     const ask = (signal: AbortSignal): Promise<Answer<Manifest>> =>
       primary.manifests.get(name, { digest }, primaryTimeout, signal);
     const answer = await places.manifests.run(claim, ask, BUSY_HERE);
-    if (answer.kind === 'missing') return (await byKnownTag(name, digest, claim)) ?? answer;
+    if (answer.kind === 'missing') return (await this.#byKnownTag(name, digest, claim)) ?? answer;
     if (answer.kind !== 'found') {
       const look = (): Promise<boolean> => isLayer(primary, name, digest, answer, primaryTimeout);
       return (await places.lookups.run(claim, look, false)) ? NOT_HERE : answer;
@@ -63,28 +68,30 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
   }
 
   /** What the primary gives for the tag itself, whatever its digest is. */
-  async function remoteTag(name: string, tag: string, claim: Claim): Promise<Resolved> {
+  async #remoteTag(name: string, tag: string, claim: Claim): Promise<Resolved> {
+    const { primaryTimeout } = this.#options;
+    const { primary, memory, places } = this.#deps;
     const ask = (signal: AbortSignal): Promise<Answer<Manifest>> =>
       primary.manifests.get(name, { tag }, primaryTimeout, signal);
     const answer = await places.manifests.run(claim, ask, BUSY_HERE);
     if (answer.kind !== 'found') return answer;
-    taggedOnly.set(`${name}@${answer.value.digest}`, tag);
+    this.#taggedOnly.set(`${name}@${answer.value.digest}`, tag);
     return found({ value: memory.remember(name, answer.value, true), origin: 'primary' as const });
   }
 
   /** A manifest that the primary gave by its tag alone, once more; undefined where it was not, or is gone from there. */
-  async function byKnownTag(name: string, digest: Digest, claim: Claim): Promise<Resolved | undefined> {
-    const tag = taggedOnly.get(`${name}@${digest}`);
-    const answer = tag === undefined ? undefined : await remoteTag(name, tag, claim);
+  async #byKnownTag(name: string, digest: Digest, claim: Claim): Promise<Resolved | undefined> {
+    const tag = this.#taggedOnly.get(`${name}@${digest}`);
+    const answer = tag === undefined ? undefined : await this.#remoteTag(name, tag, claim);
     if (answer?.kind === 'found') return answer.value.value.manifest.digest === digest ? answer : undefined;
     return answer?.kind === 'missing' ? undefined : answer;
   }
 
   /** One question for all who ask for the same at once. */
-  async function shared(key: string, caller: Caller, work: (claim: Claim) => Promise<Resolved>): Promise<Resolved> {
+  async #shared(key: string, caller: Caller, work: (claim: Claim) => Promise<Resolved>): Promise<Resolved> {
     let isOurs = false;
     const ask = (): Promise<Resolved> =>
-      resolving(key, caller, (claim) => {
+      this.#resolving(key, caller, (claim) => {
         isOurs = true;
         return work(claim);
       });
@@ -93,17 +100,20 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
     return answer.kind === 'missing' && !isOurs ? ask() : answer;
   }
 
-  async function byDigest(name: string, digest: Digest, caller: Caller): Promise<Resolved> {
+  async byDigest(name: string, digest: Digest, caller: Caller): Promise<Resolved> {
+    const { memory } = this.#deps;
     const known = memory.manifest(name, digest);
     if (known) return found({ value: known, origin: 'memory' as const });
-    return shared(`${name}@${digest}`, caller, async (claim) => {
-      const here = await local(name, digest, claim);
-      return here.kind === 'found' ? here : remote(name, digest, claim);
+    return this.#shared(`${name}@${digest}`, caller, async (claim) => {
+      const here = await this.#local(name, digest, claim);
+      return here.kind === 'found' ? here : this.#remote(name, digest, claim);
     });
   }
 
   /** The local copy of a tag, because the primary could not be asked. */
-  async function stale(name: string, tag: string, failure: Failure, caller: Caller): Promise<Resolved> {
+  async #stale(name: string, tag: string, failure: Failure, caller: Caller): Promise<Resolved> {
+    const { secondaryTimeout } = this.#options;
+    const { secondary, memory, places, meter } = this.#deps;
     const ask = (signal: AbortSignal): Promise<Answer<Manifest>> =>
       secondary.manifests.get(name, { tag }, secondaryTimeout, signal);
     const answer = await places.local.runFor(caller, ask, BUSY_HERE);
@@ -117,45 +127,47 @@ export function createResolver(deps: ProxyDeps, options: ProxyOptions, log: Log)
    * Sees to it that the tag means the same here as at the primary, where it may be gone; nobody waits for it. A tag that
    * is at neither, which a client may ask for without end, is nobody's work.
    */
-  async function keepTag(name: string, tag: string, digest: Digest | undefined): Promise<void> {
+  async #keepTag(name: string, tag: string, digest: Digest | undefined): Promise<void> {
+    const { secondaryTimeout } = this.#options;
+    const { secondary, places, enqueue } = this.#deps;
     const key = `${name}:${tag}`;
-    compared.set(key, digest ?? GONE);
+    this.#compared.set(key, digest ?? GONE);
     const ask = (): Promise<Answer<ManifestHead>> => secondary.manifests.head(name, { tag }, secondaryTimeout);
     const here = await places.local.runFor(BACKGROUND, ask, BUSY_HERE);
     const local = here.kind === 'found' ? here.value.digest : undefined;
-    if (here.kind !== 'found' && here.kind !== 'missing') compared.delete(key);
+    if (here.kind !== 'found' && here.kind !== 'missing') this.#compared.delete(key);
     else if (local !== digest) enqueue({ name, reference: { tag } });
-    else compared.set(key, digest ?? GONE, { ttl: EQUAL_FOR });
+    else this.#compared.set(key, digest ?? GONE, { ttl: EQUAL_FOR });
   }
 
-  function keepTagLater(name: string, tag: string, digest: Digest | undefined): void {
-    if (!isStored(name) || compared.get(`${name}:${tag}`) === (digest ?? GONE)) return;
-    keepTag(name, tag, digest).catch((error: unknown) => {
-      compared.delete(`${name}:${tag}`);
-      log.error({ repository: name, tag, err: error }, 'a tag was not compared with the local one');
+  #keepTagLater(name: string, tag: string, digest: Digest | undefined): void {
+    const { isStored } = this.#deps;
+    if (!isStored(name) || this.#compared.get(`${name}:${tag}`) === (digest ?? GONE)) return;
+    this.#keepTag(name, tag, digest).catch((error: unknown) => {
+      this.#compared.delete(`${name}:${tag}`);
+      this.#log.error({ repository: name, tag, err: error }, 'a tag was not compared with the local one');
     });
   }
 
-  async function byTag(name: string, tag: string, caller: Caller): Promise<Resolved> {
+  async byTag(name: string, tag: string, caller: Caller): Promise<Resolved> {
+    const { tags } = this.#deps;
     const looked = await tags.find(name, tag, caller);
     if (looked.kind === 'missing') {
       // What is gone there is to go here, too: whoever takes the wish reads the primary again.
-      keepTagLater(name, tag, undefined);
+      this.#keepTagLater(name, tag, undefined);
       return looked;
     }
-    if (looked.kind !== 'found') return stale(name, tag, looked, caller);
+    if (looked.kind !== 'found') return this.#stale(name, tag, looked, caller);
     const { digest } = looked.value;
-    let answer = await byDigest(name, digest, caller);
+    let answer = await this.byDigest(name, digest, caller);
     if (answer.kind === 'missing') {
       // The tag moved between the look-up and now, and what it meant is gone; or the primary gives it by tag alone.
       tags.forget(name, tag);
-      answer = await shared(`${name}:${tag}@${digest}`, caller, (claim) => remoteTag(name, tag, claim));
+      answer = await this.#shared(`${name}:${tag}@${digest}`, caller, (claim) => this.#remoteTag(name, tag, claim));
     }
-    if (answer.kind === 'found') keepTagLater(name, tag, answer.value.value.manifest.digest);
-    else if (answer.kind === 'missing') keepTagLater(name, tag, undefined);
+    if (answer.kind === 'found') this.#keepTagLater(name, tag, answer.value.value.manifest.digest);
+    else if (answer.kind === 'missing') this.#keepTagLater(name, tag, undefined);
     // What the tag meant before is no answer where it is known to mean something else now.
     return answer;
   }
-
-  return { byDigest, byTag };
 }

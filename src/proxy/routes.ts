@@ -9,7 +9,7 @@ import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import { sendError } from './error-reply.ts';
 import { API_VERSION, PRIVATE } from './headers.ts';
 import { createServeList } from './lists.ts';
-import { createServeManifest } from './manifests.ts';
+import { ManifestServer } from './manifests.ts';
 import type { RefusePushes } from './push.ts';
 import { noteOf } from './tell.ts';
 
@@ -32,7 +32,7 @@ export function addPullRoutes(
   deps: ProxyDeps & { readonly refusePushes: RefusePushes },
   options: ProxyOptions,
 ): void {
-  const serveManifest = createServeManifest(deps, options, app.log);
+  const manifests = new ManifestServer(deps, options, app.log);
   const serveBlob = createServeBlob(deps, options);
   const serveList = createServeList(deps, options);
   const ownHop = hopOf(options.via);
@@ -52,7 +52,7 @@ export function addPullRoutes(
           .headers({ ...API_VERSION, ...PRIVATE })
           .send({});
       case 'manifest':
-        return serveManifest(request, reply, path, grant);
+        return manifests.serve(request, reply, path, grant);
       case 'blob':
         return serveBlob(request, reply, path, grant);
       case 'tags':

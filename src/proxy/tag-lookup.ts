@@ -5,19 +5,6 @@ import { isTag } from '../oci/reference.ts';
 import type { Answer } from '../registry/answer.ts';
 import type { ManifestHead } from '../registry/manifest.ts';
 
-/** Looks a tag up at the primary. */
-export interface TagLookup {
-  /** What the tag means, asked in the caller's share. @throws CallerLeft as soon as that has left. */
-  find(name: string, tag: string, caller: Caller): Promise<Answer<ManifestHead>>;
-  /**
-   * Ends the belief in what was found, since an event says that the tag has moved. What is no tag (a digest, or what stands
-   * for the whole repository) may be any tag of the repository.
-   */
-  forget(name: string, reference: string): void;
-  /** Ends the belief in everything. */
-  forgetAll(): void;
-}
-
 /** Times in milliseconds. */
 export interface TagLookupOptions {
   /** How long a found tag is believed; 0: every pull asks. */
@@ -73,114 +60,129 @@ function atMost(time: number, work: Promise<unknown>): Promise<unknown> {
 }
 
 /**
- * A pull joins only a look-up that started after the pull arrived: one that was under way may already have passed the
+ * Looks tags up at the primary. A pull joins only a look-up that started after the pull arrived: one that was under way may already have passed the
  * moment of the push that the client knows of. So read-your-writes holds, at two look-ups for any number of pulls.
  */
-export function createTagLookup(
-  head: HeadTag,
-  { ttl, patience = 250, parallel = 4, clock = () => performance.now() }: TagLookupOptions,
-): TagLookup {
-  const known = createLru<string, Known>('tags', {
+export class TagLookup {
+  readonly #head: HeadTag;
+  readonly #options: Required<Omit<TagLookupOptions, 'clock'>>;
+  readonly #clock: () => number;
+  readonly #known = createLru<string, Known>('tags', {
     sizeOf: ({ answer }) => KNOWN + answer.value.mediaType.length,
   });
-  const under = new Map<string, Lookup[]>();
-  // An arrival's number, not the clock: two things in one millisecond still have an order.
-  let arrivals = 0;
-  // Look-ups up to this number are not believed: of any repository, and of those that were forgotten as a whole.
-  let allForgotten = 0;
-  const forgotten = createLru<string, number>('forgottenTags', {
-    dispose(number, _name, reason) {
-      if (reason === 'evict') allForgotten = Math.max(allForgotten, number);
+  readonly #under = new Map<string, Lookup[]>();
+  /** An arrival's number, not the clock: two things in one millisecond still have an order. */
+  #arrivals = 0;
+  /** Look-ups up to this number are not believed: of any repository, and of those that were forgotten as a whole. */
+  #allForgotten = 0;
+  readonly #forgotten = createLru<string, number>('forgottenTags', {
+    dispose: (number, _name, reason) => {
+      if (reason === 'evict') this.#allForgotten = Math.max(this.#allForgotten, number);
     },
   });
 
-  function isForgotten(name: string, startedAt: number): boolean {
-    return startedAt <= Math.max(allForgotten, forgotten.get(name) ?? 0);
+  constructor(head: HeadTag, { clock, ttl, patience = 250, parallel = 4 }: TagLookupOptions) {
+    this.#head = head;
+    this.#options = { ttl, patience, parallel };
+    this.#clock = clock ?? (() => performance.now());
   }
 
-  function knownOf(name: string, key: string): Known | undefined {
-    const one = known.get(key);
-    return one && !isForgotten(name, one.startedAt) ? one : undefined;
+  #isForgotten(name: string, startedAt: number): boolean {
+    return startedAt <= Math.max(this.#allForgotten, this.#forgotten.get(name) ?? 0);
+  }
+
+  #knownOf(name: string, key: string): Known | undefined {
+    const one = this.#known.get(key);
+    return one && !this.#isForgotten(name, one.startedAt) ? one : undefined;
   }
 
   /** What is believed without a question. */
-  function believed(name: string, key: string): Found | undefined {
-    const one = ttl > 0 ? knownOf(name, key) : undefined;
-    return one && clock() - one.foundAt < ttl ? one.answer : undefined;
+  #believed(name: string, key: string): Found | undefined {
+    const { ttl } = this.#options;
+    const one = ttl > 0 ? this.#knownOf(name, key) : undefined;
+    return one && this.#clock() - one.foundAt < ttl ? one.answer : undefined;
   }
 
   /** What the primary is asked to confirm. */
-  function confirmable(name: string, key: string): Known | undefined {
-    const one = knownOf(name, key);
-    return one && clock() - one.fullAt < CONFIRMED_FOR ? one : undefined;
+  #confirmable(name: string, key: string): Known | undefined {
+    const one = this.#knownOf(name, key);
+    return one && this.#clock() - one.fullAt < CONFIRMED_FOR ? one : undefined;
   }
 
   /** What was looked up first may come last: it is not believed over what was looked up after it. */
-  function note(name: string, key: string, { isOutdated, startedAt }: Lookup, answer: Found, asked?: Known): void {
-    if (isOutdated || isForgotten(name, startedAt) || (knownOf(name, key)?.startedAt ?? 0) > startedAt) return;
-    const foundAt = clock();
+  #note(name: string, key: string, { isOutdated, startedAt }: Lookup, answer: Found, asked?: Known): void {
+    if (isOutdated || this.#isForgotten(name, startedAt) || (this.#knownOf(name, key)?.startedAt ?? 0) > startedAt)
+      return;
+    const foundAt = this.#clock();
     const isConfirmed = asked?.answer.value === answer.value;
-    known.set(key, { answer, startedAt, foundAt, fullAt: isConfirmed ? asked!.fullAt : foundAt });
+    this.#known.set(key, { answer, startedAt, foundAt, fullAt: isConfirmed ? asked!.fullAt : foundAt });
   }
 
   /** What is being given up, since all who waited for it have left, is no answer for others. */
-  function underWay(key: string): Lookup[] {
-    return under.get(key)?.filter(({ claim }) => !claim.isAbandoned) ?? [];
+  #underWay(key: string): Lookup[] {
+    return this.#under.get(key)?.filter(({ claim }) => !claim.isAbandoned) ?? [];
   }
 
-  function begin(key: string, name: string, tag: string, claim: Claim): Promise<Answer<ManifestHead>> {
-    const lookups = under.get(key) ?? [];
-    under.set(key, lookups);
+  #begin(key: string, name: string, tag: string, claim: Claim): Promise<Answer<ManifestHead>> {
+    const lookups = this.#under.get(key) ?? [];
+    this.#under.set(key, lookups);
     const look = async (): Promise<Answer<ManifestHead>> => {
       try {
-        const asked = confirmable(name, key);
-        const answer = await head(name, tag, asked?.answer.value, claim);
-        if (answer.kind === 'found') note(name, key, lookup, answer, asked);
+        const asked = this.#confirmable(name, key);
+        const answer = await this.#head(name, tag, asked?.answer.value, claim);
+        if (answer.kind === 'found') this.#note(name, key, lookup, answer, asked);
         return answer;
       } finally {
         claim.keep();
         lookups.splice(lookups.indexOf(lookup), 1);
-        if (lookups.length === 0 && under.get(key) === lookups) under.delete(key);
+        if (lookups.length === 0 && this.#under.get(key) === lookups) this.#under.delete(key);
       }
     };
     const answer = Promise.resolve().then(look);
-    const lookup: Lookup = { startedAt: (arrivals += 1), claim, isOutdated: false, answer };
+    const lookup: Lookup = { startedAt: (this.#arrivals += 1), claim, isOutdated: false, answer };
     lookups.push(lookup);
     return answer;
   }
 
-  async function fresh(key: string, name: string, tag: string, caller: Caller): Promise<Answer<ManifestHead>> {
-    const arrivedAt = (arrivals += 1);
-    const older = underWay(key).at(-1);
+  async #fresh(key: string, name: string, tag: string, caller: Caller): Promise<Answer<ManifestHead>> {
+    const { patience, parallel } = this.#options;
+    const arrivedAt = (this.#arrivals += 1);
+    const older = this.#underWay(key).at(-1);
     if (older) await unlessLeft(caller, atMost(patience, older.answer));
     for (;;) {
-      const lookups = underWay(key);
+      const lookups = this.#underWay(key);
       const younger = lookups.find(({ startedAt }) => startedAt > arrivedAt);
       if (younger) return younger.claim.wait(caller, () => younger.answer);
       if (lookups.length < parallel) {
         const claim = new Claim();
-        return claim.wait(caller, () => begin(key, name, tag, claim));
+        return claim.wait(caller, () => this.#begin(key, name, tag, claim));
       }
       await unlessLeft(caller, Promise.race(lookups.map(({ answer }) => answer)));
     }
   }
 
-  return {
-    async find(name, tag, caller) {
-      const key = `${name}:${tag}`;
-      return believed(name, key) ?? fresh(key, name, tag, caller);
-    },
-    forget(name, reference) {
-      if (!isTag(reference)) {
-        forgotten.set(name, arrivals);
-        return;
-      }
-      const key = `${name}:${reference}`;
-      known.delete(key);
-      for (const lookup of under.get(key) ?? []) lookup.isOutdated = true;
-    },
-    forgetAll() {
-      allForgotten = arrivals;
-    },
-  };
+  /** What the tag means, asked in the caller's share. @throws CallerLeft as soon as that has left. */
+  async find(name: string, tag: string, caller: Caller): Promise<Answer<ManifestHead>> {
+    const key = `${name}:${tag}`;
+    return this.#believed(name, key) ?? this.#fresh(key, name, tag, caller);
+  }
+
+  /**
+   * Ends the belief in what was found, since an event says that the tag has moved. What is no tag (a digest, or what stands
+   * for the whole repository) may be any tag of the repository.
+   */
+  forget(name: string, reference: string): void {
+    if (!isTag(reference)) {
+      this.#forgotten.set(name, this.#arrivals);
+      return;
+    }
+    const key = `${name}:${reference}`;
+    this.#known.delete(key);
+    for (const lookup of this.#under.get(key) ?? []) lookup.isOutdated = true;
+  }
+
+  /** Ends the belief in everything. */
+  forgetAll(): void {
+    this.#allForgotten = this.#arrivals;
+  }
 }

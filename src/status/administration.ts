@@ -5,7 +5,7 @@ import { PRIORITY, type RowFilter, type RowStore } from '../replication/rows.ts'
 import { confirmRemovals, confirmRemovalsOf, type SuspensionRows } from '../replication/suspension.ts';
 import { listRepositories, type RepositoryListQuery, type RepositoryPage } from './repository-listing.ts';
 import { listRows, type RepositoryFilter, type RowPage, type RowQuery } from './row-listing.ts';
-import { createOrder, NotNow, type OrderAnswer } from './order.ts';
+import { createOrder, NotNow, type Order, type OrderAnswer } from './order.ts';
 import { runOf, verifyRunOf, type Run, type VerifyRun } from './runs.ts';
 import { toldSuspension, type TakeSnapshot } from './snapshot.ts';
 
@@ -23,24 +23,6 @@ export interface ConfirmAnswer {
 /** How much a verification reads. */
 export interface VerifyOptions {
   readonly rehash?: boolean | undefined;
-}
-
-/** The questions and orders; without a filter they mean all repositories. Any may throw StoreUnavailable. */
-export interface Administration {
-  readonly snapshot: TakeSnapshot;
-  list(query: RowQuery): Promise<RowPage>;
-  listRepositories(query: RepositoryListQuery): Promise<RepositoryPage>;
-  /** Begins to mark all that the primary has. @throws NotNow */
-  backfill(repositories?: RepositoryFilter): Promise<OrderAnswer<Run>>;
-  /** Begins to verify what is in the secondary; with `rehash` every blob is read, however lately it was. @throws NotNow */
-  verify(repositories?: RepositoryFilter, options?: VerifyOptions): Promise<OrderAnswer<VerifyRun>>;
-  /** Makes failed and unsupported rows due now; with `cause` those that fail for this reason. */
-  retry(repositories?: RepositoryFilter, options?: RetryOptions): Promise<RetryAnswer>;
-  /**
-   * Confirms the removals that wait; without a filter it also ends their suspension, at a first start or with another
-   * primary. @throws NotCompared
-   */
-  confirmRemovals(repositories?: RepositoryFilter): Promise<ConfirmAnswer>;
 }
 
 /** Which of the failed rows. */
@@ -71,30 +53,48 @@ function running<T extends { readonly endedAt: string | null }>(run: T | null): 
   return run?.endedAt === null ? run : null;
 }
 
-/** @see Administration */
-export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn: boolean }): Administration {
-  const { rows, replication, log, clock = Date.now } = deps;
-  const order = {
-    backfill: createOrder<Run>({
-      name: 'backfill',
-      underWay: () => running(runOf(replication?.walks.progress ?? [], 'backfill', clock())),
-      log,
-    }),
-    verify: createOrder<VerifyRun>({
-      name: 'verification',
-      underWay: () => running(verifyRunOf(replication?.verification.progress, clock())),
-      log,
-    }),
-  };
+/** The same by whatever way: here, or by the admin API of another process. */
+export type Administration = Pick<ReplicationAdministration, keyof ReplicationAdministration>;
 
-  /** What only a process that replicates can do. @throws NotNow */
-  function replicating(): NonNullable<typeof replication> {
-    if (!replication) throw new NotNow('no process of the proxy answers: start it');
-    if (!isOn) throw new NotNow('replication is off: set GEO_REPLICATION and GEO_STORE to on, and start again');
-    return replication;
+/** What people may ask and order; without a filter they mean all repositories. Any may throw StoreUnavailable. */
+export class ReplicationAdministration {
+  readonly snapshot: TakeSnapshot;
+  readonly #deps: AdministrationDeps;
+  readonly #replication: AdministrationDeps['replication'];
+  readonly #isOn: boolean;
+  readonly #clock: () => number;
+  readonly #order: { readonly backfill: Order<Run>; readonly verify: Order<VerifyRun> };
+
+  constructor(deps: AdministrationDeps, { isOn }: { isOn: boolean }) {
+    const { snapshot, replication, log, clock = Date.now } = deps;
+    this.snapshot = snapshot;
+    this.#deps = deps;
+    this.#replication = replication;
+    this.#isOn = isOn;
+    this.#clock = clock;
+    this.#order = {
+      backfill: createOrder<Run>({
+        name: 'backfill',
+        underWay: () => running(runOf(replication?.walks.progress ?? [], 'backfill', clock())),
+        log,
+      }),
+      verify: createOrder<VerifyRun>({
+        name: 'verification',
+        underWay: () => running(verifyRunOf(replication?.verification.progress, clock())),
+        log,
+      }),
+    };
   }
 
-  async function changeEach(change: Change, repositories: RepositoryFilter): Promise<number> {
+  /** What only a process that replicates can do. @throws NotNow */
+  #replicating(): NonNullable<AdministrationDeps['replication']> {
+    if (!this.#replication) throw new NotNow('no process of the proxy answers: start it');
+    if (!this.#isOn) throw new NotNow('replication is off: set GEO_REPLICATION and GEO_STORE to on, and start again');
+    return this.#replication;
+  }
+
+  async #changeEach(change: Change, repositories: RepositoryFilter): Promise<number> {
+    const { rows } = this.#deps;
     const { exact, matches, reference } = repositories;
     const names = exact === undefined ? (await rows.repositories()).filter(matches) : [exact];
     const one = reference === undefined ? {} : { reference };
@@ -104,7 +104,8 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
   }
 
   /** @throws NotKnown for one repository, or one tag of it, that has no row */
-  async function requireKnown({ exact, reference }: RepositoryFilter): Promise<void> {
+  async #requireKnown({ exact, reference }: RepositoryFilter): Promise<void> {
+    const { rows } = this.#deps;
     if (exact === undefined) return;
     const one = reference === undefined ? {} : { reference };
     const [row] = await rows.list({ repository: exact, ...one, limit: 1 });
@@ -114,51 +115,64 @@ export function createAdministration(deps: AdministrationDeps, { isOn }: { isOn:
   }
 
   /** One tag or manifest is looked at again by itself. */
-  async function queue(repository: string, reference: string): Promise<OrderAnswer<Run>> {
-    await rows.mark([{ repository, reference, priority: PRIORITY.onDemand }], clock());
-    replication?.nudge();
+  async #queue(repository: string, reference: string): Promise<OrderAnswer<Run>> {
+    const { rows } = this.#deps;
+    await rows.mark([{ repository, reference, priority: PRIORITY.onDemand }], this.#clock());
+    this.#replication?.nudge();
     return { started: true, run: null };
   }
 
-  function confirmAll(): Promise<number> {
-    return replication ? replication.confirmRemovals() : confirmRemovals(rows, clock());
+  #confirmAll(): Promise<number> {
+    const { rows } = this.#deps;
+    return this.#replication ? this.#replication.confirmRemovals() : confirmRemovals(rows, this.#clock());
   }
 
-  return {
-    snapshot: deps.snapshot,
-    list: (query) => listRows(rows, query),
-    listRepositories: (query) => listRepositories(rows, query),
+  list(query: RowQuery): Promise<RowPage> {
+    return listRows(this.#deps.rows, query);
+  }
 
-    async backfill(repositories) {
-      const { walks } = replicating();
-      const { exact, reference } = repositories ?? {};
-      if (exact !== undefined && reference !== undefined) return queue(exact, reference);
-      return order.backfill(repositories, () => walks.backfill(repositories?.matches));
-    },
+  listRepositories(query: RepositoryListQuery): Promise<RepositoryPage> {
+    return listRepositories(this.#deps.rows, query);
+  }
 
-    async verify(repositories, { rehash } = {}) {
-      const { verification } = replicating();
-      return order.verify(repositories, () =>
-        verification.run({ wanted: repositories?.matches, rehash, reference: repositories?.reference }),
-      );
-    },
+  /** Begins to mark all that the primary has. @throws NotNow */
+  async backfill(repositories?: RepositoryFilter): Promise<OrderAnswer<Run>> {
+    const { walks } = this.#replicating();
+    const { exact, reference } = repositories ?? {};
+    if (exact !== undefined && reference !== undefined) return this.#queue(exact, reference);
+    return this.#order.backfill(repositories, () => walks.backfill(repositories?.matches));
+  }
 
-    async retry(repositories, { cause } = {}) {
-      if (repositories) await requireKnown(repositories);
-      const more = cause === undefined ? {} : { cause };
-      const changed = await (repositories
-        ? changeEach((filter) => rows.retry({ ...filter, ...more }, clock()), repositories)
-        : rows.retry(more, clock()));
-      replication?.nudge();
-      return { changed };
-    },
+  /** Begins to verify what is in the secondary; with `rehash` every blob is read, however lately it was. @throws NotNow */
+  async verify(repositories?: RepositoryFilter, { rehash }: VerifyOptions = {}): Promise<OrderAnswer<VerifyRun>> {
+    const { verification } = this.#replicating();
+    return this.#order.verify(repositories, () =>
+      verification.run({ wanted: repositories?.matches, rehash, reference: repositories?.reference }),
+    );
+  }
 
-    async confirmRemovals(repositories) {
-      const confirmed = await (repositories
-        ? changeEach((filter) => confirmRemovalsOf(rows, filter, clock()), repositories)
-        : confirmAll());
-      replication?.nudge();
-      return { confirmed, suspended: (await toldSuspension(rows, isOn)) !== null };
-    },
-  };
+  /** Makes failed and unsupported rows due now; with `cause` those that fail for this reason. */
+  async retry(repositories?: RepositoryFilter, { cause }: RetryOptions = {}): Promise<RetryAnswer> {
+    const { rows } = this.#deps;
+    if (repositories) await this.#requireKnown(repositories);
+    const more = cause === undefined ? {} : { cause };
+    const changed = await (repositories
+      ? this.#changeEach((filter) => rows.retry({ ...filter, ...more }, this.#clock()), repositories)
+      : rows.retry(more, this.#clock()));
+    this.#replication?.nudge();
+    return { changed };
+  }
+
+  /**
+   * Confirms the removals that wait; without a filter it also ends their suspension, at a first start or with another
+   * primary. @throws NotCompared
+   */
+  async confirmRemovals(repositories?: RepositoryFilter): Promise<ConfirmAnswer> {
+    const { rows } = this.#deps;
+    const confirmed = await (repositories
+      ? this.#changeEach((filter) => confirmRemovalsOf(rows, filter, this.#clock()), repositories)
+      : this.#confirmAll());
+    this.#replication?.nudge();
+    return { confirmed, suspended: (await toldSuspension(rows, this.#isOn)) !== null };
+  }
 }

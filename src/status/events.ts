@@ -22,16 +22,6 @@ export interface EventOptions {
   readonly heartbeat?: number;
 }
 
-/** Those who follow. */
-export interface Events {
-  /** Whether another one may follow. */
-  readonly hasRoom: boolean;
-  /** Sends all events into an answer whose headers are sent, until it is closed; `isAllowed` is asked now and then. */
-  follow(response: ServerResponse, isAllowed: () => boolean): void;
-  /** Ends all answers. */
-  close(): void;
-}
-
 const MOST = 64;
 const EVERY = 1_000;
 const HEARTBEAT = 15_000;
@@ -58,120 +48,136 @@ function send(response: ServerResponse, text: string): void {
   else response.write(text);
 }
 
-/** @see Events */
-export function createEvents(
-  { snapshot, pulls, transfers, log }: EventSources,
-  { most = MOST, every = EVERY, heartbeat = HEARTBEAT }: EventOptions = {},
-): Events {
-  const followers = new Map<ServerResponse, () => boolean>();
-  let timer: NodeJS.Timeout | undefined;
-  let unlisten: (() => void) | undefined;
-  let waiting: Pull[] = [];
-  const told = { status: '', transfers: '', traffic: '' };
-  let [step, isTaking, beatAt, restsUntil] = [0, false, 0, 0];
+/** Those who follow. */
+export class Events {
+  readonly #sources: EventSources;
+  readonly #options: Required<EventOptions>;
+  readonly #followers = new Map<ServerResponse, () => boolean>();
+  #timer: NodeJS.Timeout | undefined;
+  #unlisten: (() => void) | undefined;
+  #waiting: Pull[] = [];
+  readonly #told = { status: '', transfers: '', traffic: '' };
+  #step = 0;
+  #isTaking = false;
+  #beatAt = 0;
+  #restsUntil = 0;
 
-  function sendAll(text: string): void {
-    for (const response of followers.keys()) send(response, text);
+  constructor(sources: EventSources, { most = MOST, every = EVERY, heartbeat = HEARTBEAT }: EventOptions = {}) {
+    this.#sources = sources;
+    this.#options = { most, every, heartbeat };
   }
 
-  function transfersText(): string {
+  #sendAll(text: string): void {
+    for (const response of this.#followers.keys()) send(response, text);
+  }
+
+  #transfersText(): string {
+    const { transfers } = this.#sources;
     return eventText('transfers', { transfers: transfers.list() });
   }
 
-  function trafficText(): string {
+  #trafficText(): string {
+    const { pulls } = this.#sources;
     const point = pulls.traffic('hour').points.at(-1);
     return point ? eventText('traffic', point) : '';
   }
 
-  async function sendStatus(isDue: boolean): Promise<void> {
+  async #sendStatus(isDue: boolean): Promise<void> {
+    const { snapshot, log } = this.#sources;
     const startedAt = performance.now();
-    if (isTaking || (!isDue && startedAt < restsUntil)) return;
-    isTaking = true;
+    if (this.#isTaking || (!isDue && startedAt < this.#restsUntil)) return;
+    this.#isTaking = true;
     try {
       const now = await snapshot();
       const text = changing(now);
-      if (isDue || text !== told.status) sendAll(eventText('status', now));
-      told.status = text;
+      if (isDue || text !== this.#told.status) this.#sendAll(eventText('status', now));
+      this.#told.status = text;
     } catch (error) {
       log.debug({ reason: (error as Error).message }, 'no status for those who follow the events');
     } finally {
-      isTaking = false;
+      this.#isTaking = false;
       const endedAt = performance.now();
-      restsUntil = endedAt + REST * (endedAt - startedAt);
+      this.#restsUntil = endedAt + REST * (endedAt - startedAt);
     }
   }
 
-  function sendPulls(): void {
-    if (waiting.length === 0) return;
-    const batch = waiting.slice(-PULLS_MAX).toReversed();
-    waiting = [];
-    sendAll(eventText('pull', batch));
+  #sendPulls(): void {
+    if (this.#waiting.length === 0) return;
+    const batch = this.#waiting.slice(-PULLS_MAX).toReversed();
+    this.#waiting = [];
+    this.#sendAll(eventText('pull', batch));
   }
 
-  function sendChanged(name: 'transfers' | 'traffic', text: string): void {
-    if (text === told[name]) return;
-    told[name] = text;
-    sendAll(text);
+  #sendChanged(name: 'transfers' | 'traffic', text: string): void {
+    if (text === this.#told[name]) return;
+    this.#told[name] = text;
+    this.#sendAll(text);
   }
 
-  function leave(): void {
-    for (const [response, isAllowed] of followers) if (!isAllowed()) response.end();
+  #leave(): void {
+    for (const [response, isAllowed] of this.#followers) if (!isAllowed()) response.end();
   }
 
-  function beat(): void {
+  #beat(): void {
+    const { heartbeat } = this.#options;
     const now = performance.now();
-    if (now - beatAt < heartbeat) return;
-    beatAt = now;
-    sendAll(': \n\n');
+    if (now - this.#beatAt < heartbeat) return;
+    this.#beatAt = now;
+    this.#sendAll(': \n\n');
   }
 
-  function tick(): void {
-    step += 1;
-    const isDue = step % STATUS_STEPS === 0;
-    if (isDue) leave();
-    sendPulls();
-    sendChanged('transfers', transfersText());
-    sendChanged('traffic', trafficText());
-    void sendStatus(isDue);
-    beat();
+  #tick(): void {
+    this.#step += 1;
+    const isDue = this.#step % STATUS_STEPS === 0;
+    if (isDue) this.#leave();
+    this.#sendPulls();
+    this.#sendChanged('transfers', this.#transfersText());
+    this.#sendChanged('traffic', this.#trafficText());
+    void this.#sendStatus(isDue);
+    this.#beat();
   }
 
-  function start(): void {
-    beatAt = performance.now();
-    timer = setInterval(tick, every).unref();
-    unlisten = pulls.onPull((pull) => {
-      waiting.push(pull);
-      if (waiting.length > 2 * PULLS_MAX) waiting = waiting.slice(-PULLS_MAX);
+  #start(): void {
+    const { every } = this.#options;
+    const { pulls } = this.#sources;
+    this.#beatAt = performance.now();
+    this.#timer = setInterval(() => this.#tick(), every).unref();
+    this.#unlisten = pulls.onPull((pull) => {
+      this.#waiting.push(pull);
+      if (this.#waiting.length > 2 * PULLS_MAX) this.#waiting = this.#waiting.slice(-PULLS_MAX);
     });
   }
 
-  function stop(): void {
-    clearInterval(timer);
-    unlisten?.();
-    waiting = [];
+  #stop(): void {
+    clearInterval(this.#timer);
+    this.#unlisten?.();
+    this.#waiting = [];
   }
 
-  function drop(response: ServerResponse): void {
-    if (followers.delete(response) && followers.size === 0) stop();
+  #drop(response: ServerResponse): void {
+    if (this.#followers.delete(response) && this.#followers.size === 0) this.#stop();
   }
 
-  return {
-    get hasRoom() {
-      return followers.size < most;
-    },
-    follow(response, isAllowed) {
-      if (followers.size === 0) start();
-      followers.set(response, isAllowed);
-      response.once('close', () => drop(response));
-      send(response, transfersText() + trafficText());
-      snapshot().then(
-        (now) => void (followers.has(response) && send(response, eventText('status', now))),
-        // The next step tries again.
-        () => undefined,
-      );
-    },
-    close() {
-      for (const response of followers.keys()) response.end();
-    },
-  };
+  /** Whether another one may follow. */
+  get hasRoom(): boolean {
+    return this.#followers.size < this.#options.most;
+  }
+
+  /** Sends all events into an answer whose headers are sent, until it is closed; `isAllowed` is asked now and then. */
+  follow(response: ServerResponse, isAllowed: () => boolean): void {
+    if (this.#followers.size === 0) this.#start();
+    this.#followers.set(response, isAllowed);
+    response.once('close', () => this.#drop(response));
+    send(response, this.#transfersText() + this.#trafficText());
+    this.#sources.snapshot().then(
+      (now) => void (this.#followers.has(response) && send(response, eventText('status', now))),
+      // The next step tries again.
+      () => undefined,
+    );
+  }
+
+  /** Ends all answers. */
+  close(): void {
+    for (const response of this.#followers.keys()) response.end();
+  }
 }

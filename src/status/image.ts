@@ -21,9 +21,6 @@ export interface ImageDeps {
   readonly rows: Pick<RowStore, 'find' | 'findBlob'>;
 }
 
-/** Asks both registries for an image; `host` is where clients pull. @throws InvalidInput, StoreUnavailable */
-export type AskImage = (repository: string, reference: string, host: string) => Promise<Image>;
-
 // Questions at once, for one image.
 const AT_ONCE = 8;
 // What is told of at the most: an image with more has been made to have more.
@@ -46,6 +43,10 @@ function shownJson(bytes: Buffer): string {
   } catch {
     return bytes.toString();
   }
+}
+
+function shownManifest({ digest, mediaType, bytes }: Manifest): Image['manifest'] {
+  return { digest, mediaType, size: bytes.length, json: shownJson(bytes) };
 }
 
 const KINDS: readonly (readonly [RegExp, string])[] = [
@@ -80,23 +81,34 @@ function checked(repository: string, text: string): Reference {
   return reference;
 }
 
-/** @see AskImage; `timeout` (ms) to the headers of each answer. */
-export function createAskImage({ primary, secondary, rows }: ImageDeps, { timeout = 5_000 } = {}): AskImage {
-  async function isManifestHere(name: string, digest: Digest): Promise<boolean | null> {
-    const answer = await secondary.manifests.head(name, { digest }, timeout);
+/** Asks both registries for images; `timeout` (ms) to the headers of each answer. */
+export class ImageAsker {
+  readonly #deps: ImageDeps;
+  readonly #timeout: number;
+
+  constructor(deps: ImageDeps, { timeout = 5_000 } = {}) {
+    this.#deps = deps;
+    this.#timeout = timeout;
+  }
+
+  async #isManifestHere(name: string, digest: Digest): Promise<boolean | null> {
+    const { secondary } = this.#deps;
+    const answer = await secondary.manifests.head(name, { digest }, this.#timeout);
     return answer.kind === 'found' ? true : answer.kind === 'missing' ? false : null;
   }
 
-  async function blobState(name: string, digest: Digest): Promise<BlobState> {
+  async #blobState(name: string, digest: Digest): Promise<BlobState> {
+    const { secondary, rows } = this.#deps;
     if ((await rows.findBlob(name, digest))?.isDamaged) return 'damaged';
-    const answer = await secondary.blobs.head(name, digest, timeout);
+    const answer = await secondary.blobs.head(name, digest, this.#timeout);
     return answer.kind === 'found' ? 'here' : answer.kind === 'missing' ? 'missing' : 'unknown';
   }
 
   /** The first page of the primary's list, the local one where that cannot be asked, else tags named for the digest. */
-  async function referrersOf(name: string, digest: Digest): Promise<readonly Referrer[]> {
+  async #referrersOf(name: string, digest: Digest): Promise<readonly Referrer[]> {
+    const { primary, secondary } = this.#deps;
     for (const registry of [primary, secondary]) {
-      const page = await registry.lists.page({ kind: 'referrers', name, digest }, '', timeout);
+      const page = await registry.lists.page({ kind: 'referrers', name, digest }, '', this.#timeout);
       if (page.kind !== 'found') continue;
       const found: Referrer[] = [];
       try {
@@ -110,48 +122,50 @@ export function createAskImage({ primary, secondary, rows }: ImageDeps, { timeou
     }
     const tags = await Promise.all(
       referrerTagsOf(digest).map(async (tag) => {
-        const answer = await primary.manifests.head(name, { tag }, timeout);
+        const answer = await primary.manifests.head(name, { tag }, this.#timeout);
         return answer.kind === 'found' ? { digest: answer.value.digest, artifactType: tag } : undefined;
       }),
     );
     return tags.filter((one) => one !== undefined);
   }
 
-  async function partsOf(name: string, manifest: Manifest): Promise<Pick<Image, 'platforms' | 'layers'>> {
+  async #partsOf(name: string, manifest: Manifest): Promise<Pick<Image, 'platforms' | 'layers'>> {
     const { blobs, manifests } = linksOf(manifest);
     const platforms: Image['platforms'][number][] = [];
     const layers: Image['layers'][number][] = [];
     const children = isIndex(manifest.mediaType) ? manifests.slice(0, PARTS_MAX) : [];
     await forEach(children.entries(), AT_ONCE, async ([index, { digest, size, platform }]) => {
       const text = [platform?.os, platform?.architecture].filter(Boolean).join('/');
-      const here = await isManifestHere(name, digest);
+      const here = await this.#isManifestHere(name, digest);
       platforms[index] = { platform: text || 'unknown', digest, size: size ?? null, here };
     });
     await forEach(blobs.slice(0, PARTS_MAX).entries(), AT_ONCE, async ([index, { digest, mediaType, size }]) => {
-      layers[index] = { digest, mediaType, size: size ?? null, local: await blobState(name, digest) };
+      layers[index] = { digest, mediaType, size: size ?? null, local: await this.#blobState(name, digest) };
     });
     return { platforms, layers };
   }
 
-  async function referrersHere(name: string, digest: Digest): Promise<Image['referrers']> {
+  async #referrersHere(name: string, digest: Digest): Promise<Image['referrers']> {
     const referrers: Image['referrers'][number][] = [];
-    await forEach((await referrersOf(name, digest)).entries(), AT_ONCE, async ([index, referrer]) => {
-      const here = await isManifestHere(name, referrer.digest);
+    await forEach((await this.#referrersOf(name, digest)).entries(), AT_ONCE, async ([index, referrer]) => {
+      const here = await this.#isManifestHere(name, referrer.digest);
       referrers[index] = { ...referrer, what: referrerKind(referrer.artifactType), here };
     });
     return referrers;
   }
 
-  return async (repository, text, host) => {
+  /** What is told of an image; `host` is where clients pull. @throws InvalidInput, StoreUnavailable */
+  async ask(repository: string, text: string, host: string): Promise<Image> {
+    const { primary, secondary, rows } = this.#deps;
     const reference = checked(repository, text);
     const [there, here, row] = await Promise.all([
-      primary.manifests.get(repository, reference, timeout),
-      secondary.manifests.get(repository, reference, timeout),
+      primary.manifests.get(repository, reference, this.#timeout),
+      secondary.manifests.get(repository, reference, this.#timeout),
       rows.find(repository, text),
     ]);
     const manifest = there.kind === 'found' ? there.value : here.kind === 'found' ? here.value : undefined;
     const [parts, referrers] = manifest
-      ? await Promise.all([partsOf(repository, manifest), referrersHere(repository, manifest.digest)])
+      ? await Promise.all([this.#partsOf(repository, manifest), this.#referrersHere(repository, manifest.digest)])
       : [{ platforms: [], layers: [] }, []];
     return {
       repository,
@@ -160,16 +174,9 @@ export function createAskImage({ primary, secondary, rows }: ImageDeps, { timeou
       row: row ? listedRow(row) : null,
       primary: sideOf(there),
       secondary: sideOf(here),
-      manifest: manifest
-        ? {
-            digest: manifest.digest,
-            mediaType: manifest.mediaType,
-            size: manifest.bytes.length,
-            json: shownJson(manifest.bytes),
-          }
-        : null,
+      manifest: manifest ? shownManifest(manifest) : null,
       ...parts,
       referrers,
     };
-  };
+  }
 }

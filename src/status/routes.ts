@@ -5,7 +5,7 @@ import { NotCompared } from '../replication/suspension.ts';
 import { NotKnown } from './administration.ts';
 import { addApi, type ApiDeps } from './api-routes.ts';
 import { addEventRoutes } from './event-routes.ts';
-import { createEvents } from './events.ts';
+import { Events } from './events.ts';
 import { createGuard, type Check } from './guard.ts';
 import type { CheckReadiness, Readiness } from './health.ts';
 import type { Metrics } from './metrics.ts';
@@ -114,7 +114,7 @@ export function addStatusRoutes(app: FastifyInstance, deps: StatusDeps): void {
   const { site, version, administration, views, adminToken } = deps;
   const sessions = createSessions();
   const guard = createGuard({ adminToken, realm: `geo-registry-proxy ${site}`, sessions });
-  const events = createEvents({
+  const events = new Events({
     snapshot: () => administration.snapshot(),
     pulls: views.pulls,
     transfers: views.transfers,

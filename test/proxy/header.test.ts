@@ -128,6 +128,8 @@ test('a client’s headers reach no registry', async () => {
   }
 });
 
+const forLoop: RelayMatch = ({ path }) => path.includes('header/loop');
+
 describe('Via', () => {
   test.each([
     '1.1 geo-registry-proxy-test',
@@ -137,8 +139,7 @@ describe('Via', () => {
     const answer = await site.ask('header/loop/manifests/v1', { headers: { via } });
     expect({ status: answer.status, code: answer.code }).toEqual({ status: 508, code: 'UNSUPPORTED' });
     // What an earlier test began may go on beside it, as the question whether a registry answers.
-    const forIt: RelayMatch = ({ path }) => path.includes('header/loop');
-    expect(site.relay.count(forIt) + site.localRelay.count(forIt)).toBe(0);
+    expect(site.relay.count(forLoop) + site.localRelay.count(forLoop)).toBe(0);
   });
 
   test.each(['1.1 geo-registry-proxy-other', '1.1 geo-registry-proxy-test-2', '2 nginx'])(

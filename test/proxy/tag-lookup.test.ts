@@ -1,7 +1,7 @@
 // Many pulls of one tag: who joins whose look-up, and what is believed for how long.
 import { expect, test } from 'vitest';
 import { BACKGROUND } from '../../src/lib/claim.ts';
-import { createTagLookup, type HeadTag, type TagLookup, type TagLookupOptions } from '../../src/proxy/tag-lookup.ts';
+import { TagLookup, type HeadTag, type TagLookupOptions } from '../../src/proxy/tag-lookup.ts';
 import { found, type Answer } from '../../src/registry/answer.ts';
 import type { ManifestHead } from '../../src/registry/manifest.ts';
 import { digestOf } from '../support/content.ts';
@@ -28,7 +28,7 @@ function primary(options: Partial<TagLookupOptions> = {}): Primary {
     confirmations.push(known);
     return new Promise((resolve) => void asked.push(resolve));
   };
-  return { asked, confirmations, tags: createTagLookup(head, { ttl: 0, patience: 5, ...options }) };
+  return { asked, confirmations, tags: new TagLookup(head, { ttl: 0, patience: 5, ...options }) };
 }
 
 const find = ({ tags }: Primary): Promise<Head> => tags.find('a/b', 'v1', BACKGROUND);
@@ -208,7 +208,7 @@ test('what is to be confirmed is the latest that was found', async () => {
 test('a look-up that fails by a bug of ours fails for its pull alone', async () => {
   let times = 0;
   const head = (): Promise<Head> => ((times += 1) === 1 ? Promise.reject(new Error('bug')) : Promise.resolve(fresh));
-  const tags = createTagLookup(head, { ttl: 0 });
+  const tags = new TagLookup(head, { ttl: 0 });
   await expect(tags.find('a/b', 'v1', BACKGROUND)).rejects.toThrow('bug');
   expect(await tags.find('a/b', 'v1', BACKGROUND)).toBe(fresh);
 });

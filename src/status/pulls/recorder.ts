@@ -5,24 +5,6 @@ import { Ring } from './ring.ts';
 import { Tally } from './tally.ts';
 import type { Pull, PullTotals, Traffic, TrafficWindow } from './types.ts';
 
-/** Remembers pulls. */
-export interface PullRecorder {
-  /**
-   * `isShared`: its bytes came from the primary, but for another client: they crossed no second time.
-   */
-  record(pull: Omit<Pull, 'id'>, isShared?: boolean): void;
-  /** The last pulls, newest first; only those after the one with the id `after`. */
-  recent(limit: number, after?: number): readonly Pull[];
-  /** When a tag or manifest was pulled last since the start, ISO 8601. */
-  lastPulledAt(repository: string, reference: string): string | null;
-  totals(): { readonly today: PullTotals; readonly sinceStart: PullTotals };
-  traffic(window: TrafficWindow): Traffic;
-  /** Calls `listener` with each pull; the answer ends that. */
-  onPull(listener: (pull: Pull) => void): () => void;
-  /** Notes the bytes that have crossed by now in the present minute; to be called every few seconds. */
-  sample(): void;
-}
-
 /** What a recorder is made of; `clock` gives milliseconds since the epoch. */
 export interface PullRecorderDeps {
   readonly clock?: () => number;
@@ -43,96 +25,114 @@ function clipped(text: string | null): string | null {
   return text === null || text.length <= TEXT_MAX ? text : detached(`${text.slice(0, TEXT_MAX - 1)}…`);
 }
 
+/** What is kept of a pull. */
+function kept(pull: Omit<Pull, 'id'>): Omit<Pull, 'id'> {
+  return {
+    at: pull.at,
+    method: pull.method,
+    kind: pull.kind,
+    repository: clipped(pull.repository),
+    reference: clipped(pull.reference),
+    digest: clipped(pull.digest),
+    origin: pull.origin,
+    status: pull.status,
+    bytes: pull.bytes,
+    ms: pull.ms,
+    ttfbMs: pull.ttfbMs,
+    user: clipped(pull.user),
+    client: clipped(pull.client),
+    address: clipped(pull.address),
+    cause: clipped(pull.cause && pullCauseInWords(pull.cause)),
+  };
+}
+
 function nextMidnight(now: number): number {
   return new Date(now).setHours(24, 0, 0, 0);
 }
 
-/** @see PullRecorder */
-export function createPullRecorder({ clock = Date.now, wanBytes }: PullRecorderDeps): PullRecorder {
-  const hour = new Ring(MINUTE, 60);
-  const day = new Ring(15 * MINUTE, 96);
-  const sinceStart = new Tally();
-  const today = new Tally();
-  let todayEndsAt = nextMidnight(clock());
-  let crossed = 0;
-  const last: Pull[] = [];
-  let count = 0;
-  const listeners = new Set<(pull: Pull) => void>();
-  const lastPulls = createLru<string, string>('lastPulls', { sizeOf: (at) => at.length });
+/** Remembers pulls. */
+export class PullRecorder {
+  readonly #clock: () => number;
+  readonly #wanBytes: () => number;
+  readonly #hour = new Ring(MINUTE, 60);
+  readonly #day = new Ring(15 * MINUTE, 96);
+  readonly #sinceStart = new Tally();
+  readonly #today = new Tally();
+  #todayEndsAt: number;
+  #crossed = 0;
+  readonly #last: Pull[] = [];
+  #count = 0;
+  readonly #listeners = new Set<(pull: Pull) => void>();
+  readonly #lastPulls = createLru<string, string>('lastPulls', { sizeOf: (at) => at.length });
+
+  constructor({ clock = Date.now, wanBytes }: PullRecorderDeps) {
+    this.#clock = clock;
+    this.#wanBytes = wanBytes;
+    this.#todayEndsAt = nextMidnight(clock());
+  }
+
+  /** `isShared`: its bytes came from the primary, but for another client: they crossed no second time. */
+  record(given: Omit<Pull, 'id'>, isShared = false): void {
+    this.sample();
+    const pull = { id: (this.#count += 1), ...kept(given) };
+    this.#last[(pull.id - 1) % PULLS_KEPT] = pull;
+    this.#notePull(pull);
+    const saved = pull.origin === 'primary' && !isShared ? 0 : pull.bytes;
+    for (const tally of this.#tallies(this.#clock())) tally.add(pull, saved);
+    for (const listener of this.#listeners) listener(pull);
+  }
+
+  /** The last pulls, newest first; only those after the one with the id `after`. */
+  recent(limit: number, after = 0): readonly Pull[] {
+    const count = this.#count;
+    const first = Math.max(after, count - Math.min(limit, PULLS_KEPT), 0);
+    const length = Math.max(0, count - first);
+    return Array.from({ length }, (_, index) => this.#last[(count - 1 - index) % PULLS_KEPT]!);
+  }
+
+  /** When a tag or manifest was pulled last since the start, ISO 8601. */
+  lastPulledAt(repository: string, reference: string): string | null {
+    return this.#lastPulls.get(`${repository} ${reference}`) ?? null;
+  }
+
+  totals(): { readonly today: PullTotals; readonly sinceStart: PullTotals } {
+    this.sample();
+    return { today: this.#today.totals(), sinceStart: this.#sinceStart.totals() };
+  }
+
+  traffic(window: TrafficWindow): Traffic {
+    this.sample();
+    const ring = window === 'hour' ? this.#hour : this.#day;
+    return { window, stepMs: ring.stepMs, points: ring.points(this.#clock()) };
+  }
+
+  /** Calls `listener` with each pull; the answer ends that. */
+  onPull(listener: (pull: Pull) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Notes the bytes that have crossed by now in the present minute; to be called every few seconds. */
+  sample(): void {
+    const now = this.#clock();
+    if (now >= this.#todayEndsAt) {
+      this.#today.clear();
+      this.#todayEndsAt = nextMidnight(now);
+    }
+    const total = this.#wanBytes();
+    const more = total - this.#crossed;
+    if (more === 0) return;
+    this.#crossed = total;
+    for (const tally of this.#tallies(now)) tally.wanBytes += more;
+  }
+
+  #tallies(now: number): readonly Tally[] {
+    return [this.#hour.at(now), this.#day.at(now), this.#today, this.#sinceStart];
+  }
 
   /** A pull by tag is one of its digest as well. */
-  function notePull({ kind, status, repository, reference, digest, at }: Pull): void {
+  #notePull({ kind, status, repository, reference, digest, at }: Pull): void {
     if (kind !== 'manifest' || status >= 400 || repository === null) return;
-    for (const name of [reference, digest]) if (name !== null) lastPulls.set(`${repository} ${name}`, at);
-  }
-
-  function sample(): void {
-    const now = clock();
-    if (now >= todayEndsAt) {
-      today.clear();
-      todayEndsAt = nextMidnight(now);
-    }
-    const total = wanBytes();
-    const more = total - crossed;
-    if (more === 0) return;
-    crossed = total;
-    for (const tally of [hour.at(now), day.at(now), today, sinceStart]) tally.wanBytes += more;
-  }
-
-  return {
-    record(given, isShared = false) {
-      sample();
-      count += 1;
-      const pull: Pull = {
-        id: count,
-        at: given.at,
-        method: given.method,
-        kind: given.kind,
-        repository: clipped(given.repository),
-        reference: clipped(given.reference),
-        digest: clipped(given.digest),
-        origin: given.origin,
-        status: given.status,
-        bytes: given.bytes,
-        ms: given.ms,
-        ttfbMs: given.ttfbMs,
-        user: clipped(given.user),
-        client: clipped(given.client),
-        address: clipped(given.address),
-        cause: clipped(given.cause && pullCauseInWords(given.cause)),
-      };
-      last[(count - 1) % PULLS_KEPT] = pull;
-      notePull(pull);
-      const saved = pull.origin === 'primary' && !isShared ? 0 : pull.bytes;
-      const now = clock();
-      hour.at(now).add(pull, saved);
-      day.at(now).add(pull, saved);
-      today.add(pull, saved);
-      sinceStart.add(pull, saved);
-      for (const listener of listeners) listener(pull);
-    },
-    recent(limit, after = 0) {
-      const first = Math.max(after, count - Math.min(limit, PULLS_KEPT), 0);
-      return Array.from({ length: Math.max(0, count - first) }, (_, index) => last[(count - 1 - index) % PULLS_KEPT]!);
-    },
-    lastPulledAt: (repository, reference) => lastPulls.get(`${repository} ${reference}`) ?? null,
-    totals() {
-      sample();
-      return { today: today.totals(), sinceStart: sinceStart.totals() };
-    },
-    traffic(window) {
-      sample();
-      const { stepMs, points } = window === 'hour' ? windowOf(hour) : windowOf(day);
-      return { window, stepMs, points };
-    },
-    onPull(listener) {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
-    sample,
-  };
-
-  function windowOf(ring: Ring): Pick<Traffic, 'stepMs' | 'points'> {
-    return { stepMs: ring.stepMs, points: ring.points(clock()) };
+    for (const name of [reference, digest]) if (name !== null) this.#lastPulls.set(`${repository} ${name}`, at);
   }
 }

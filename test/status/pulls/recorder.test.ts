@@ -1,6 +1,6 @@
 // The recorder of pulls: its rings, its totals, its last pulls, and that all of it is bounded.
 import { expect, test } from 'vitest';
-import { createPullRecorder, PULLS_KEPT, type PullRecorder } from '../../../src/status/pulls/recorder.ts';
+import { PullRecorder, PULLS_KEPT } from '../../../src/status/pulls/recorder.ts';
 import type { Pull } from '../../../src/status/pulls/types.ts';
 
 const NOON = new Date(2026, 10, 26, 12, 0, 0).getTime();
@@ -34,7 +34,7 @@ interface World {
 
 function rig(): { world: World; recorder: PullRecorder } {
   const world = { now: NOON, crossed: 0 };
-  return { world, recorder: createPullRecorder({ clock: () => world.now, wanBytes: () => world.crossed }) };
+  return { world, recorder: new PullRecorder({ clock: () => world.now, wanBytes: () => world.crossed }) };
 }
 
 test('totals tell pulls by where they came from, errors apart, and what did not cross', () => {
