@@ -51,6 +51,8 @@ ${startLines(options)}
 # ${options.keyFile === undefined ? 'Keys, certificates' : 'Certificates'} and authorities are read again.
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
+# A refused configuration: another start would end the same way.
+RestartPreventExitStatus=78
 # Longer than GEO_SHUTDOWN_TIMEOUT, so that open transfers may finish.
 TimeoutStopSec=45
 LimitNOFILE=65536
