@@ -106,7 +106,9 @@ async function replacements(build) {
   const thread = Buffer.from(await threadProgram(build)).toString('base64');
   return {
     'src/status/version.ts': `export const programVersion = () => ${JSON.stringify(version)};`,
-    'src/init/template.ts': `export const siteTemplate = () => ${JSON.stringify(read('nginx/registry.conf'))};`,
+    'src/init/template.ts': `
+      export const siteTemplate = () => ${JSON.stringify(read('nginx/registry.conf'))};
+      export const omnibusTemplate = () => ${JSON.stringify(read('deploy/omnibus/gitlab.rb'))};`,
     'src/replication/store/sqlite/thread-file.ts': `export const threadFile = new URL('data:text/javascript;base64,${thread}');`,
     'src/status/page-files.ts': `
       const entries = ${pageEntries()};
