@@ -1,5 +1,6 @@
 // The texts of a site's files: the unit of docs/operating.md, the site of nginx/registry.conf, and proxy.env.
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { parseEnv } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Answers } from '../../src/init/answers.ts';
@@ -22,6 +23,13 @@ const unitOptions = {
 
 test('the unit is the one of docs/operating.md, where nothing is another', () => {
   expect(documented).toContain(`\`\`\`ini\n${systemdUnit(unitOptions)}\`\`\`\n`);
+});
+
+test('the unit and the image have the heap settings for which a server would start Node anew', () => {
+  const { AT_START } = createRequire(import.meta.url)('../../bin/heap.cjs') as { AT_START: string[] };
+  expect(systemdUnit(unitOptions)).toContain(`\nEnvironment="NODE_OPTIONS=${AT_START.join(' ')}"\n`);
+  const dockerfile = readFileSync(new URL('../../Dockerfile', import.meta.url), 'utf8');
+  expect(dockerfile).toContain(`\nENTRYPOINT ["node", ${AT_START.map((flag) => `"${flag}"`).join(', ')}, `);
 });
 
 test.each([
