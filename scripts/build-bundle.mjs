@@ -47,10 +47,15 @@ import { runCli } from './src/cli.ts';
 void runCli(process.argv.slice(2));
 `;
 
-// The file as Node reads it: a few lines, and the program as a text. A server starts Node anew for the heap's flags, and the
-// process that does only that has no need to compile the program first.
+// The file as Node reads it: a few lines, and the program in a comment, which is read over quicker than anything else. A server
+// starts Node anew for the heap's flags, and the process that does only that has no need to compile the program first; nor should
+// either of them take it in as a string before.
+const PROGRAM = { begin: '\n/* The program:\n', end: '\n*/\n' };
+// In the place of what would end the comment.
+const COMMENT_END = { escaped: '*~/', plain: '*/' };
 const START = `
 import { keepHeap } from './bin/heap.cjs';
+const { readFileSync } = process.getBuiltinModule('node:fs');
 const { fileURLToPath } = process.getBuiltinModule('node:url');
 const { Module } = process.getBuiltinModule('node:module');
 if (Number.parseInt(process.versions.node, 10) < 24) {
@@ -59,9 +64,23 @@ if (Number.parseInt(process.versions.node, 10) < 24) {
 }
 const filename = fileURLToPath(import.meta.url);
 if (process.argv.indexOf('serve') >= 2) keepHeap(filename);
+// All of it is ASCII.
+const text = readFileSync(filename, 'latin1');
+const program = text
+  .slice(text.lastIndexOf(BEGIN) + BEGIN.length, text.lastIndexOf(END))
+  .replaceAll(ESCAPED, PLAIN);
 // As Node compiles a CommonJS file: so that --enable-source-maps finds the map.
-new Module(filename)._compile(PROGRAM, filename, 'commonjs');
+new Module(filename)._compile(program, filename, 'commonjs');
 `;
+
+/** The program's text as it stands in the file. */
+function asComment(text) {
+  const { begin, end } = PROGRAM;
+  const { escaped, plain } = COMMENT_END;
+  if (text.includes(escaped))
+    throw new Error(`the program holds ${escaped}: choose another text for the end of a comment`);
+  return `${begin}${text.replaceAll(plain, escaped)}${end}`;
+}
 
 async function threadProgram(build) {
   const { outputFiles } = await build({
@@ -87,7 +106,9 @@ async function replacements(build) {
   const thread = Buffer.from(await threadProgram(build)).toString('base64');
   return {
     'src/status/version.ts': `export const programVersion = () => ${JSON.stringify(version)};`,
-    'src/init/template.ts': `export const siteTemplate = () => ${JSON.stringify(read('nginx/registry.conf'))};`,
+    'src/init/template.ts': `
+      export const siteTemplate = () => ${JSON.stringify(read('nginx/registry.conf'))};
+      export const omnibusTemplate = () => ${JSON.stringify(read('deploy/omnibus/gitlab.rb'))};`,
     'src/replication/store/sqlite/thread-file.ts': `export const threadFile = new URL('data:text/javascript;base64,${thread}');`,
     'src/status/page-files.ts': `
       const entries = ${pageEntries()};
@@ -142,8 +163,14 @@ export async function buildBundle(folder = join(root, 'dist')) {
   await build({
     ...common,
     stdin: { contents: START, resolveDir: root, sourcefile: 'start.js', loader: 'js' },
-    define: { PROGRAM: 'PROGRAM' },
-    banner: { js: `#!/usr/bin/env node\nconst PROGRAM = ${JSON.stringify(program.text)};` },
+    define: {
+      BEGIN: JSON.stringify(PROGRAM.begin),
+      END: JSON.stringify(PROGRAM.end),
+      ESCAPED: JSON.stringify(COMMENT_END.escaped),
+      PLAIN: JSON.stringify(COMMENT_END.plain),
+    },
+    banner: { js: '#!/usr/bin/env node' },
+    footer: { js: asComment(program.text) },
     plugins: [builtins],
     minify: true,
     legalComments: 'none',

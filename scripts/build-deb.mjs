@@ -73,6 +73,7 @@ function fill(tree, node, built) {
   for (const file of readdirSync(join(root, 'nginx')))
     copy(join(root, 'nginx', file), at(`${documents}/examples/nginx/${file}`));
   copy(join(root, 'deploy/systemd/no-key.conf'), at(`${documents}/examples/no-key.conf`));
+  copy(join(root, 'deploy/omnibus/gitlab.rb'), at(`${documents}/examples/gitlab.rb`));
 }
 
 function kibibytes(folder) {

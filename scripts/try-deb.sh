@@ -54,6 +54,10 @@ name=geo-registry-proxy
 answers() { node=/opt/$name/node; $node -e "fetch('http://127.0.0.1:5081/healthz').then(({status}) => process.exit(status === 200 ? 0 : 1), () => process.exit(1))"; }
 wait_for() { for _ in $(seq 150); do "$@" && return 0; sleep 0.2; done; return 1; }
 {
+  sed -i.right 's|^GEO_REPLICATION=.*|GEO_REPLICATION=maybe|' /etc/$name/proxy.env
+  systemctl start $name; sleep 2
+  [ "$(systemctl show -P NRestarts -P ExecMainStatus $name | xargs)" = '0 78' ] && echo 'refused once'
+  mv /etc/$name/proxy.env.right /etc/$name/proxy.env
   systemctl enable --now $name && wait_for answers && echo "started $($name version)"
   first=$(systemctl show -P MainPID $name)
   stat -c 'user %U' /proc/$first
@@ -84,7 +88,7 @@ say "start, upgrade, remove"
 rm -f "$system/root/result"
 if timeout 300 systemd-nspawn --quiet --register=no --keep-unit -D "$system" -b > "$work/boot.log" 2>&1 && [ -s "$system/root/result" ]; then
   cat "$system/root/result"
-  for line in '^started ' '^upgraded$' '^restarted$' '^removed$' '^inactive$' '^stopped in good order$' "^user $name$" "^data $name 700$"; do
+  for line in '^refused once$' '^started ' '^upgraded$' '^restarted$' '^removed$' '^inactive$' '^stopped in good order$' "^user $name$" "^data $name 700$"; do
     grep -q "$line" "$system/root/result" || { cat "$system/root/journal"; fail "no line $line"; }
   done
 else

@@ -4,7 +4,8 @@ import { completionOf, SHELLS } from './cli/completion.ts';
 import { printConfig } from './cli/config.ts';
 import { addDoctor } from './cli/doctor-command.ts';
 import { declaredOf } from './cli/declared.ts';
-import { loadEnvFile, type Origins } from './cli/env-file.ts';
+import { EnvFileError, loadEnvFile, type Origins } from './cli/env-file.ts';
+import { EXIT } from './cli/exit-code.ts';
 import { addInit } from './cli/init-command.ts';
 import { manPage } from './cli/man.ts';
 import { errorLines, say, warn } from './cli/output.ts';
@@ -28,18 +29,30 @@ const MAN = `
   geo-registry-proxy man > geo-registry-proxy.8
   man -l geo-registry-proxy.8`;
 
-/** Runs one command line (without node and script). Ends the process on failure: 1, or 2 for wrong usage. */
+const SERVE = `
+Exit codes:
+  0    stopped in good order
+  1    it could not start, or not stop in good order
+  2    wrong usage
+  78   the configuration is refused: another start ends the same way until it is mended`;
+
+/**
+ * Runs one command line (without node and script). Ends the process on failure: 1, 2 for wrong usage, or 78 where `serve`
+ * refuses its configuration.
+ */
 export async function runCli(args: readonly string[]): Promise<void> {
+  let command: string | undefined;
   try {
-    await createProgram().parseAsync(args.length === 0 ? ['--help'] : args, { from: 'user' });
+    const program = createProgram((name) => (command = name));
+    await program.parseAsync(args.length === 0 ? ['--help'] : args, { from: 'user' });
   } catch (error) {
     // The entry says what installs it.
     if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') throw error;
-    process.exit(report(error));
+    process.exit(report(error, command));
   }
 }
 
-function createProgram(): Command {
+function createProgram(onCommand: (name: string) => void): Command {
   let origins: Origins | undefined;
   const program = new Command('geo-registry-proxy')
     .description("A read-through pull proxy in front of a secondary site's container registry.")
@@ -51,6 +64,7 @@ function createProgram(): Command {
     .addHelpText('after', `\n${configurationHelp()}`)
     .exitOverride()
     .hook('preAction', (command, action) => {
+      onCommand(action.name());
       // The server has an order of its own for its end.
       if (action.name() !== 'serve') endOnSignals();
       const { envFile, color } = command.opts<{ envFile?: string; color: boolean }>();
@@ -73,6 +87,7 @@ function addServe(program: Command): void {
   program
     .command('serve')
     .description('run the proxy until SIGTERM or SIGINT')
+    .addHelpText('after', SERVE)
     .action(async () => {
       const config = loadConfig(process.env);
       // Only here: the other commands start without the server's libraries.
@@ -131,10 +146,11 @@ function addMan(program: Command): void {
     .action(() => void process.stdout.write(manPage(declaredOf(program), programVersion())));
 }
 
-function report(error: unknown): number {
+function report(error: unknown, command: string | undefined): number {
   // Commander has written its message, or the help or version that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 || error.code === 'commander.help' ? 0 : 2;
   if (error instanceof ConfigError) error.warnings.forEach(warn);
   errorLines(error).forEach(say);
-  return 1;
+  const isRefused = error instanceof ConfigError || error instanceof EnvFileError;
+  return isRefused && command === 'serve' ? EXIT.refused : EXIT.failed;
 }

@@ -2,6 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 
+/** A file of `--env-file` that cannot be used; the message, with its cause, is one line. */
+export class EnvFileError extends Error {
+  override readonly name = 'EnvFileError';
+}
+
 const ASSIGNMENT = /^\s*(?:export\s+)?([\w.-]+)\s*=[^\S\n]*/;
 
 function lineOf(text: string, position: number): number {
@@ -45,7 +50,7 @@ export type Origins = ReadonlyMap<string, string>;
 
 /**
  * Adds the variables of a file to `env`, whose own win; answers where those that it added stand.
- * @throws Error with the file and what to do, in a line
+ * @throws EnvFileError with the file and what to do
  */
 export function loadEnvFile(path: string, env: NodeJS.ProcessEnv): Origins {
   let text: string;
@@ -53,7 +58,7 @@ export function loadEnvFile(path: string, env: NodeJS.ProcessEnv): Origins {
     // What Windows editors put before the first line would be part of its name.
     text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   } catch (cause) {
-    throw new Error(`--env-file: ${JSON.stringify(path)} cannot be read`, { cause });
+    throw new EnvFileError(`--env-file: ${JSON.stringify(path)} cannot be read`, { cause });
   }
   const assignments = [...assignmentsOf(text)];
   // Half a secret is worse than none.
@@ -61,7 +66,7 @@ export function loadEnvFile(path: string, env: NodeJS.ProcessEnv): Origins {
   if (cut) {
     const where = `${JSON.stringify(path)}, line ${cut.line}`;
     const advice = 'put the value in quotes, or a comment on a line of its own';
-    throw new Error(
+    throw new EnvFileError(
       `--env-file: ${where}: ${cut.name} has a # outside of quotes, where its value would end: ${advice}`,
     );
   }

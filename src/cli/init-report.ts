@@ -1,9 +1,10 @@
 // What init shows: what was found, what was written, and what is next.
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answers } from '../init/answers.ts';
 import type { Deletes, Facts, Storage } from '../init/facts.ts';
 import type { FileState, PlannedFile } from '../init/files.ts';
-import { blockIn, HOME, nextCommands } from '../init/plan.ts';
+import { blockIn, FILES, HOME, nextCommands } from '../init/plan.ts';
 import { isSeenByUnit } from '../init/unit.ts';
 import { visibleText } from '../status/figures.ts';
 import { table } from './terminal.ts';
@@ -69,13 +70,19 @@ export function fileLines(
 /** The commands that are next, and what else a person has to do. */
 export function nextLines(
   directory: string,
-  { keyFile, primary, primaryAuth, secondaryAuth }: Answers,
+  { keyFile, primary, primaryAuth, secondaryAuth, tlsCertificate, tlsKey }: Answers,
   { files, program }: { readonly files: readonly PlannedFile[]; readonly program: string },
 ): string[] {
   const block = blockIn(files);
+  const isOmnibus = files.some(({ name }) => name === FILES.omnibusSite);
   return [
     'Next, as root:',
-    ...nextCommands(directory).map((command, index) => `  ${index + 1}. ${command}`),
+    ...nextCommands(directory, files).map((command, index) => `  ${index + 1}. ${command}`),
+    ...(isOmnibus || (existsSync(tlsCertificate) && existsSync(tlsKey))
+      ? []
+      : [
+          `Before the third, put the certificate in ${tlsCertificate} and its key in ${tlsKey}, or name others with --tls-cert and --tls-key.`,
+        ]),
     ...(block
       ? [`${join(directory, block.name)} holds the secret: put it into the primary's configuration.`]
       : [`No notification block is known for ${primary.kind.label}: pushes are found by comparing every hour.`]),

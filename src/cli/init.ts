@@ -1,5 +1,5 @@
 // The command `init`: from two URLs and a key to the files of a site that was looked at, and checked by doctor.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
@@ -9,10 +9,10 @@ import { machine, WrongValue } from '../config/variable.ts';
 import type { Answers, Values } from '../init/answers.ts';
 import { findFacts, type Facts } from '../init/facts.ts';
 import { readIn, stateOf, writeFiles, type PlannedFile } from '../init/files.ts';
-import { FILES, planFiles } from '../init/plan.ts';
+import { FILES, OMNIBUS, planFiles } from '../init/plan.ts';
 import { ownVariables, publicUrlIn } from '../init/proxy-env.ts';
 import { tlsFilesIn } from '../init/site.ts';
-import { siteTemplate } from '../init/template.ts';
+import { omnibusTemplate, siteTemplate } from '../init/template.ts';
 import { withSide, type SideName } from '../init/side.ts';
 import { doctor } from './doctor.ts';
 import { EXIT } from './exit-code.ts';
@@ -130,7 +130,13 @@ async function run(options: InitOptions): Promise<number> {
   }
   print(foundLines(answers));
   const program = resolve(process.argv[1] ?? '');
-  const deps = { node: process.execPath, program, template: siteTemplate(), readSecret };
+  const deps = {
+    node: process.execPath,
+    program,
+    template: siteTemplate(),
+    omnibusTemplate: existsSync(OMNIBUS) ? omnibusTemplate() : undefined,
+    readSecret,
+  };
   const files = planFiles(answers, start.earlier, deps);
   if (!(await mayWrite(start, files))) return EXIT.failed;
   const states = files.map((file) => ({ file, state: stateOf(options.out, file) }));

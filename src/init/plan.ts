@@ -8,7 +8,7 @@ import { notificationsFor } from '../doctor/notifications.ts';
 import type { Answers, Values } from './answers.ts';
 import { groupId, USER, type PlannedFile } from './files.ts';
 import { proxyEnv } from './proxy-env.ts';
-import { nginxSite } from './site.ts';
+import { nginxSite, omnibusSite } from './site.ts';
 import { systemdUnit } from './unit.ts';
 
 /** The files' names in the directory; the notification block has that of its form. */
@@ -16,10 +16,14 @@ export const FILES = {
   env: 'proxy.env',
   unit: 'geo-registry-proxy.service',
   site: 'registry.conf',
+  omnibusSite: 'gitlab.rb',
   omnibus: 'notifications.rb',
   distribution: 'notifications.yml',
   zot: 'notifications.json',
 } as const;
+
+/** Where an Omnibus has its configuration. */
+export const OMNIBUS = '/etc/gitlab/gitlab.rb';
 
 /** Where the files are used from. */
 export const HOME = '/etc/geo-registry-proxy';
@@ -31,6 +35,8 @@ export interface PlanDeps {
   readonly program: string;
   /** nginx/registry.conf. */
   readonly template: string;
+  /** deploy/omnibus/gitlab.rb, where this machine has an Omnibus. */
+  readonly omnibusTemplate?: string | undefined;
   /** Reads a file that holds a secret. */
   readonly readSecret: (path: string) => string | undefined;
 }
@@ -88,12 +94,15 @@ export function planFiles(answers: Answers, earlier: Values, deps: PlanDeps): Pl
     { name: FILES.env, text: proxyEnv(answers, earlier, events), mode: 0o640, isForProxy: true },
     { name: FILES.unit, text: unit, mode: 0o644 },
     { name: FILES.site, text: nginxSite(deps.template, { publicUrl, certificate, key, upstream }), mode: 0o644 },
+    ...(deps.omnibusTemplate === undefined
+      ? []
+      : [{ name: FILES.omnibusSite, text: omnibusSite(deps.omnibusTemplate, upstream), mode: 0o644 }]),
     ...(block ? [block] : []),
   ];
 }
 
 /** The commands that put the files in their places, for root. */
-export function nextCommands(directory: string): readonly string[] {
+export function nextCommands(directory: string, files: readonly PlannedFile[]): readonly string[] {
   const at = (name: string): string => join(resolve(directory), name);
   const user =
     groupId(USER) === undefined ? `useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin ${USER} && ` : '';
@@ -104,6 +113,8 @@ export function nextCommands(directory: string): readonly string[] {
   return [
     `${user}${env}`,
     `install -m 0644 ${at(FILES.unit)} /etc/systemd/system/ && systemctl daemon-reload && systemctl enable --now ${USER}`,
-    `install -m 0644 ${at(FILES.site)} /etc/nginx/conf.d/geo-registry-proxy.conf && nginx -t && systemctl reload nginx`,
+    files.some(({ name }) => name === FILES.omnibusSite)
+      ? `cat ${at(FILES.omnibusSite)} >> ${OMNIBUS} && gitlab-ctl reconfigure`
+      : `install -m 0644 ${at(FILES.site)} /etc/nginx/conf.d/geo-registry-proxy.conf && nginx -t && systemctl reload nginx`,
   ];
 }

@@ -13,9 +13,9 @@ export interface SiteOptions {
 const EXAMPLE = 'registry.secondary.example.com';
 
 /** Replaces what has to be there. */
-function replaced(text: string, wanted: string | RegExp, by: string): string {
+function replaced(text: string, wanted: string | RegExp, by: string, file = 'nginx/registry.conf'): string {
   const isThere = typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text);
-  if (!isThere) throw new Error(`nginx/registry.conf holds no ${String(wanted)}: it is of another version`);
+  if (!isThere) throw new Error(`${file} holds no ${String(wanted)}: it is of another version`);
   return text.replaceAll(wanted, () => by);
 }
 
@@ -52,4 +52,10 @@ export function tlsFilesIn(site: string): { readonly certificate?: string; reado
     new RegExp(`^\\s*${directive}\\s+([^\\s;]+);`, 'm').exec(site)?.[1];
   const [certificate, key] = [value('ssl_certificate'), value('ssl_certificate_key')];
   return { ...(certificate === undefined ? {} : { certificate }), ...(key === undefined ? {} : { key }) };
+}
+
+/** The block for an Omnibus's /etc/gitlab/gitlab.rb from that of deploy/omnibus/gitlab.rb. @throws Error where the text is another */
+export function omnibusSite(template: string, upstream: ListenAddress): string {
+  const by = `proxy_pass http://${addressOf(upstream)};`;
+  return replaced(template, 'proxy_pass http://127.0.0.1:5080;', by, 'deploy/omnibus/gitlab.rb');
 }

@@ -47,10 +47,14 @@ After=network-online.target
 [Service]
 User=geo-registry-proxy
 Group=geo-registry-proxy
+# How the heap is kept. Without it the program starts Node twice, the second time with these.
+Environment="NODE_OPTIONS=--max-semi-space-size=8 --expose-gc"
 ${startLines(options)}
 # ${options.keyFile === undefined ? 'Keys, certificates' : 'Certificates'} and authorities are read again.
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
+# A refused configuration: another start would end the same way.
+RestartPreventExitStatus=78
 # Longer than GEO_SHUTDOWN_TIMEOUT, so that open transfers may finish.
 TimeoutStopSec=45
 LimitNOFILE=65536

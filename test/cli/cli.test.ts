@@ -79,26 +79,38 @@ test.each([
   expect(await run(args)).toEqual({ code: 2, stdout: '', stderr });
 });
 
+test.each([['config'], ['config', '--check'], ['token', '--repository', 'a/b'], ['status'], ['backfill'], ['doctor']])(
+  'a wrong configuration is told line by line and exits 1: %s %s',
+  async (...args) => {
+    const env = { ...environment(), GEO_TAG_TTL: '5', GEO_STORE: 'yes', GEO_TAG_TLL: '5s' };
+    expect(await run(args, env)).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: [
+        'geo-registry-proxy: warning: GEO_TAG_TLL: unknown (did you mean GEO_TAG_TTL?), ignored',
+        'geo-registry-proxy: GEO_TAG_TTL: "5" is not a duration; allowed: a whole number with ms, s, m or h, such as 500ms, 30s, 5m or 1h, or 0, at most 596h',
+        'geo-registry-proxy: GEO_STORE: "yes" is not known; allowed: on or off',
+        '',
+      ].join('\n'),
+    });
+  },
+);
+
 test.each([
-  ['serve'],
-  ['config'],
-  ['config', '--check'],
-  ['token', '--repository', 'a/b'],
-  ['status'],
-  ['backfill'],
-  ['doctor'],
-])('a wrong configuration is told line by line and exits 1: %s %s', async (...args) => {
-  const env = { ...environment(), GEO_TAG_TTL: '5', GEO_STORE: 'yes', GEO_TAG_TLL: '5s' };
-  expect(await run(args, env)).toEqual({
-    code: 1,
-    stdout: '',
-    stderr: [
-      'geo-registry-proxy: warning: GEO_TAG_TLL: unknown (did you mean GEO_TAG_TTL?), ignored',
-      'geo-registry-proxy: GEO_TAG_TTL: "5" is not a duration; allowed: a whole number with ms, s, m or h, such as 500ms, 30s, 5m or 1h, or 0, at most 596h',
-      'geo-registry-proxy: GEO_STORE: "yes" is not known; allowed: on or off',
-      '',
-    ].join('\n'),
-  });
+  ['a wrong value', 'GEO_STORE=yes\n'],
+  ['a file of variables that cannot be used', 'GEO_EVENTS_TOKEN=half#of-it\n'],
+])('serve ends with 78 for %s, and no other command does', async (_, text) => {
+  const path = join(temporaryDirectory(), 'geo.env');
+  writeFileSync(path, text);
+  const env = environment();
+  const served = await run(['serve', '--env-file', path], env);
+  expect(served).toMatchObject({ code: 78, stdout: '' });
+  expect(await run(['config', '--check', '--env-file', path], env)).toEqual({ ...served, code: 1 });
+});
+
+test('serve --help tells of 78', async () => {
+  const { stdout } = await run(['serve', '--help']);
+  expect(stdout).toMatch(/^ {2}78 +the configuration is refused/m);
 });
 
 test('config --check says that a right configuration is ok', async () => {

@@ -63,6 +63,8 @@ test('from two URLs and a key to four files, which doctor finds right', () => {
   expect(stdout).toMatch(/^ok +secondary-token /m);
   expect(stdout).not.toMatch(/^(?:failed|warning) +(?!open-files|data-directory)/m);
   expect(stdout).toMatch(/^Next, as root:\n {2}1\. .*\n {2}2\. .*systemctl enable --now.*\n {2}3\. .*nginx -t/m);
+  // The certificate is there.
+  expect(stdout).not.toContain('Before the third');
   expect(FILES.map((name) => (statSync(join(out, name)).mode & 0o777).toString(8))).toEqual([
     '640',
     '644',

@@ -1,11 +1,14 @@
 // The texts of a site's files: the unit of docs/operating.md, the site of nginx/registry.conf, and proxy.env.
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { parseEnv } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Answers } from '../../src/init/answers.ts';
+import { nextLines } from '../../src/cli/init-report.ts';
 import { proxyEnv, publicUrlIn } from '../../src/init/proxy-env.ts';
-import { nginxSite, tlsFilesIn } from '../../src/init/site.ts';
-import { siteTemplate } from '../../src/init/template.ts';
+import { FILES, nextCommands } from '../../src/init/plan.ts';
+import { nginxSite, omnibusSite, tlsFilesIn } from '../../src/init/site.ts';
+import { omnibusTemplate, siteTemplate } from '../../src/init/template.ts';
 import { isSeenByUnit, systemdUnit } from '../../src/init/unit.ts';
 import type { Facts } from '../../src/init/facts.ts';
 
@@ -20,6 +23,13 @@ const unitOptions = {
 
 test('the unit is the one of docs/operating.md, where nothing is another', () => {
   expect(documented).toContain(`\`\`\`ini\n${systemdUnit(unitOptions)}\`\`\`\n`);
+});
+
+test('the unit and the image have the heap settings for which a server would start Node anew', () => {
+  const { AT_START } = createRequire(import.meta.url)('../../bin/heap.cjs') as { AT_START: string[] };
+  expect(systemdUnit(unitOptions)).toContain(`\nEnvironment="NODE_OPTIONS=${AT_START.join(' ')}"\n`);
+  const dockerfile = readFileSync(new URL('../../Dockerfile', import.meta.url), 'utf8');
+  expect(dockerfile).toContain(`\nENTRYPOINT ["node", ${AT_START.map((flag) => `"${flag}"`).join(', ')}, `);
 });
 
 test.each([
@@ -69,6 +79,21 @@ test('a site on another port, and what cannot stand in one', () => {
   expect(() => nginxSite('server {}', siteOptions)).toThrow('it is of another version');
 });
 
+test('the block for an Omnibus is deploy/omnibus/gitlab.rb but for the address, and has commands of its own', () => {
+  const template = omnibusTemplate();
+  const text = omnibusSite(template, siteOptions.upstream);
+  expect(text.split('\n').filter((line) => !template.includes(line))).toEqual([
+    '    proxy_pass http://127.0.0.1:6080;',
+  ]);
+  expect(() => omnibusSite('registry', siteOptions.upstream)).toThrow('deploy/omnibus/gitlab.rb holds no');
+  const block = { name: FILES.omnibusSite, text, mode: 0o644 };
+  const site = { name: FILES.site, text: '', mode: 0o644 };
+  expect(nextCommands('/out', [site, block]).at(-1)).toBe(
+    'cat /out/gitlab.rb >> /etc/gitlab/gitlab.rb && gitlab-ctl reconfigure',
+  );
+  expect(nextCommands('/out', [site]).at(-1)).toContain('/etc/nginx/conf.d/');
+});
+
 const facts: Facts = {
   kind: { id: 'distribution', label: 'Distribution 2' },
   repositories: [],
@@ -114,4 +139,15 @@ test('proxy.env says of a secondary that it redirects, and that it deletes nothi
 test('a value that no file of variables can hold is refused by its name', () => {
   expect(() => proxyEnv({ ...answers, siteName: `a'"b` }, {}, 'x')).toThrow(/^GEO_SITE_NAME: its value cannot be/);
   expect(() => proxyEnv(answers, { GEO_ADMIN_TOKEN: `a'$b` }, 'x')).toThrow(/^GEO_ADMIN_TOKEN: /);
+});
+
+test('what is next names a certificate that is not there, but on an Omnibus, which has its own', () => {
+  const next = (...names: string[]): string =>
+    nextLines('/out', answers, { files: names.map((name) => ({ name, text: '', mode: 0o644 })), program: '/p' }).join(
+      '\n',
+    );
+  expect(next(FILES.site)).toContain(
+    'Before the third, put the certificate in /etc/ssl/here.pem and its key in /etc/ssl/here.key',
+  );
+  expect(next(FILES.site, FILES.omnibusSite)).not.toContain('Before the third');
 });
