@@ -9,6 +9,9 @@ import { calm, pushToBoth, untilLocal } from './local-copy.ts';
 import { answering, notPing } from './trouble.ts';
 import { scaled } from '../support/patience.ts';
 
+// What an earlier test began may go on beside it, as the question whether a registry answers.
+const forIt: RelayMatch = ({ path }) => path.includes('header/loop');
+
 let site: ProxySite;
 const pushed = image('headers');
 
@@ -136,8 +139,6 @@ describe('Via', () => {
   ])('of our own, "%s", is a loop', async (via) => {
     const answer = await site.ask('header/loop/manifests/v1', { headers: { via } });
     expect({ status: answer.status, code: answer.code }).toEqual({ status: 508, code: 'UNSUPPORTED' });
-    // What an earlier test began may go on beside it, as the question whether a registry answers.
-    const forIt: RelayMatch = ({ path }) => path.includes('header/loop');
     expect(site.relay.count(forIt) + site.localRelay.count(forIt)).toBe(0);
   });
 
