@@ -194,11 +194,12 @@ class Collector implements ParsedEvents {
 /**
  * Reads a body: the envelope of `application/vnd.docker.distribution.events.v1+json` and `v2+json`, a bare event, an
  * array of events, or an event in the form of another registry ({@link vendorEvents}). Never throws; what does not fit is kept with its reason and spoils nothing of the others. Yields where
- * other work may come between.
+ * other work may come between. `type` is that of a CloudEvent in binary mode, whose body is its data alone.
  */
 export function* readEvents(
   body: Uint8Array,
   isReplicated: (repository: string) => boolean,
+  type?: string,
 ): Generator<undefined, ParsedEvents> {
   const collector = new Collector(isReplicated);
   let document: unknown;
@@ -212,6 +213,7 @@ export function* readEvents(
     collector.addMalformed(reason, () => new TextDecoder().decode(body.subarray(0, BODY_MAX)));
     return collector;
   }
+  if (type !== undefined && isFields(document)) document = { specversion: '1.0', type, data: document };
   const events = eventsIn(document);
   for (let start = 0; start < Math.min(events.length, EVENTS_MAX); start += STEP) {
     if (start > 0) yield;

@@ -1,5 +1,5 @@
 // Events of registries that have a form of their own, put into Distribution's: Harbor, Quay, Docker Hub, Artifactory, Nexus, Amazon
-// ECR by EventBridge, Google Artifact Registry by Pub/Sub, and GitHub's packages. The forms are those of their documentation.
+// ECR by EventBridge, Google Artifact Registry by Pub/Sub, GitHub's packages, and zot. The forms are those of their documentation.
 // A wrong name does no harm: the primary is asked what is true.
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -74,6 +74,18 @@ const readHarbor: Reader = ({ type, event_data: own, data, specversion }) => {
   if (pushed.length === 0) return [push(name, undefined)];
   // Without a tag the digest stands in its place.
   return pushed.map(({ tag, digest }) => push(name, isDigestText(tag) ? undefined : tag, digest));
+};
+
+/** zot 2, in CloudEvents; what stands before `image` may be configured. */
+const readZot: Reader = ({ specversion, type, data }) => {
+  if (specversion === undefined || typeof type !== 'string' || !isFields(data)) return undefined;
+  const [, kind] = /(?:^|\.)(image\.updated|image\.deleted|image\.lint_failed|repository\.created)$/.exec(type) ?? [];
+  if (kind === undefined) return undefined;
+  const { name, reference, digest } = data;
+  const tag = isDigestText(reference) ? undefined : reference;
+  if (kind === 'image.updated') return [push(name, tag, digest)];
+  if (kind !== 'image.deleted') return NOTHING;
+  return [tag === undefined ? imageDeletion(name) : tagDeletion(name, tag)];
 };
 
 /** Quay: a push has `updated_tags`, once with the ids of images; builds and scans have none. */
@@ -170,6 +182,7 @@ const readGitHub: Reader = ({ action, package: own, registry_package: older, zen
 
 const READERS: readonly Reader[] = [
   readHarbor,
+  readZot,
   readQuay,
   readDockerHub,
   readArtifactory,

@@ -134,6 +134,11 @@ test.each<[name: string, document: unknown, expected: readonly string[]]>([
     [`+group/app ${digest}`],
   ],
   [
+    "a push to zot, with a type of the operator's, in structured CloudEvents",
+    { specversion: '1.0', type: 'my.zot.image.updated', data: { name: 'group/app', reference: 'v1', digest } },
+    ['+group/app v1'],
+  ],
+  [
     'several in one array, whatever their forms',
     [harbor({ ...change, action: 'push' }), ecr({ ...change, action: 'delete' })],
     ['+group/app v1', 'group/app *'],
