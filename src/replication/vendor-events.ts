@@ -1,6 +1,7 @@
 // Events of registries that have a form of their own, put into Distribution's: Harbor, Quay, Docker Hub, Artifactory, Nexus, Amazon
 // ECR by EventBridge, Google Artifact Registry by Pub/Sub, GitHub's packages, and zot. The forms are those of their documentation.
 // A wrong name does no harm: the primary is asked what is true.
+import { checkJson } from '../oci/json.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -12,6 +13,10 @@ export interface RegistryEvent {
 
 /** The events of a document; undefined where it is of another form. */
 type Reader = (document: Fields) => readonly RegistryEvent[] | undefined;
+
+const TEXT_MAX = 1_024;
+// Of a message of Pub/Sub, in base64; those of Artifact Registry have some hundred characters.
+const MESSAGE_MAX = 64 * 1024;
 
 // Says nothing of manifests, as pulls do.
 const NOTHING: readonly RegistryEvent[] = [{ action: 'pull' }];
@@ -26,6 +31,11 @@ function fieldsOf(value: unknown): Fields {
 
 function listOf(value: unknown): readonly Fields[] {
   return Array.isArray(value) ? value.filter(isFields) : [];
+}
+
+/** A text; empty where it is none, or longer than any name, tag and digest together. */
+function textOf(value: unknown, max = TEXT_MAX): string {
+  return typeof value === 'string' && value.length <= max ? value : '';
 }
 
 function isDigestText(value: unknown): boolean {
@@ -55,10 +65,10 @@ const HARBOR_RETENTION = new Set(['TAG_RETENTION', 'harbor.tag_retention.finishe
  * names one: the others are found by a compare run.
  */
 function readRetention({ project_name: project, deleted_artifact: deleted }: Fields): readonly RegistryEvent[] {
-  const names = listOf(deleted).map(({ name_tag: name }) => name);
+  const names = listOf(deleted).map(({ name_tag: name }) => textOf(name));
   const events = names
-    .filter((name) => typeof name === 'string')
-    .map((name) => imageDeletion(`${String(project)}/${name.replace(/:[^/]*$/, '')}`));
+    .filter((name) => name !== '')
+    .map((name) => imageDeletion(`${textOf(project)}/${name.replace(/:[^/]*$/, '')}`));
   return events.length === 0 ? NOTHING : events;
 }
 
@@ -79,7 +89,8 @@ const readHarbor: Reader = ({ type, event_data: own, data, specversion }) => {
 /** zot 2, in CloudEvents; what stands before `image` may be configured. */
 const readZot: Reader = ({ specversion, type, data }) => {
   if (specversion === undefined || typeof type !== 'string' || !isFields(data)) return undefined;
-  const [, kind] = /(?:^|\.)(image\.updated|image\.deleted|image\.lint_failed|repository\.created)$/.exec(type) ?? [];
+  const [, kind] =
+    /(?:^|\.)(image\.updated|image\.deleted|image\.lint_failed|repository\.created)$/.exec(textOf(type)) ?? [];
   if (kind === undefined) return undefined;
   const { name, reference, digest } = data;
   const tag = isDigestText(reference) ? undefined : reference;
@@ -126,7 +137,7 @@ const readNexus: Reader = ({ repositoryName: repository, action, component, asse
   if (typeof repository !== 'string' || act === undefined) return undefined;
   const { format, name, version } = fieldsOf(component ?? asset);
   if (format !== 'docker') return NOTHING;
-  const path = isFields(component) ? undefined : /^\/?v2\/(.+)\/manifests\/([^/]+)$/.exec(String(name));
+  const path = isFields(component) ? undefined : /^\/?v2\/(.+)\/manifests\/([^/]+)$/.exec(textOf(name));
   if (path === null) return NOTHING;
   const [image, reference] = path ? path.slice(1) : [name, version];
   const target = isDigestText(reference) ? { digest: reference } : { tag: reference };
@@ -142,7 +153,7 @@ const readEcr: Reader = ({ source, 'detail-type': type, detail }) => {
 
 /** `host/repository:tag` or `host/repository@digest`, without the host. */
 function partsOf(reference: unknown): readonly [repository: unknown, rest: unknown] {
-  const [, repository, rest] = /^[^/]+\/(.+?)[:@](.+)$/.exec(String(reference)) ?? [];
+  const [, repository, rest] = /^[^/]+\/(.+?)[:@](.+)$/.exec(textOf(reference)) ?? [];
   return [repository, rest];
 }
 
@@ -158,8 +169,10 @@ const readArtifactRegistry: Reader = ({ action, tag, digest }) => {
 /** A push subscription of Pub/Sub carries the message in base64. */
 const readPubSub: Reader = ({ message, subscription }) => {
   if (!isFields(message) || typeof subscription !== 'string') return undefined;
+  const bytes = Buffer.from(textOf(message['data'], MESSAGE_MAX), 'base64');
   try {
-    const data: unknown = JSON.parse(Buffer.from(String(message['data']), 'base64').toString());
+    checkJson(bytes);
+    const data: unknown = JSON.parse(bytes.toString());
     return isFields(data) ? readArtifactRegistry(data) : undefined;
   } catch {
     return undefined;
@@ -172,12 +185,12 @@ const readGitHub: Reader = ({ action, package: own, registry_package: older, zen
   const found = own ?? older;
   if (!isFields(found) || typeof action !== 'string') return undefined;
   const { name, namespace, owner, package_type: type, package_version: version } = found;
-  if (String(type).toLowerCase() !== 'container') return NOTHING;
+  if (textOf(type).toLowerCase() !== 'container') return NOTHING;
   const { login = namespace } = fieldsOf(owner);
   const { container_metadata: metadata, version: digest } = fieldsOf(version);
   const { name: tag, digest: tagged } = fieldsOf(fieldsOf(metadata)['tag']);
   // Names of owners may have capitals, names of repositories of the registry have none.
-  return [push(`${String(login)}/${String(name)}`.toLowerCase(), tag, isDigestText(tagged) ? tagged : digest)];
+  return [push(`${textOf(login)}/${textOf(name)}`.toLowerCase(), tag, isDigestText(tagged) ? tagged : digest)];
 };
 
 const READERS: readonly Reader[] = [

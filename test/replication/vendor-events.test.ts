@@ -184,7 +184,7 @@ test.each<[name: string, document: object, reason: string]>([
 });
 
 test('fields of any type are read without an error', () => {
-  const odd = [null, 1, '', 'x', true, [], {}, [null], { a: [] }];
+  const odd: readonly unknown[] = [null, 1, '', 'x', true, [], {}, [null], { a: [] }, { toString: 1, valueOf: 1 }];
   const fields = [
     'type event_data specversion data',
     'docker_url repository updated_tags',
@@ -205,4 +205,39 @@ test('fields of any type are read without an error', () => {
       expect(Object.values(counts).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0);
     }
   }
+});
+
+test.each<[name: string, document: (text: string) => object]>([
+  ['tag', (text) => ({ action: 'INSERT', tag: `host/${text}\n` })],
+  ['asset', (text) => ({ repositoryName: 'a', action: 'CREATED', asset: { format: 'docker', name: `v2/${text}` } })],
+  [
+    'retention',
+    (text) => ({
+      type: 'TAG_RETENTION',
+      event_data: { retention: { project_name: {}, deleted_artifact: [{ name_tag: `${text}/` }] } },
+    }),
+  ],
+  ['type', (text) => ({ specversion: '1.0', type: text, data: {} })],
+  ['message', (text) => pubSub(text)],
+])('a text of a million characters costs nothing: %s', (_, document) => {
+  for (const part of [':', '@', '/manifests/', '.', '[']) {
+    expect(marks(document(part.repeat(1_000_000)))).toEqual([]);
+  }
+});
+
+test('what stands in the place of texts may have any fields', () => {
+  const odd = { toString: 1, valueOf: 1 };
+  const documents = [
+    { action: 'published', package: { package_type: odd, name: odd, owner: { login: odd } } },
+    { action: 'published', package: { package_type: 'container', name: odd, owner: { login: odd } } },
+    { action: 'DELETE', tag: odd },
+    { message: { data: odd }, subscription: 'x' },
+    { repositoryName: 'a', action: 'CREATED', asset: { format: 'docker', name: odd } },
+    { type: 'TAG_RETENTION', event_data: { retention: { project_name: odd, deleted_artifact: [{ name_tag: odd }] } } },
+    {
+      type: 'TAG_RETENTION',
+      event_data: { retention: { project_name: odd, deleted_artifact: [{ name_tag: 'a:b' }] } },
+    },
+  ];
+  for (const document of documents) expect(marks(document)).toEqual([]);
 });
