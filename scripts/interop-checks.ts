@@ -1,12 +1,17 @@
 // What a proxy between two registries must do, whatever they are: each check begins with what it pushes itself.
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { blob } from '../test/support/content.ts';
 import { artifact, dockerManifest, image, index, manifest, type Manifest } from '../test/support/image.ts';
 import type { ProxySite } from '../test/support/proxy.ts';
 import { deleteManifest, pushImage, putManifest } from '../test/support/push.ts';
 import { waitFor } from '../test/support/tool.ts';
 
-/** Rejects with what was not so. */
-export type InteropCheck = (site: ProxySite) => Promise<void>;
+/** Rejects with what was not so; resolves with a text where this kind of registry has no such thing. */
+export type InteropCheck = (site: ProxySite) => Promise<string | void>;
+
+/** What the primary sends with its notifications, whole. */
+export const EVENTS_TOKEN = 'a secret of the primary';
 
 const PATIENCE = 30_000;
 const ACCEPT = [
@@ -27,12 +32,19 @@ async function expectManifest(site: ProxySite, path: string, pushed: Manifest): 
   expectThat(headers['docker-content-digest'] === pushed.digest, `${path} has another digest`);
 }
 
-/** The status of a manifest in the secondary itself, past the proxy. */
-async function statusHere(site: ProxySite, repository: string, reference: string): Promise<number> {
+/** A manifest in the secondary itself, past the proxy. */
+function headHere(site: ProxySite, repository: string, reference: string): Promise<Response> {
   const { url, token } = site.secondaryTarget(repository);
   const headers = { authorization: `Bearer ${token}`, accept: ACCEPT };
-  const answer = await fetch(`${url}/v2/${repository}/manifests/${reference}`, { method: 'HEAD', headers });
-  return answer.status;
+  return fetch(`${url}/v2/${repository}/manifests/${reference}`, { method: 'HEAD', headers });
+}
+
+async function statusHere(site: ProxySite, repository: string, reference: string): Promise<number> {
+  return (await headHere(site, repository, reference)).status;
+}
+
+async function digestHere(site: ProxySite, repository: string, reference: string): Promise<string | null> {
+  return (await headHere(site, repository, reference)).headers.get('docker-content-digest');
 }
 
 async function untilHere(site: ProxySite, repository: string, reference: string, status: number): Promise<void> {
@@ -49,7 +61,9 @@ async function order(site: ProxySite, action: string): Promise<void> {
 
 interface Runs {
   readonly replication: {
-    readonly runs: Readonly<Record<'backfill' | 'verify', { endedAt: string | null; error: string | null } | null>>;
+    readonly runs: Readonly<
+      Record<'backfill' | 'reconcile' | 'verify', { endedAt: string | null; error: string | null } | null>
+    >;
     readonly tags: { readonly failed: number; readonly pending: number; readonly syncing: number };
   };
   readonly damaged: number;
@@ -70,6 +84,62 @@ async function runToItsEnd(site: ProxySite, kind: 'backfill' | 'verify'): Promis
     { what: `${kind} to end`, timeout: PATIENCE },
   );
   expectThat(ended.error === null, `${kind} ended early: ${ended.error}`);
+}
+
+/** Resolves when two compare runs more have ended: the first may have begun before what it is to find. They are ordered by no
+ * command, so that for this the proxy is started with a short interval. */
+async function compare(site: ProxySite): Promise<void> {
+  const restart = (interval: string): Promise<void> => site.restart({ GEO_RECONCILE_INTERVAL: interval });
+  await restart('1s');
+  try {
+    const ended = new Set<string>();
+    await waitFor(
+      async () => {
+        const run = (await statusOf(site)).replication.runs.reconcile;
+        if (run?.endedAt && run.error === null) ended.add(run.endedAt);
+        return ended.size > 1;
+      },
+      { what: 'two compare runs to end', timeout: PATIENCE },
+    );
+  } finally {
+    await restart('1h');
+  }
+}
+
+/** Where a primary with files has a repository: what is moved or removed there is told by no notification. */
+function filesOf(site: ProxySite, repository: string): string {
+  return join(site.primary.dir, 'docker/registry/v2/repositories', repository);
+}
+
+async function renameAtPrimary(site: ProxySite, from: string, to: string): Promise<void> {
+  await mkdir(dirname(filesOf(site, to)), { recursive: true });
+  await rename(filesOf(site, from), filesOf(site, to));
+}
+
+async function notify(site: ProxySite, event: object): Promise<void> {
+  const answer = await fetch(`${site.proxy.url}/api/v4/container_registry_event/events`, {
+    method: 'POST',
+    headers: { authorization: EVENTS_TOKEN, 'content-type': 'application/vnd.docker.distribution.events.v1+json' },
+    body: JSON.stringify({ events: [event] }),
+  });
+  expectThat(answer.status === 200, `a notification is answered ${answer.status}`);
+}
+
+/** A repository of one tag that is in the secondary. */
+async function replicated(site: ProxySite, repository: string): Promise<Manifest> {
+  const pushed = image(repository);
+  await pushImage(site.primaryTarget(repository), 'v1', pushed);
+  await untilHere(site, repository, 'v1', 200);
+  return pushed;
+}
+
+/** What clients and the secondary have after a rename. */
+async function expectRenamed(site: ProxySite, from: string, to: string, pushed: Manifest): Promise<void> {
+  await untilHere(site, to, 'v1', 200);
+  await untilHere(site, from, 'v1', 404);
+  await expectManifest(site, `${to}/manifests/v1`, pushed);
+  const { status } = await site.ask(`${from}/manifests/v1`, { headers: { accept: ACCEPT } });
+  expectThat(status === 404, `the tag of the old name is ${status}`);
 }
 
 /** Whether a request is for a blob. */
@@ -153,12 +223,66 @@ export const interopChecks: Readonly<Record<string, InteropCheck>> = {
     });
     await untilHere(site, 'interop/deleted', pushed.digest, 404);
   },
+  async 'webhook: a delete of one tag arrives, its sibling stays'(site) {
+    const pushed = image('interop tag delete');
+    const target = site.primaryTarget('interop/untagged');
+    for (const tag of ['goes', 'stays']) await pushImage(target, tag, pushed);
+    for (const tag of ['goes', 'stays']) await untilHere(site, 'interop/untagged', tag, 200);
+    const answer = await fetch(`${target.url}/v2/interop/untagged/manifests/goes`, {
+      method: 'DELETE',
+      headers: { authorization: `Bearer ${target.token}` },
+    });
+    // 2.8 takes digests alone.
+    if (answer.status !== 202) return `no tag deletion (${answer.status})`;
+    await untilHere(site, 'interop/untagged', 'goes', 404);
+    const gone = await site.ask('interop/untagged/manifests/goes', { headers: { accept: ACCEPT } });
+    expectThat(gone.status === 404, `the deleted tag is ${gone.status}`);
+    expectThat((await statusHere(site, 'interop/untagged', 'stays')) === 200, 'its sibling is gone');
+    return undefined;
+  },
+  async "webhook: a rename arrives, as GitLab's registry tells of it"(site) {
+    const [from, to] = ['interop/group/old', 'interop/group/new'];
+    const pushed = await replicated(site, from);
+    const below = await replicated(site, `${from}/cache`);
+    await renameAtPrimary(site, from, to);
+    await notify(site, { action: 'rename', target: { repository: from, rename: { type: 'name', from, to } } });
+    await expectRenamed(site, from, to, pushed);
+    await expectRenamed(site, `${from}/cache`, `${to}/cache`, below);
+  },
+  async 'compare repairs what differs, is missing, was renamed, or is gone at the primary'(site) {
+    const [from, to] = ['interop/compare/old', 'interop/compare/new'];
+    const renamed = await replicated(site, from);
+    const repository = 'interop/compare/tags';
+    const [target, here] = [site.primaryTarget(repository), site.secondaryTarget(repository)];
+    const pushed = ['differs', 'missing', 'gone'].map((tag) => [tag, image(`interop compare ${tag}`)] as const);
+    for (const [tag, pushedManifest] of pushed) await pushImage(target, tag, pushedManifest);
+    for (const [tag] of pushed) await untilHere(site, repository, tag, 200);
+    const [[, differs], [, missing]] = pushed as [(typeof pushed)[0], (typeof pushed)[0]];
+    // Behind the proxy's back, and told of by no notification.
+    await pushImage(here, 'differs', image('interop compare something else'));
+    await deleteManifest(here, missing.digest);
+    await rm(join(filesOf(site, repository), '_manifests/tags/gone'), { recursive: true });
+    await renameAtPrimary(site, from, to);
+    await compare(site);
+    await untilHere(site, repository, 'missing', 200);
+    await untilHere(site, repository, 'gone', 404);
+    await waitFor(async () => (await digestHere(site, repository, 'differs')) === differs.digest, {
+      what: 'the tag that differed to be as at the primary',
+      timeout: PATIENCE,
+    });
+    await expectRenamed(site, from, to, renamed);
+  },
   async 'backfill brings what no event told of'(site) {
     const rule = { match: () => true, answer: { status: 503, headers: {}, body: '' } };
     // Nothing is asked of the primary while it pushes: its events find a proxy that cannot copy.
     site.relay.rules.push(rule);
     await pushImage(site.primaryTarget('interop/backfill'), 'v1', image('interop backfill'));
     site.relay.reset();
+    // So many refusals in a row may have opened the circuit breaker.
+    await waitFor(async () => (await site.ask('interop/none/manifests/v1')).status === 404, {
+      what: 'the primary to be asked again',
+      timeout: PATIENCE,
+    });
     await runToItsEnd(site, 'backfill');
     await untilHere(site, 'interop/backfill', 'v1', 200);
   },

@@ -7,7 +7,7 @@ export interface RegistryKind {
   readonly version: string;
 }
 
-/** Those that are here, by `docker-registry` of the set-up, DISTRIBUTION3 (or `registry` in PATH) and GITLAB_REGISTRY. */
+/** Those that can be tried here, and the names of the others: by `docker-registry` of the set-up, DISTRIBUTION3 (or `registry` in PATH) and GITLAB_REGISTRY. */
 export async function findRegistries(): Promise<{ kinds: RegistryKind[]; absent: string[] }> {
   const candidates = [
     { name: 'Distribution 2', program: toolPath('docker-registry') },
@@ -21,5 +21,7 @@ export async function findRegistries(): Promise<{ kinds: RegistryKind[]; absent:
     if (asked?.code !== 0) absent.push(name);
     else kinds.push({ name, program, version: asked.stdout.trim().split(/\s+/).at(-1) ?? '' });
   }
+  // Its configuration is another one, which nothing here writes.
+  absent.push('zot');
   return { kinds, absent };
 }

@@ -5,6 +5,7 @@ import { checkJson, TooComplex } from '../oci/json.ts';
 import { isManifestType } from '../oci/media-types.ts';
 import { isName, isTag } from '../oci/reference.ts';
 import { WHOLE_REPOSITORY, type MalformedEvent, type Mark } from './rows.ts';
+import { vendorEvents } from './vendor-events.ts';
 
 /** What an event names: a tag, a digest, or {@link WHOLE_REPOSITORY}; and whether it was pushed. */
 export type EventMark = Pick<Mark, 'repository' | 'reference' | 'isPush'>;
@@ -118,11 +119,24 @@ function dataOf(item: unknown): unknown {
   return isFields(item) && item['action'] === undefined && isFields(item['data']) ? item['data'] : item;
 }
 
-/** Distribution's envelope, Event Grid's array, or a bare event, as Azure's webhooks send it. */
-function eventsIn(document: unknown): readonly unknown[] {
-  if (Array.isArray(document)) return document.map(dataOf);
-  if (isFields(document) && Array.isArray(document['events'])) return document['events'];
-  return [dataOf(document)];
+/** An event in Distribution's form, and what was sent. */
+interface SentEvent {
+  readonly event: unknown;
+  readonly sent: unknown;
+}
+
+/** A bare event, as Azure's webhooks send it, or one in the form of another registry, which may come to several. */
+function eventsOf(item: unknown): readonly SentEvent[] {
+  const events = vendorEvents(item) ?? [dataOf(item)];
+  return events.map((event) => ({ event, sent: item }));
+}
+
+/** Distribution's envelope, Event Grid's array, or one event. */
+function eventsIn(document: unknown): readonly SentEvent[] {
+  if (isFields(document) && Array.isArray(document['events'])) {
+    return document['events'].map((event: unknown) => ({ event, sent: event }));
+  }
+  return (Array.isArray(document) ? document : [document]).flatMap(eventsOf);
 }
 
 /** Leaves the actor out, which GitLab gives a token, and what of a long text is not kept anyway. */
@@ -156,12 +170,12 @@ class Collector implements ParsedEvents {
     return this.named.filter(({ repository }) => this.#isReplicated(repository));
   }
 
-  add(event: unknown): void {
+  add({ event, sent }: SentEvent): void {
     let reading = readEvent(event);
     if (reading.kind === 'marked' && reading.rename && this.renames.length === RENAMES_MAX) {
       reading = malformed(`more than ${RENAMES_MAX} renames in one body`);
     }
-    if (reading.kind === 'malformed') return this.addMalformed(reading.reason, () => textOf(event));
+    if (reading.kind === 'malformed') return this.addMalformed(reading.reason, () => textOf(sent));
     if (reading.kind === 'ignored') return void (this.counts.ignored += 1);
     const { marks, rename } = reading;
     // Neither a name nor a reference has a space.
@@ -178,13 +192,14 @@ class Collector implements ParsedEvents {
 }
 
 /**
- * Reads a body: the envelope of `application/vnd.docker.distribution.events.v1+json` and `v2+json`, a bare event, or an
- * array of events. Never throws; what does not fit is kept with its reason and spoils nothing of the others. Yields where
- * other work may come between.
+ * Reads a body: the envelope of `application/vnd.docker.distribution.events.v1+json` and `v2+json`, a bare event, an
+ * array of events, or an event in the form of another registry ({@link vendorEvents}). Never throws; what does not fit is kept with its reason and spoils nothing of the others. Yields where
+ * other work may come between. `type` is that of a CloudEvent in binary mode, whose body is its data alone.
  */
 export function* readEvents(
   body: Uint8Array,
   isReplicated: (repository: string) => boolean,
+  type?: string,
 ): Generator<undefined, ParsedEvents> {
   const collector = new Collector(isReplicated);
   let document: unknown;
@@ -198,6 +213,7 @@ export function* readEvents(
     collector.addMalformed(reason, () => new TextDecoder().decode(body.subarray(0, BODY_MAX)));
     return collector;
   }
+  if (type !== undefined && isFields(document)) document = { specversion: '1.0', type, data: document };
   const events = eventsIn(document);
   for (let start = 0; start < Math.min(events.length, EVENTS_MAX); start += STEP) {
     if (start > 0) yield;
@@ -205,7 +221,7 @@ export function* readEvents(
   }
   if (events.length > EVENTS_MAX) {
     const reason = `the body holds ${events.length} events, of which the first ${EVENTS_MAX} are read`;
-    collector.addMalformed(reason, () => textOf(events[EVENTS_MAX]), events.length - EVENTS_MAX);
+    collector.addMalformed(reason, () => textOf(events[EVENTS_MAX]?.sent), events.length - EVENTS_MAX);
   }
   return collector;
 }

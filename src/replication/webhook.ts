@@ -135,10 +135,12 @@ export function addWebhookRoute(
   const inTurn = createTurns();
   const rate = createRate(LARGE_RATE, { clock: () => performance.now(), sleep: (time) => sleep(time) });
 
-  function eventsOf(body: Body): Promise<ParsedEvents> | ParsedEvents {
+  function eventsOf(body: Body, headers: FastifyRequest['headers']): Promise<ParsedEvents> | ParsedEvents {
     const { bytes } = body;
     if (body.isTooLarge) return tooLarge(bytes, bodyMax);
-    const read = (): Promise<ParsedEvents> => inSteps(readEvents(bytes, deps.isReplicated));
+    // The header of a CloudEvent in binary mode, as zot sends them.
+    const type = [headers['ce-type']].flat()[0];
+    const read = (): Promise<ParsedEvents> => inSteps(readEvents(bytes, deps.isReplicated, type));
     return bytes.length > LARGE_BODY ? inTurn('large', read) : read();
   }
 
@@ -179,7 +181,7 @@ export function addWebhookRoute(
       request.log.error({ max: heldMax }, 'events are not taken: more bytes of them than this are under way');
       return sendAgain(reply);
     }
-    const events = await eventsOf(body);
+    const events = await eventsOf(body, request.headers);
     try {
       await commit(events, request.log);
     } catch (error) {

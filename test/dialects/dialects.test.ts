@@ -5,11 +5,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { artifact, dockerManifest, image, index, type Manifest } from '../support/image.ts';
 import { blob } from '../support/content.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
-import { pushImage, putManifest, type Target } from '../support/push.ts';
+import { deleteManifest, pushImage, putManifest, type Target } from '../support/push.ts';
 import { startRegistry, type Registry } from '../support/registry.ts';
 import { tempDir, waitFor, type TempDir } from '../support/tool.ts';
 import { DIALECTS } from './dialects.ts';
 import { LOGIN, startDouble, type Double } from './double.ts';
+import type { Change } from './notifications.ts';
+
+const EVENTS_TOKEN = 'a secret of the primary';
 
 const ACCEPT = [
   'application/vnd.oci.image.manifest.v1+json',
@@ -34,7 +37,7 @@ describe.each(DIALECTS)('$name', (dialect) => {
 
   beforeAll(async () => {
     scratch = await tempDir();
-    behind = await startRegistry({ name: 'behind' });
+    behind = await startRegistry({ name: 'behind', deleteEnabled: true });
     primary = await startDouble(dialect, behind.url);
     const auth = Buffer.from(`${LOGIN.user}:${LOGIN.password}`).toString('base64');
     const auths = Object.fromEntries(primary.hosts.map((host) => [host, { auth }]));
@@ -42,7 +45,13 @@ describe.each(DIALECTS)('$name', (dialect) => {
     vi.stubEnv('DOCKER_CONFIG', scratch.path);
     for (let nth = 0; nth < 5; nth += 1) await pushImage(target('group/many'), `v${nth}`, image(`many ${nth}`));
     site = await startProxySite({
-      env: { GEO_PRIMARY_URL: primary.url.href, GEO_PRIMARY_AUTH: 'docker-config', GEO_REPLICATION: 'on' },
+      secondary: { deleteEnabled: true },
+      env: {
+        GEO_PRIMARY_URL: primary.url.href,
+        GEO_PRIMARY_AUTH: 'docker-config',
+        GEO_REPLICATION: 'on',
+        GEO_EVENTS_TOKEN: EVENTS_TOKEN,
+      },
     });
   });
   afterEach(() => {
@@ -67,6 +76,26 @@ describe.each(DIALECTS)('$name', (dialect) => {
 
   function askLimited() {
     return site.ask('group/many/manifests/v0', { headers: { accept: ACCEPT } });
+  }
+
+  /** The status of a manifest in the secondary itself. */
+  async function statusHere(repository: string, reference: string): Promise<number> {
+    const { url, token } = site.secondaryTarget(repository);
+    const headers = { authorization: `Bearer ${token}`, accept: ACCEPT };
+    return (await fetch(`${url}/v2/${repository}/manifests/${reference}`, { method: 'HEAD', headers })).status;
+  }
+
+  /** Sends what the product sends for a change; whether it sends anything. */
+  async function notify(change: Change): Promise<boolean> {
+    const body = dialect.notification(change);
+    if (body === undefined) return false;
+    const answer = await fetch(`${site.proxy.url}/api/v4/container_registry_event/events`, {
+      method: 'POST',
+      headers: { authorization: EVENTS_TOKEN, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    expect(answer.status).toBe(200);
+    return true;
   }
 
   async function status(): Promise<Status> {
@@ -135,6 +164,25 @@ describe.each(DIALECTS)('$name', (dialect) => {
     expect(tags.toSorted()).toEqual(['v0', 'v1', 'v2', 'v3', 'v4']);
   });
 
+  test('its notification of a push brings the image, and that of a deletion removes it, where it sends one', async () => {
+    const pushed = image(`${dialect.name} notified`);
+    const change = { repository: 'group/notified', tag: 'v1', digest: pushed.digest };
+    await pushImage(target(change.repository), 'v1', pushed);
+    await notify({ ...change, action: 'push' });
+    await waitFor(async () => (await statusHere(change.repository, 'v1')) === 200, {
+      what: 'the pushed tag in the secondary',
+      timeout: 30_000,
+    });
+    await deleteManifest(target(change.repository), pushed.digest);
+    if (await notify({ ...change, action: 'delete' })) {
+      await waitFor(async () => (await statusHere(change.repository, 'v1')) === 404, {
+        what: 'the removal of the tag',
+        timeout: 30_000,
+      });
+    }
+    expect(await site.metric('events_total', { result: 'malformed' })).toBe(0);
+  });
+
   test('a backfill copies all that its catalog has, and without one says so', async () => {
     const order = await fetch(`${site.proxy.adminUrl}/api/replication/backfill`, { method: 'POST' });
     await order.body?.cancel();
@@ -147,13 +195,11 @@ describe.each(DIALECTS)('$name', (dialect) => {
     );
     if (dialect.catalog === 'yes') {
       expect(run.error).toBeNull();
-      const { url, token } = site.secondaryTarget('group/many');
-      const here = async (tag: string): Promise<number> => {
-        const headers = { authorization: `Bearer ${token}`, accept: ACCEPT };
-        return (await fetch(`${url}/v2/group/many/manifests/${tag}`, { method: 'HEAD', headers })).status;
-      };
       for (const tag of ['v0', 'v4'])
-        await waitFor(async () => (await here(tag)) === 200, { what: `${tag} in the secondary`, timeout: 30_000 });
+        await waitFor(async () => (await statusHere('group/many', tag)) === 200, {
+          what: `${tag} in the secondary`,
+          timeout: 30_000,
+        });
     } else if (dialect.catalog !== 'empty') expect(run.error).toContain('catalog');
     // What was pulled is kept up all the same, and nothing was taken away.
     await waitFor(

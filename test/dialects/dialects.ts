@@ -1,4 +1,16 @@
 // What differs between registries, from their public documentation and from reports of what they answer.
+import {
+  artifactory,
+  artifactRegistry,
+  azure,
+  dockerHub,
+  ecr,
+  github,
+  harbor,
+  nexus,
+  quay,
+  type Notification,
+} from './notifications.ts';
 
 /** An answer that is a refusal; without a code its message is the body. */
 export interface Words {
@@ -32,6 +44,8 @@ export interface Dialect {
   /** The first manifest is refused with 429. */
   readonly isLimited?: boolean;
   readonly missing: { readonly manifest: Words; readonly repository: Words; readonly blob: Words };
+  /** What its webhook sends. */
+  readonly notification: Notification;
 }
 
 const UNAUTHORIZED = { status: 401, code: 'UNAUTHORIZED', message: 'authentication required' };
@@ -43,6 +57,7 @@ const BY_LAST = { cursor: 'last', link: 'relative' } as const;
 export const DIALECTS: readonly Dialect[] = [
   {
     name: 'Azure Container Registry',
+    notification: azure,
     auth: 'bearer',
     service: 'myregistry.azurecr.io',
     tokenPath: '/oauth2/token',
@@ -60,6 +75,7 @@ export const DIALECTS: readonly Dialect[] = [
   },
   {
     name: 'Amazon ECR',
+    notification: ecr,
     auth: 'basic',
     service: 'ecr.amazonaws.com',
     tokenPath: '/none',
@@ -82,6 +98,7 @@ export const DIALECTS: readonly Dialect[] = [
   },
   {
     name: 'Google Artifact Registry',
+    notification: artifactRegistry,
     auth: 'bearer',
     service: 'europe-docker.pkg.dev',
     tokenPath: '/v2/token',
@@ -100,6 +117,7 @@ export const DIALECTS: readonly Dialect[] = [
   },
   {
     name: 'GitHub Container Registry',
+    notification: github,
     auth: 'bearer',
     service: 'ghcr.io',
     tokenPath: '/token',
@@ -113,6 +131,7 @@ export const DIALECTS: readonly Dialect[] = [
   },
   {
     name: 'Docker Hub',
+    notification: dockerHub,
     auth: 'bearer',
     service: 'registry.docker.io',
     tokenPath: '/token',
@@ -129,6 +148,7 @@ export const DIALECTS: readonly Dialect[] = [
   },
   {
     name: 'Harbor',
+    notification: harbor,
     auth: 'bearer',
     service: 'harbor-registry',
     tokenPath: '/service/token',
@@ -145,6 +165,7 @@ export const DIALECTS: readonly Dialect[] = [
   },
   {
     name: 'Quay',
+    notification: quay,
     auth: 'bearer',
     service: 'quay.io',
     tokenPath: '/v2/auth',
@@ -162,6 +183,7 @@ export const DIALECTS: readonly Dialect[] = [
   },
   {
     name: 'Nexus',
+    notification: nexus,
     auth: 'basic',
     service: 'nexus',
     tokenPath: '/none',
@@ -174,6 +196,7 @@ export const DIALECTS: readonly Dialect[] = [
   },
   {
     name: 'Artifactory',
+    notification: artifactory,
     auth: 'bearer',
     service: 'artifactory.example.com',
     tokenPath: '/v2/token',

@@ -12,6 +12,8 @@ import { untilStored } from './secondary.ts';
 
 const MiB = 1024 * 1024;
 
+const isMount: RelayMatch = ({ method, path }) => method === 'POST' && path.includes('mount=');
+
 let site: ProxySite;
 
 beforeAll(async () => {
@@ -78,7 +80,23 @@ test('a blob asked under two repositories at once is fetched once, given under b
   await Promise.all([untilStored(site, 'f1/one', layer), untilStored(site, 'f1/two', layer)]);
   // Sent once, linked the second time.
   expect(site.localRelay.count(({ method }) => method === 'PUT')).toBe(1);
-  expect(site.localRelay.count(({ method, path }) => method === 'POST' && path.includes('mount='))).toBe(1);
+  expect(site.localRelay.count(isMount)).toBe(1);
+});
+
+test.each([400, 404, 405])('a secondary that answers a mount with %i is sent the blob', async (status) => {
+  const layer = blob(MiB, `no mount: ${status}`);
+  const [one, two] = [`f1/no-mount-${status}`, `f1/no-mount-${status}-too`];
+  await push(layer, one, two);
+  const gate = createGate();
+  site.relay.rules.push({ match: bodyOf(layer), gate });
+  site.localRelay.rules.push({ match: isMount, answer: { status } });
+  const both = [one, two].map((name) => download(site, `${name}/blobs/${layer.digest}`));
+  await waitFor(() => gate.arrived === 1, { what: 'the one request' });
+  gate.open();
+  for (const each of await Promise.all(both)) expect(each).toMatchObject({ digest: layer.digest, whole: true });
+  await Promise.all([untilStored(site, one, layer), untilStored(site, two, layer)]);
+  expect(site.localRelay.count(isMount)).toBe(1);
+  expect(site.relay.count(bodyOf(layer))).toBe(1);
 });
 
 test('a blob of another repository is a 404 during its fill and right after it', async () => {

@@ -33,6 +33,26 @@ test.each([
   expect(rows.marks).toEqual(['group/project v1']);
 });
 
+test("zot's events are taken, which have their type in a header", async () => {
+  const { rows, send } = await startWebhook({ rows: new Rows() });
+  const digest = `sha256:${'a'.repeat(64)}`;
+  // As zot 2.1 sends them: CloudEvents in binary mode.
+  const zot = { 'ce-specversion': '1.0', 'ce-id': '1', 'ce-source': 'zotregistry.dev' };
+  const data = { name: 'group/app', digest, mediaType: 'application/vnd.oci.image.manifest.v1+json' };
+  for (const [type, reference] of [
+    ['zotregistry.image.updated', 'v1'],
+    ['zotregistry.image.updated', digest],
+    ['zotregistry.image.deleted', 'v2'],
+    ['zotregistry.image.deleted', digest],
+    ['zotregistry.repository.created', undefined],
+  ] as const) {
+    const answer = await send({ ...data, reference, manifest: '{}' }, { ...zot, 'ce-type': type });
+    expect(answer.status).toBe(200);
+  }
+  expect(rows.marks).toEqual(['group/app v1', `group/app ${digest}`, 'group/app v2', 'group/app *']);
+  expect(rows.kept).toEqual([]);
+});
+
 test('events are taken without a content type', async () => {
   const { rows, url } = await startWebhook({ rows: new Rows() });
   const body = Buffer.from(JSON.stringify(pushOf('v1')));
