@@ -71,7 +71,6 @@ test('nothing remembers by other means than lib/lru', () => {
 const GROWING: Readonly<Record<string, string>> = {
   'app.ts': 'connections that are open',
   'auth/challenge.ts': 'one header of a registry',
-  'auth/verify.ts': 'tokens that are being checked',
   'fill/beginning.ts': 'blobs that are about to be fetched',
   'fill/leftovers.ts': 'files of the spool',
   'fill/transfer.ts': 'connections of a flight',
