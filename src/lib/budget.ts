@@ -26,57 +26,39 @@ const YIELD_MAX = 1_000;
 /** A budget without a limit. */
 export const noBudget: Budget = { spend: () => Promise.resolve(), poke: () => undefined };
 
-class BandwidthBudget implements Budget {
-  readonly #bytesPerSecond: number;
-  readonly #effects: RateEffects;
-  readonly #waiting = new Set<Waiter>();
-  #freeAt: number;
-
-  constructor(bytesPerSecond: number, effects: RateEffects) {
-    this.#bytesPerSecond = bytesPerSecond;
-    this.#effects = effects;
-    this.#freeAt = effects.clock();
-  }
-
-  async spend(ticket: Ticket, bytes: number, signal?: AbortSignal): Promise<void> {
-    const now = this.#effects.clock();
-    const cost = (bytes / this.#bytesPerSecond) * 1_000;
-    const due = Math.max(this.#freeAt, now) + cost;
-    if (ticket.priority !== 'background') {
-      this.#freeAt = Math.max(this.#freeAt, Math.min(due, now + YIELD_MAX));
-      return;
-    }
-    signal?.throwIfAborted();
-    this.#freeAt = due;
-    if (due - now < WAIT_MIN) return;
-    // The time that was not waited is given back to the others.
-    if (await this.#isWoken(ticket, due - now, signal)) {
-      this.#freeAt = Math.max(this.#effects.clock(), this.#freeAt - cost);
-    }
-  }
-
-  poke(): void {
-    for (const { ticket, wake } of this.#waiting) if (ticket.priority !== 'background') wake.abort();
-  }
+/** A {@link Budget} of so many bytes a second; unused bandwidth is not saved up. */
+export function createBudget(bytesPerSecond: number, { clock, sleep }: RateEffects): Budget {
+  const waiting = new Set<Waiter>();
+  let freeAt = clock();
 
   /** Waits, and says whether the wait was ended early because the ticket was raised. */
-  async #isWoken(ticket: Ticket, time: number, signal: AbortSignal | undefined): Promise<boolean> {
-    const wake = new AbortController();
-    const waiter = { ticket, wake };
-    this.#waiting.add(waiter);
-    try {
-      await this.#effects.sleep(time, signal ? AbortSignal.any([signal, wake.signal]) : wake.signal);
-    } catch {
-      // Ended early.
-    } finally {
-      this.#waiting.delete(waiter);
-    }
+  async function isWoken(ticket: Ticket, time: number, signal: AbortSignal | undefined): Promise<boolean> {
+    const waiter = { ticket, wake: new AbortController() };
+    const { signal: woken } = waiter.wake;
+    waiting.add(waiter);
+    await sleep(time, signal ? AbortSignal.any([signal, woken]) : woken).catch(() => undefined);
+    waiting.delete(waiter);
     signal?.throwIfAborted();
-    return wake.signal.aborted;
+    return woken.aborted;
   }
-}
 
-/** A {@link Budget} of so many bytes a second; unused bandwidth is not saved up. */
-export function createBudget(bytesPerSecond: number, effects: RateEffects): Budget {
-  return new BandwidthBudget(bytesPerSecond, effects);
+  return {
+    async spend(ticket, bytes, signal) {
+      const now = clock();
+      const cost = (bytes / bytesPerSecond) * 1_000;
+      const due = Math.max(freeAt, now) + cost;
+      if (ticket.priority !== 'background') {
+        freeAt = Math.max(freeAt, Math.min(due, now + YIELD_MAX));
+        return;
+      }
+      signal?.throwIfAborted();
+      freeAt = due;
+      if (due - now < WAIT_MIN) return;
+      // The time that was not waited is given back to the others.
+      if (await isWoken(ticket, due - now, signal)) freeAt = Math.max(clock(), freeAt - cost);
+    },
+    poke() {
+      for (const { ticket, wake } of waiting) if (ticket.priority !== 'background') wake.abort();
+    },
+  };
 }
