@@ -94,24 +94,25 @@ export class KeyRing {
   readonly #deps: KeyRingDeps;
   readonly #clock: () => number;
   readonly #checkInterval: number;
-  readonly #needsCertificate: boolean;
+  readonly #load: () => Loaded;
   #fingerprint: string;
   #checkedAt: number;
   #source: string;
   #current: KeySet;
   #trouble: string | undefined;
 
+  /** @throws {KeyFileError} when the files cannot be used. */
   constructor(
     deps: KeyRingDeps,
-    { clock = () => performance.now(), checkInterval = 2_000, needsCertificate = false }: KeyRingOptions,
+    { clock = () => performance.now(), checkInterval = 2_000, needsCertificate = false }: KeyRingOptions = {},
   ) {
     this.#deps = deps;
     this.#clock = clock;
     this.#checkInterval = checkInterval;
-    this.#needsCertificate = needsCertificate;
+    this.#load = () => load(deps, needsCertificate);
     this.#fingerprint = fingerprint(deps);
     this.#checkedAt = clock();
-    const { source, ...keys } = load(deps, needsCertificate);
+    const { source, ...keys } = this.#load();
     this.#source = source;
     this.#current = { ...keys, version: 1 };
   }
@@ -146,7 +147,7 @@ export class KeyRing {
 
   #replace(): boolean {
     try {
-      const { source, ...keys } = load(this.#deps, this.#needsCertificate);
+      const { source, ...keys } = this.#load();
       this.#trouble = undefined;
       if (source === this.#source) return false;
       this.#source = source;
@@ -158,9 +159,4 @@ export class KeyRing {
       return false;
     }
   }
-}
-
-/** A {@link KeyRing}. @throws {KeyFileError} when its files cannot be used now. */
-export function createKeyRing(deps: KeyRingDeps, options: KeyRingOptions = {}): KeyRing {
-  return new KeyRing(deps, options);
 }

@@ -1,5 +1,5 @@
 // Our own tokens for the registries, signed with the sites' shared key and cached by scope until shortly before they expire.
-import { randomUUID } from 'node:crypto';
+import { randomUUID, type KeyObject } from 'node:crypto';
 import { SignJWT, type JWTHeaderParameters } from 'jose';
 import { createLru } from '../lib/lru.ts';
 import { libtrustId, thumbprint } from './key-id.ts';
@@ -27,7 +27,12 @@ interface Minted {
   pending: boolean;
 }
 
-type SigningKey = NonNullable<KeySet['signing']>;
+/** The key of one version of the key ring, and the header of its tokens. */
+interface CurrentKey {
+  readonly version: number;
+  readonly key: KeyObject;
+  readonly header: Promise<JWTHeaderParameters>;
+}
 
 // GitLab's values: five minutes, and five seconds for a registry whose clock is behind.
 const TTL = 300_000;
@@ -38,13 +43,17 @@ const MARGIN = 60_000;
 const OVERHEAD = 256;
 const GUESS = 1_024;
 
-function signingKey(keys: KeySet, tokenKeyId: TokenKeyId): SigningKey {
-  if (!keys.signing) throw new Error('no private key to sign tokens with');
-  if (tokenKeyId === 'x5c' && keys.signing.chain.length === 0) throw new Error('no certificate of the private key');
-  return keys.signing;
+function currentKey(keys: KeySet, tokenKeyId: TokenKeyId): CurrentKey {
+  const signing = keys.signing;
+  if (!signing) throw new Error('no private key to sign tokens with');
+  if (tokenKeyId === 'x5c' && signing.chain.length === 0) throw new Error('no certificate of the private key');
+  return { version: keys.version, key: signing.key, header: headerFor(signing, tokenKeyId) };
 }
 
-async function headerFor({ key, chain }: SigningKey, tokenKeyId: TokenKeyId): Promise<JWTHeaderParameters> {
+async function headerFor(
+  { key, chain }: NonNullable<KeySet['signing']>,
+  tokenKeyId: TokenKeyId,
+): Promise<JWTHeaderParameters> {
   const header = { typ: 'JWT', alg: algorithmsOf(key)[0]! };
   if (tokenKeyId === 'x5c') return { ...header, x5c: [...chain] };
   return { ...header, kid: tokenKeyId === 'libtrust' ? libtrustId(key) : await thumbprint(key) };
@@ -63,22 +72,18 @@ export class Minter {
   readonly #clock: () => number;
   readonly #ttl: number;
   readonly #cache: ReturnType<typeof createLru<string, Minted>>;
-  #version: number;
-  #signing: SigningKey;
-  #header: Promise<JWTHeaderParameters>;
+  #current: CurrentKey;
 
-  constructor(deps: MinterDeps, { ttl = TTL, cacheBytes }: MinterOptions) {
+  /** @throws {Error} without a private key, or without its certificate for `x5c`. */
+  constructor(deps: MinterDeps, { ttl = TTL, cacheBytes }: MinterOptions = {}) {
     this.#deps = deps;
     this.#clock = deps.clock ?? Date.now;
     this.#ttl = ttl;
     this.#cache = createLru<string, Minted>('ownTokens', {
-      ...(cacheBytes === undefined ? {} : { maxBytes: cacheBytes }),
+      maxBytes: cacheBytes,
       sizeOf: ({ length }) => OVERHEAD + length,
     });
-    const keys = deps.keys.current();
-    this.#version = keys.version;
-    this.#signing = signingKey(keys, deps.tokenKeyId);
-    this.#header = headerFor(this.#signing, deps.tokenKeyId);
+    this.#current = currentKey(deps.keys.current(), deps.tokenKeyId);
   }
 
   /**
@@ -97,20 +102,17 @@ export class Minter {
   }
 
   #useCurrentKey(): void {
-    const { keys, tokenKeyId } = this.#deps;
-    const current = keys.current();
-    if (current.version === this.#version) return;
-    this.#signing = signingKey(current, tokenKeyId);
-    this.#version = current.version;
-    this.#header = headerFor(this.#signing, tokenKeyId);
+    const keys = this.#deps.keys.current();
+    if (keys.version === this.#current.version) return;
+    this.#current = currentKey(keys, this.#deps.tokenKeyId);
     this.#cache.clear();
   }
 
   async #sign(access: readonly Access[], issuedAt: number, expiresAt: number): Promise<string> {
-    const { key } = this.#signing;
+    const { key, header } = this.#current;
     const entries = access.map(({ type, name, actions }) => ({ type, name, actions }));
     return new SignJWT({ access: entries })
-      .setProtectedHeader(await this.#header)
+      .setProtectedHeader(await header)
       .setIssuer(this.#deps.issuer)
       .setAudience(this.#deps.service)
       .setJti(randomUUID())
@@ -139,9 +141,4 @@ export class Minter {
     );
     return token;
   }
-}
-
-/** A {@link Minter}. @throws {Error} without a private key, or without its certificate for `x5c`. */
-export function createMinter(deps: MinterDeps, options: MinterOptions = {}): Minter {
-  return new Minter(deps, options);
 }

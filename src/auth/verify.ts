@@ -133,12 +133,12 @@ export class Verifier {
   readonly #checks = createSingleFlight<Checked>();
   #keys: KeySet;
 
-  constructor(deps: VerifierDeps, { cacheBytes }: VerifierOptions) {
+  constructor(deps: VerifierDeps, { cacheBytes }: VerifierOptions = {}) {
     this.#deps = deps;
     this.#clock = deps.clock ?? Date.now;
     this.#keys = deps.keys.current();
     this.#valid = createLru<string, Checked>('clientTokens', {
-      ...(cacheBytes === undefined ? {} : { maxBytes: cacheBytes }),
+      maxBytes: cacheBytes,
       sizeOf: (checked) => HEAP_PER_JSON * Buffer.byteLength(JSON.stringify(checked)),
     });
   }
@@ -199,9 +199,4 @@ export class Verifier {
     if (now >= expiresAt + LEEWAY * 1_000) throw new InvalidToken('expired');
     if (now < notBefore - LEEWAY * 1_000) throw new InvalidToken('not valid yet');
   }
-}
-
-/** @see Verifier */
-export function createVerifier(deps: VerifierDeps, options: VerifierOptions = {}): Verifier {
-  return new Verifier(deps, options);
 }

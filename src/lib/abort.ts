@@ -17,9 +17,9 @@ export function unlessAborted<T>(
   };
   if (signal.aborted) {
     leave();
-    return promise;
+  } else {
+    signal.addEventListener('abort', leave, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
   }
-  signal.addEventListener('abort', leave, { once: true });
-  work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
   return promise;
 }

@@ -36,10 +36,6 @@ export class FairQueue<W extends Waiter> {
     return this.#entries.size === 0;
   }
 
-  has(test: (waiter: W) => boolean): boolean {
-    return this.hasMany(1, test);
-  }
-
   /** Whether at least so many waiters pass `test`. */
   hasMany(atLeast: number, test: (waiter: W) => boolean): boolean {
     let count = 0;

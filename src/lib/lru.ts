@@ -7,7 +7,7 @@ import { MEMORIES, type MemoryName } from './memories.ts';
 /** `ttl` in milliseconds. */
 type LruOptions<K extends string, V extends {}> = Pick<LRUCache.Options<K, V, unknown>, 'ttl' | 'dispose'> & {
   /** Overrides the declared bound. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
   /** The largest entry that is kept; bytes, with its key. */
   readonly maxEntryBytes?: number;
   /** Bytes of a value; by default 0, for numbers, booleans and strings that are held elsewhere too. */

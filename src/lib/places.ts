@@ -46,7 +46,8 @@ export class Places {
    */
   async run<T>(claim: Claim, work: (signal: AbortSignal) => Promise<T>, late: T): Promise<T> {
     if (claim.isAbandoned) return late;
-    const giveBack = (this.#queue.isEmpty ? this.#take(claim) : undefined) ?? (await this.#wait(claim));
+    const isNext = this.#queue.isEmpty && this.#queue.inService(claim) < this.#shareMax;
+    const giveBack = (isNext ? this.#occupy(claim) : undefined) ?? (await this.#wait(claim));
     if (!giveBack) return late;
     try {
       return await work(claim.signal);
@@ -85,10 +86,6 @@ export class Places {
       endService();
       leave();
     };
-  }
-
-  #take(claim: Claim): GiveBack | undefined {
-    return this.#queue.inService(claim) < this.#shareMax ? this.#occupy(claim) : undefined;
   }
 
   #admit(): void {

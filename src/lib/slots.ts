@@ -112,7 +112,7 @@ export class Slots {
 
   /** Whether a ticket of the same or a higher priority waits for the slot that this one holds. */
   isWanted(ticket: Ticket): boolean {
-    return this.#queue.has((waiter) => rankOf(waiter.ticket) <= rankOf(ticket));
+    return this.#queue.hasMany(1, (waiter) => rankOf(waiter.ticket) <= rankOf(ticket));
   }
 
   /**
@@ -143,11 +143,13 @@ export class Slots {
   }
 
   /** Whether there is a slot for such a ticket, whatever its share holds. */
-  #isFree({ priority, isUnknown }: Ticket): boolean {
+  #isFree({ priority, isUnknown = false }: Ticket): boolean {
+    return this.#held < this.#total && this.#hasRoom(priority === 'background', isUnknown);
+  }
+
+  #hasRoom(isBackground: boolean, isUnknown: boolean): boolean {
     return (
-      this.#held < this.#total &&
-      (priority !== 'background' || this.#background < this.#halfOrOne) &&
-      (!isUnknown || this.#unknownHeld() < this.#halfOrOne)
+      (!isBackground || this.#background < this.#halfOrOne) && (!isUnknown || this.#unknownHeld() < this.#halfOrOne)
     );
   }
 
@@ -172,9 +174,8 @@ export class Slots {
   /** Whether a waiter could have the slot that a ticket holds. */
   #couldFollow({ ticket, claim }: Waiter, holder: Ticket): boolean {
     if (rankOf(ticket) > rankOf(holder)) return false;
-    const isAllowed =
-      (ticket.priority !== 'background' || holder.priority === 'background' || this.#background < this.#halfOrOne) &&
-      (!ticket.isUnknown || holder.isUnknown || this.#unknownHeld() < this.#halfOrOne);
+    const isNewBackground = ticket.priority === 'background' && holder.priority !== 'background';
+    const isAllowed = this.#hasRoom(isNewBackground, Boolean(ticket.isUnknown && !holder.isUnknown));
     return isAllowed && (this.#queue.inService(claim) < this.#shareMax || claim.sharesWith(claimOf(holder)));
   }
 

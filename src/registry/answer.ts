@@ -4,17 +4,19 @@ import type { OciErrorCode } from '../oci/error.ts';
 import { saidText, type Said } from './said.ts';
 
 /** The codes of what does not exist. */
-export type MissingCode = Extract<OciErrorCode, 'MANIFEST_UNKNOWN' | 'BLOB_UNKNOWN' | 'NAME_UNKNOWN'>;
-
+export const MISSING = ['MANIFEST_UNKNOWN', 'BLOB_UNKNOWN', 'NAME_UNKNOWN'] as const satisfies OciErrorCode[];
 /** The codes of a request that is wrong in itself. */
-export type InvalidCode = Extract<
-  OciErrorCode,
-  'DIGEST_INVALID' | 'NAME_INVALID' | 'PAGINATION_NUMBER_INVALID' | 'TAG_INVALID' | 'UNSUPPORTED'
->;
+export const INVALID = [
+  'DIGEST_INVALID',
+  'NAME_INVALID',
+  'PAGINATION_NUMBER_INVALID',
+  'TAG_INVALID',
+  'UNSUPPORTED',
+] as const satisfies OciErrorCode[];
 
 type FailureKind =
   /** It does not exist: stated by a registry, not by any other server. */
-  | { readonly kind: 'missing'; readonly code: MissingCode }
+  | { readonly kind: 'missing'; readonly code: (typeof MISSING)[number] }
   /** The registry accepts our credentials, but not for this repository. */
   | { readonly kind: 'refused' }
   /** The registry does not accept our credentials at all. */
@@ -22,7 +24,7 @@ type FailureKind =
   /** 429, with its Retry-After. */
   | { readonly kind: 'busy'; readonly retryAfter?: string }
   /** 400: the registry does not accept the request as it is. */
-  | { readonly kind: 'invalid'; readonly code: InvalidCode }
+  | { readonly kind: 'invalid'; readonly code: (typeof INVALID)[number] }
   /** The registry does not have this endpoint (405, or its own 404 for it). */
   | { readonly kind: 'unsupported' }
   /** 416: the range is outside the content. */

@@ -55,12 +55,6 @@ function postCall({ realm, service, scopes }: TokenRequest, refreshToken: string
   return { method: 'POST', url: realm, headers, body: form.toString() };
 }
 
-async function textOf(body: Dispatcher.ResponseData['body'], timeout: number): Promise<string> {
-  const { bytes, failure } = await collect(body, limitsFor(timeout, ANSWER_MAX));
-  if (failure) throw failure;
-  return bytes.toString();
-}
-
 function received(text: string): ReceivedToken {
   let answer: Record<string, unknown> = {};
   try {
@@ -87,7 +81,11 @@ export async function requestToken(
   try {
     const signal = AbortSignal.timeout(deps.timeout);
     const { statusCode, body } = await request(url, { ...call, dispatcher: deps.dispatcher, signal });
-    if (statusCode === 200) return received(await textOf(body, deps.timeout));
+    if (statusCode === 200) {
+      const { bytes, failure } = await collect(body, limitsFor(deps.timeout, ANSWER_MAX));
+      if (failure) throw failure;
+      return received(bytes.toString());
+    }
     await body.dump();
     if (REFUSED.has(statusCode)) return undefined;
     throw new Error(`it answered ${statusCode}`);

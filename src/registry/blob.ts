@@ -3,11 +3,11 @@ import { Readable } from 'node:stream';
 import { pullAccess } from '../auth/scope.ts';
 import type { Digest } from '../oci/digest.ts';
 import { rangeHeader, type ByteRange } from '../oci/range.ts';
-import { answered, found, unusable, type Answer, type Failure } from './answer.ts';
+import { answered, found, type Answer, type Failure } from './answer.ts';
 import { bodyOf, isEmpty, refusesRange } from './blob-answer.ts';
-import type { Classify } from './classify.ts';
-import type { Client, RegistryRequest } from './client.ts';
+import type { RegistryRequest } from './client.ts';
 import { NO_HEAD, RangeSupport } from './dialect.ts';
+import { Noun } from './noun.ts';
 import { followRedirect, isRedirect, sendFollowing, type Followed } from './redirect.ts';
 import { contentLength, discard, isJson, isPage, readText, type RegistryResponse } from './response.ts';
 
@@ -51,15 +51,8 @@ function requestOf(
 }
 
 /** Blobs by (repository, digest); `timeout` in milliseconds to the headers; `signal` as in a {@link RegistryRequest}. */
-export class Blobs {
-  readonly #client: Client;
-  readonly #classify: Classify;
+export class Blobs extends Noun {
   readonly #ranges = new RangeSupport();
-
-  constructor(client: Client, classify: Classify) {
-    this.#client = client;
-    this.#classify = classify;
-  }
 
   /**
    * GET. A registry that ignores or refuses the range gives the whole body, with `start` 0; after a refusal no range is
@@ -73,7 +66,7 @@ export class Blobs {
     signal?: AbortSignal,
   ): Promise<Answer<BlobBody>> {
     const ask = (part?: ByteRange): Promise<Followed> =>
-      sendFollowing(this.#client, requestOf('GET', name, digest, timeout, { range: part, signal }));
+      sendFollowing(this.client, requestOf('GET', name, digest, timeout, { range: part, signal }));
     return answered(() => this.#open(ask, range));
   }
 
@@ -86,12 +79,12 @@ export class Blobs {
     range?: ByteRange,
   ): Promise<Answer<BlobBody>> {
     const request = requestOf('GET', name, digest, timeout, { range });
-    return answered(async () => this.#opened(await followRedirect(this.#client, request, location), range));
+    return answered(async () => this.#opened(await followRedirect(this.client, request, location), range));
   }
 
   head(name: string, digest: Digest, timeout: number, signal?: AbortSignal): Promise<Answer<BlobHead>> {
     return answered(async () => {
-      const response = await this.#client.send(requestOf('HEAD', name, digest, timeout, { signal }));
+      const response = await this.client.send(requestOf('HEAD', name, digest, timeout, { signal }));
       const { statusCode } = response;
       if (statusCode === 200 && isPage(response)) return this.#pageFailure(response);
       if (statusCode === 200) {
@@ -100,7 +93,7 @@ export class Blobs {
       }
       // A storage's URL is signed for one method, any server answers 404, and some registries refuse HEAD.
       const isOpen = isRedirect(statusCode) || (statusCode === 404 && !isJson(response)) || NO_HEAD.has(statusCode);
-      if (!isOpen) return this.#classify(response, 'blob', 'HEAD');
+      if (!isOpen) return this.classify(response, 'blob', 'HEAD');
       discard(response);
       return this.#headByGet(name, digest, timeout, signal);
     });
@@ -142,11 +135,11 @@ export class Blobs {
     // A registry that redirected to another name of its own answers 404 in JSON.
     const isRegistry = response.statusCode === 404 && isJson(response);
     if (isStorage && !isContent && !isRegistry) return this.#storageFailure(response);
-    if (!isContent) return this.#classify(response, 'blob');
+    if (!isContent) return this.classify(response, 'blob');
     const body = bodyOf(response);
     if (body) return found(body);
     response.body.destroy();
-    return unusable(this.#client.registry, '206 without a Content-Range');
+    return this.unusable('206 without a Content-Range');
   }
 
   /** A storage's answer is not a registry's: it never means that the blob is missing, or refused to us. */
@@ -154,13 +147,13 @@ export class Blobs {
     const { statusCode } = response;
     const body = await readText(response);
     if (statusCode === 416) return { kind: 'unsatisfiable' };
-    const failure = unusable(this.#client.registry, `its storage answered ${statusCode}`);
+    const failure = this.unusable(`its storage answered ${statusCode}`);
     return statusCode === 404 && NO_OBJECT.test(body) ? { ...failure, storage: 'missing' } : failure;
   }
 
   /** A portal answers 200 to everything. */
   #pageFailure(response: RegistryResponse): Failure {
     discard(response);
-    return unusable(this.#client.registry, 'a page instead of a blob');
+    return this.unusable('a page instead of a blob');
   }
 }

@@ -14,6 +14,8 @@ export interface BreakerOptions {
   readonly probeAfterMax?: number;
 }
 
+const DEFAULTS = { threshold: 5, suspectFor: 1_000, provenFor: 1_000, probeAfter: 500, probeAfterMax: 5_000 };
+
 interface BreakerDeps {
   readonly registry: string;
   /** Asks the registry, for `timeout` ms at most; rejects where there is no answer. */
@@ -55,8 +57,7 @@ export class Breaker {
 
   constructor(deps: BreakerDeps, options: BreakerOptions = {}) {
     this.#deps = deps;
-    const { threshold = 5, probeAfter = 500, probeAfterMax = 5_000, suspectFor = 1_000, provenFor = 1_000 } = options;
-    this.#options = { threshold, probeAfter, probeAfterMax, suspectFor, provenFor };
+    this.#options = { ...DEFAULTS, ...options };
   }
 
   get isOpen(): boolean {

@@ -1,36 +1,27 @@
 // From status to meaning: decides what every answer other than success means.
 import { codesOf } from '../oci/error.ts';
-import { unusable, type Failure, type InvalidCode, type MissingCode } from './answer.ts';
+import { INVALID, MISSING, unusable, type Failure } from './answer.ts';
 import type { Client } from './client.ts';
 import type { Pinger } from './ping.ts';
 import { headerText, isJson, isPage, readText, type RegistryResponse } from './response.ts';
 import { saidOf } from './said.ts';
 
 /** Reads an answer other than success, with its body, and resolves with its meaning. @throws RegistryOutage */
-export type Classify = (response: RegistryResponse, noun: Noun, method?: 'GET' | 'HEAD') => Promise<Failure>;
+export type Classify = (response: RegistryResponse, noun: NounName, method?: 'GET' | 'HEAD') => Promise<Failure>;
 
 /** What was asked for. */
-type Noun = 'manifest' | 'blob' | 'list' | 'upload';
+export type NounName = 'manifest' | 'blob' | 'list' | 'upload';
 
 /** An answer other than success, read. */
 interface Refusal {
   readonly registry: string;
   readonly response: RegistryResponse;
-  readonly noun: Noun;
+  readonly noun: NounName;
   readonly isHead: boolean;
   readonly body: string;
   /** The codes of the body where it is OCI error JSON. */
   readonly codes: readonly string[];
 }
-
-const MISSING = ['MANIFEST_UNKNOWN', 'BLOB_UNKNOWN', 'NAME_UNKNOWN'] as const satisfies MissingCode[];
-const INVALID = [
-  'DIGEST_INVALID',
-  'NAME_INVALID',
-  'PAGINATION_NUMBER_INVALID',
-  'TAG_INVALID',
-  'UNSUPPORTED',
-] as const satisfies InvalidCode[];
 
 /** The code of a 404 whose body has none of the specification's. */
 const BY_NOUN = {
@@ -58,7 +49,7 @@ function firstOf<T extends string>(known: readonly T[], codes: readonly string[]
 }
 
 /** The code of a 404 for what does not exist, by the specification's codes or a registry's own; undefined for others. */
-function missingCode({ codes, noun, isHead, response }: Refusal): MissingCode | undefined {
+function missingCode({ codes, noun, isHead, response }: Refusal): (typeof MISSING)[number] | undefined {
   const known = firstOf(MISSING, codes);
   if (known !== undefined) return known;
   // A HEAD has no body. Of an upload only the specification's codes count: other things than content may be missing.

@@ -2,15 +2,13 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Access } from '../auth/scope.ts';
-import { RegistryOutage } from './answer.ts';
-import { Authorization, type ChallengeHeader } from './authorization.ts';
+import { reasonOf, RegistryOutage } from './answer.ts';
 import type { Authorizer } from './authorizer.ts';
 import { Breaker, circuitOpen, type BreakerOptions } from './breaker.ts';
 import { Cooldown } from './dialect.ts';
-import { Home, type Destination } from './home.ts';
 import type { Patience } from './patience.ts';
 import { discard, type RegistryResponse } from './response.ts';
-import { Sender } from './sender.ts';
+import { Home, Sender, type Destination } from './sender.ts';
 import type { Sockets } from './transport.ts';
 
 /** One request to a registry. */
@@ -42,6 +40,8 @@ interface ClientDeps {
 const OUTAGE_STATUS = new Set([502, 503, 504]);
 const PROBE_TIMEOUT = 5_000;
 
+type Challenge = string | readonly string[] | undefined;
+
 /** The name of a site's proxy in `Via`. */
 export function viaOf(siteName: string): string {
   return `1.1 geo-registry-proxy-${siteName}`;
@@ -64,7 +64,9 @@ export class Client {
   readonly breaker: Breaker;
   readonly #sockets: Sockets;
   readonly #home: Home;
-  readonly #authorization: Authorization;
+  readonly #authorizer: Authorizer;
+  // Accesses whose credentials are being obtained. The probe tries the first, since a token service may hang too.
+  readonly #obtaining = new Set<readonly Access[]>();
   readonly #sender: Sender;
   // `/v2/` wants no credentials.
   readonly #isOpen = new Cooldown();
@@ -78,9 +80,9 @@ export class Client {
     this.origin = origin;
     this.#sockets = sockets;
     const home = (this.#home = new Home(origin));
-    const authorization = (this.#authorization = new Authorization(registry, authorizer));
-    this.isByAccount = authorization.isByAccount;
-    this.#sender = new Sender({ registry, home, sockets, via, authorization });
+    this.#authorizer = authorizer;
+    this.isByAccount = authorizer.isAccount === true;
+    this.#sender = new Sender({ registry, home, sockets, via, header: (access) => this.authorization(access) });
     const onChange = (open: boolean): void => {
       onBreaker(open);
       if (open) this.#sender.endAll(circuitOpen(registry));
@@ -100,14 +102,15 @@ export class Client {
 
   /** The Authorization header of a request; `lifetime` in ms. @throws RegistryOutage where it cannot be obtained. */
   authorization(access: readonly Access[], lifetime?: number): Promise<string | undefined> {
-    return this.#authorization.header(access, lifetime);
+    return this.#obtain(access, () => this.#authorizer.header(access, lifetime));
   }
 
   /** As {@link Authorizer.renew}, for `timeout` ms at most. @throws RegistryOutage */
-  renew(access: readonly Access[], challenge: ChallengeHeader, timeout: number): Promise<boolean> {
+  renew(access: readonly Access[], challenge: Challenge, timeout: number): Promise<boolean> {
     const limit = this.#sender.limit(timeout, () => false);
-    const work = (): Promise<boolean> => limit.race(this.#authorization.renew(access, challenge));
-    return this.breaker.run(work, { isHead: true }).finally(() => limit.stop());
+    const text = typeof challenge === 'object' ? challenge.join(', ') : challenge;
+    const renewed = (): Promise<boolean> => this.#obtain(access, () => this.#authorizer.renew(access, text));
+    return this.breaker.run(() => limit.race(renewed()), { isHead: true }).finally(() => limit.stop());
   }
 
   /** @throws RegistryOutage when the registry could not be asked. */
@@ -123,6 +126,18 @@ export class Client {
     }
     discard(response);
     return this.#guarded(request);
+  }
+
+  async #obtain<T>(access: readonly Access[], work: () => Promise<T>): Promise<T> {
+    this.#obtaining.add(access);
+    try {
+      return await work();
+    } catch (error) {
+      // It does not count: a token service may refuse what a client made us ask for.
+      throw new RegistryOutage(this.registry, `no credentials: ${reasonOf(error)}`, error, { counts: false });
+    } finally {
+      this.#obtaining.delete(access);
+    }
   }
 
   async #checked(request: RegistryRequest, to: Destination, sockets?: Dispatcher): Promise<RegistryResponse> {
@@ -145,10 +160,10 @@ export class Client {
   async #challengeOf(
     { statusCode, headers }: RegistryResponse,
     { access, timeout }: RegistryRequest,
-  ): Promise<ChallengeHeader> {
+  ): Promise<Challenge> {
     if (statusCode === 401) return headers['www-authenticate'] ?? '';
     // Without credentials some registries answer 403 or 404 for what is private, and challenge at /v2/ alone.
-    const isHidden = (statusCode === 403 || statusCode === 404) && this.#authorization.isAnonymous;
+    const isHidden = (statusCode === 403 || statusCode === 404) && this.#authorizer.isAnonymous?.() === true;
     if (!isHidden || access?.length === 0 || this.#isOpen.isOn) return undefined;
     const response = await this.#guarded({ method: 'GET', target: '/v2/', access: undefined, timeout });
     discard(response);
@@ -159,7 +174,8 @@ export class Client {
 
   /** Asks `/v2/` on a connection of its own: the others may all be in use by requests that hang. */
   async #probe(timeout = PROBE_TIMEOUT): Promise<void> {
-    this.#probedAccess = this.#authorization.longestPending ?? this.#probedAccess;
+    const [pending = this.#probedAccess] = this.#obtaining;
+    this.#probedAccess = pending;
     const sockets = this.#sockets.apart();
     const request = { method: 'GET', target: '/v2/', access: this.#probedAccess, timeout } as const;
     try {

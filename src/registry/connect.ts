@@ -1,6 +1,6 @@
 // Connects to a registry: its sockets, its credentials, and its nouns.
 import type { KeyRing } from '../auth/key-ring.ts';
-import { createMinter, type TokenKeyId } from '../auth/mint.ts';
+import { Minter, type TokenKeyId } from '../auth/mint.ts';
 import type { Log } from '../lib/log.ts';
 import { portOf } from './agent.ts';
 import { createAddressRule, type AddressRuleOptions } from './address-rule.ts';
@@ -51,7 +51,7 @@ const BODY_TIMEOUT = 30_000;
 
 function createAuthorizer(deps: ConnectDeps, { auth, origin }: ConnectOptions, dispatcher: Transport): Authorizer {
   if (auth === 'none') return noAuthorizer();
-  if (auth === 'key') return keyAuthorizer(createMinter(deps));
+  if (auth === 'key') return keyAuthorizer(new Minter(deps));
   const readCredentials = createCredentialReader({ files: credentialFiles(process.env), env: process.env });
   const trustedRealms = deps.realm === undefined ? [] : [new URL(deps.realm).host];
   return new DockerConfigAuthorizer({ registry: origin, readCredentials, dispatcher }, { trustedRealms });

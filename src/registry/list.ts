@@ -1,10 +1,9 @@
 // Lists of one registry: tags, referrers and the catalog, page by page.
 import { catalogAccess, pullAccess } from '../auth/scope.ts';
 import type { Digest } from '../oci/digest.ts';
-import { answered, found, unusable, type Answer } from './answer.ts';
-import type { Classify } from './classify.ts';
-import type { Client } from './client.ts';
+import { answered, found, type Answer } from './answer.ts';
 import { nextPage } from './link.ts';
+import { Noun } from './noun.ts';
 import { sendOnward } from './redirect.ts';
 import { headerText, readBody, type RegistryResponse } from './response.ts';
 
@@ -49,15 +48,7 @@ function mediaTypeOf(response: RegistryResponse): string {
 }
 
 /** Lists of one registry. */
-export class Lists {
-  readonly #client: Client;
-  readonly #classify: Classify;
-
-  constructor(client: Client, classify: Classify) {
-    this.#client = client;
-    this.#classify = classify;
-  }
-
+export class Lists extends Noun {
   /**
    * One page; `query` as it goes into the request, `signal` as in a {@link RegistryRequest}. A page whose next page cannot
    * be requested is `unavailable`: the list would look complete.
@@ -66,20 +57,19 @@ export class Lists {
     return answered(async () => {
       const target = listPath(list) + (query === '' ? '' : `?${query}`);
       const access = list.kind === 'catalog' ? [catalogAccess()] : [pullAccess(list.name)];
-      const response = await sendOnward(this.#client, { method: 'GET', target, access, timeout, signal });
-      if (response.statusCode !== 200) return this.#classify(response, 'list');
+      const response = await sendOnward(this.client, { method: 'GET', target, access, timeout, signal });
+      if (response.statusCode !== 200) return this.classify(response, 'list');
       const { bytes, failure } = await readBody(response, timeout, PAGE_MAX);
-      if (failure) return unusable(this.#client.registry, `list broke off: ${failure.message}`);
+      if (failure) return this.unusable(`list broke off: ${failure.message}`);
       return this.#pageOf(response, bytes, query);
     });
   }
 
   #pageOf(response: RegistryResponse, bytes: Buffer, query: string): Answer<Page> {
-    const { registry } = this.#client;
-    if (!isObject(bytes)) return unusable(registry, 'a list that is no JSON');
+    if (!isObject(bytes)) return this.unusable('a list that is no JSON');
     const next = nextPage(response.headers['link']);
-    if (next.kind === 'unclear') return unusable(registry, 'a Link to a next page that cannot be asked for');
-    if (next.kind === 'page' && next.query === query) return unusable(registry, 'a page that is its own next one');
+    if (next.kind === 'unclear') return this.unusable('a Link to a next page that cannot be asked for');
+    if (next.kind === 'page' && next.query === query) return this.unusable('a page that is its own next one');
     const filters = headerText(response, 'oci-filters-applied');
     return found({
       mediaType: mediaTypeOf(response),

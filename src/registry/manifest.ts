@@ -4,11 +4,10 @@ import { parseDigest, type Digest } from '../oci/digest.ts';
 import { isManifestOf, manifestDigest, type Manifest } from '../oci/manifest.ts';
 import { ACCEPT_ALL, isGeneric } from '../oci/media-types.ts';
 import { referenceText, type Reference } from '../oci/reference.ts';
-import { answered, found, unusable, type Answer } from './answer.ts';
-import type { Classify } from './classify.ts';
-import type { Client } from './client.ts';
+import { answered, found, type Answer } from './answer.ts';
 import { Cooldown, NO_HEAD } from './dialect.ts';
 import { mediaTypeOf, parseManifest } from './manifest-type.ts';
+import { Noun } from './noun.ts';
 import { sendOnward } from './redirect.ts';
 import { contentLength, discard, headerText, readBody, type RegistryResponse } from './response.ts';
 
@@ -49,15 +48,8 @@ function isConfirmed(response: RegistryResponse, { digest }: ManifestHead): bool
 }
 
 /** Manifests by (repository, reference); `timeout` in milliseconds to the headers; `signal` as in a {@link RegistryRequest}. */
-export class Manifests {
-  readonly #client: Client;
-  readonly #classify: Classify;
+export class Manifests extends Noun {
   readonly #noHead = new Cooldown();
-
-  constructor(client: Client, classify: Classify) {
-    this.#client = client;
-    this.#classify = classify;
-  }
 
   get(name: string, reference: Reference, timeout: number, signal?: AbortSignal): Promise<Answer<Manifest>> {
     return answered(() => this.#get({ name, reference, timeout, signal }));
@@ -81,7 +73,7 @@ export class Manifests {
   /** Stores a manifest under a tag or its digest; the value is the digest of the registry's answer. */
   put(name: string, reference: Reference, manifest: Manifest, timeout: number): Promise<Answer<Digest | undefined>> {
     return answered(async () => {
-      const response = await this.#client.send({
+      const response = await this.client.send({
         method: 'PUT',
         target: manifestPath(name, reference),
         access: [pushAccess(name)],
@@ -89,9 +81,7 @@ export class Manifests {
         body: manifest.bytes,
         timeout,
       });
-      if (response.statusCode !== 201) return this.#classify(response, 'upload');
-      discard(response);
-      return found(digestHeader(response));
+      return this.conclude(response, 'upload', [201], () => digestHeader(response));
     });
   }
 
@@ -99,16 +89,14 @@ export class Manifests {
   delete(name: string, reference: Reference, timeout: number): Promise<Answer<undefined>> {
     return answered(async () => {
       const target = manifestPath(name, reference);
-      const response = await this.#client.send({ method: 'DELETE', target, access: [deleteAccess(name)], timeout });
-      if (response.statusCode !== 202 && response.statusCode !== 200) return this.#classify(response, 'manifest');
-      discard(response);
-      return found(undefined);
+      const response = await this.client.send({ method: 'DELETE', target, access: [deleteAccess(name)], timeout });
+      return this.conclude(response, 'manifest', [200, 202], () => undefined);
     });
   }
 
   #ask(method: 'GET' | 'HEAD', asked: Question, known?: ManifestHead): Promise<RegistryResponse> {
     const { name, reference, timeout, signal } = asked;
-    return sendOnward(this.#client, {
+    return sendOnward(this.client, {
       method,
       target: manifestPath(name, reference),
       access: [pullAccess(name)],
@@ -120,21 +108,20 @@ export class Manifests {
 
   async #get(asked: Question): Promise<Answer<Manifest>> {
     const response = await this.#ask('GET', asked);
-    if (response.statusCode !== 200) return this.#classify(response, 'manifest');
+    if (response.statusCode !== 200) return this.classify(response, 'manifest');
     const { bytes, failure } = await readBody(response, asked.timeout, MANIFEST_MAX);
-    if (failure) return unusable(this.#client.registry, `manifest broke off: ${failure.message}`);
+    if (failure) return this.unusable(`manifest broke off: ${failure.message}`);
     return this.#checked(bytes, response, asked.reference);
   }
 
   #checked(bytes: Buffer, response: RegistryResponse, reference: Reference): Answer<Manifest> {
-    const { registry } = this.#client;
     const mediaType = mediaTypeOf(response, bytes);
     const wanted = 'digest' in reference ? reference.digest : digestHeader(response);
     // Without a digest only its form distinguishes a manifest from a portal's page.
-    if (!wanted && !parseManifest(bytes)) return unusable(registry, '200 that is no manifest');
+    if (!wanted && !parseManifest(bytes)) return this.unusable('200 that is no manifest');
     // The registry's own digest is kept where the bytes have it: it may be a sha512, for example.
     const digest = wanted ?? manifestDigest(bytes, mediaType);
-    if (!isManifestOf(digest, bytes, mediaType)) return unusable(registry, 'manifest whose digest is wrong');
+    if (!isManifestOf(digest, bytes, mediaType)) return this.unusable('manifest whose digest is wrong');
     return found({ mediaType, digest, bytes });
   }
 
@@ -159,7 +146,7 @@ export class Manifests {
       if (NO_HEAD.has(statusCode) && answer.kind === 'found') this.#noHead.start();
       return answer;
     }
-    if (statusCode !== 200 || !digest) return this.#classify(response, 'manifest', 'HEAD');
+    if (statusCode !== 200 || !digest) return this.classify(response, 'manifest', 'HEAD');
     discard(response);
     const size = contentLength(response);
     return found({ mediaType: mediaTypeOf(response), digest, ...(size === undefined ? {} : { size }) });

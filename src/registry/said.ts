@@ -36,12 +36,8 @@ function cleaned(text: string, max: number): string {
 
 function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
-  const isNothing = value === undefined || value === null || (typeof value === 'object' && isEmpty(value));
-  return isNothing ? '' : JSON.stringify(value);
-}
-
-function isEmpty(value: object): boolean {
-  return Object.keys(value).length === 0;
+  const isEmpty = typeof value === 'object' && Object.keys(value ?? {}).length === 0;
+  return value === undefined || isEmpty ? '' : JSON.stringify(value);
 }
 
 function errorOf(entry: unknown): SaidError | undefined {

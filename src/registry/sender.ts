@@ -1,20 +1,56 @@
 // Sends one request once: where it goes, its headers, its time limit, and an outage for each error of the socket.
 import type { Dispatcher } from 'undici';
+import type { Access } from '../auth/scope.ts';
 import { reasonOf, RegistryOutage } from './answer.ts';
-import type { Authorization } from './authorization.ts';
 import type { RegistryRequest } from './client.ts';
-import type { Destination, Home } from './home.ts';
 import { Patience } from './patience.ts';
 import { requestOnce } from './request.ts';
 import type { RegistryResponse } from './response.ts';
 import type { Sockets } from './transport.ts';
+
+/** Where a request goes. */
+export interface Destination {
+  /** As `URL.origin`. */
+  readonly origin: string;
+  /** Path and query. */
+  readonly path: string;
+}
+
+/** A registry's own origin: where its token may go. */
+export class Home {
+  /** As `URL.origin`, which is computed anew at each access. */
+  readonly origin: string;
+  readonly #url: URL;
+  readonly #secured: string;
+
+  constructor(url: URL) {
+    this.#url = url;
+    this.origin = url.origin;
+    // A registry that redirects from http to https gets our token there: it has crossed the network in plain text before.
+    this.#secured = url.protocol === 'http:' && url.port === '' ? `https://${url.host}` : this.origin;
+  }
+
+  /** Whether an origin is the registry's: its own, or that of the same host by https where ours is http. */
+  has(origin: string): boolean {
+    return origin === this.origin || origin === this.#secured;
+  }
+
+  /** Where a target leads: a path on the registry, or a whole URL. */
+  locate(target: string | URL): Destination {
+    // Most requests; a path of ours needs no parsing.
+    if (typeof target === 'string' && target.startsWith('/v2/')) return { origin: this.origin, path: target };
+    const { origin, pathname, search } = new URL(target, this.#url);
+    return { origin, path: pathname + search };
+  }
+}
 
 interface SenderDeps {
   readonly registry: string;
   readonly home: Home;
   readonly sockets: Sockets;
   readonly via: string;
-  readonly authorization: Authorization;
+  /** The Authorization header of an access. */
+  readonly header: (access: readonly Access[]) => Promise<string | undefined>;
 }
 
 // Of undici, and of the kernel.
@@ -89,30 +125,21 @@ export class Sender {
     return new Patience({ registry, timeout, isFull: () => sockets === own && this.#isFull() });
   }
 
-  async #headersFor({ headers: own, access }: RegistryRequest): Promise<Record<string, string>> {
-    const headers: Record<string, string> = {
-      'user-agent': 'geo-registry-proxy',
-      via: this.#deps.via,
-      'accept-encoding': 'identity',
-      ...own,
-    };
-    const credentials = access && (await this.#deps.authorization.header(access));
-    if (credentials !== undefined) headers['authorization'] = credentials;
-    return headers;
-  }
-
   async #dispatch(
     request: RegistryRequest,
     { origin, path }: Destination,
     { signal, onSent }: Patience,
     sockets: Dispatcher,
   ): Promise<RegistryResponse> {
+    const { registry, home, via } = this.#deps;
+    const { method, access, body = null } = request;
     // Wherever a registry's answer leads, our token is for that registry alone.
-    const { registry, home } = this.#deps;
-    if (request.access && !home.has(origin)) throw new RegistryOutage(registry, 'it led to another host');
-    const headers = await this.#headersFor(request);
+    if (access && !home.has(origin)) throw new RegistryOutage(registry, 'it led to another host');
+    const authorization = access && (await this.#deps.header(access));
     signal.throwIfAborted();
-    const { method, body = null } = request;
+    const headers: Record<string, string> = { 'user-agent': 'geo-registry-proxy', via, 'accept-encoding': 'identity' };
+    Object.assign(headers, request.headers);
+    if (authorization !== undefined) headers['authorization'] = authorization;
     // By default undici closes the socket after a HEAD, in case of a body: each look-up would need a new connection.
     const reset = false;
     return requestOnce(sockets, { origin, path, method, headers, body, signal, onSent, reset });

@@ -111,9 +111,7 @@ export class Transport extends Dispatcher implements Sockets {
   override close(): Promise<void>;
   override close(callback: () => void): void;
   override close(callback?: () => void): Promise<void> | void {
-    const closed = this.#agent.close();
-    if (!callback) return closed;
-    void closed.then(callback);
+    return callback ? this.#agent.close(callback) : this.#agent.close();
   }
 
   override destroy(): Promise<void>;
@@ -121,9 +119,8 @@ export class Transport extends Dispatcher implements Sockets {
   override destroy(callback: () => void): void;
   override destroy(error: Error | null, callback: () => void): void;
   override destroy(first?: Error | null | (() => void), second?: () => void): Promise<void> | void {
-    const destroyed = this.#agent.destroy(first instanceof Error ? first : null);
+    const error = first instanceof Error ? first : null;
     const callback = typeof first === 'function' ? first : second;
-    if (!callback) return destroyed;
-    void destroyed.then(callback);
+    return callback ? this.#agent.destroy(error, callback) : this.#agent.destroy(error);
   }
 }

@@ -2,9 +2,8 @@
 import { Readable } from 'node:stream';
 import { deleteAccess, pullAccess, pushAccess } from '../auth/scope.ts';
 import type { Digest } from '../oci/digest.ts';
-import { answered, found, RegistryOutage, type Answer } from './answer.ts';
-import type { Classify } from './classify.ts';
-import type { Client } from './client.ts';
+import { answered, RegistryOutage, type Answer } from './answer.ts';
+import { Noun } from './noun.ts';
 import { discard, type RegistryResponse } from './response.ts';
 
 /** An upload session's URL (distribution-spec #post-then-put). */
@@ -27,21 +26,11 @@ function withoutError(source: Readable): { readonly body: Readable; readonly err
 }
 
 /** Uploads by (repository, digest); `timeout` in milliseconds to the headers of the session's answer. */
-export class Uploads {
-  readonly #client: Client;
-  readonly #classify: Classify;
-
-  constructor(client: Client, classify: Classify) {
-    this.#client = client;
-    this.#classify = classify;
-  }
-
+export class Uploads extends Noun {
   start(name: string, timeout: number): Promise<Answer<Session>> {
     return answered(async () => {
       const response = await this.#post(name, '', undefined, timeout);
-      if (response.statusCode !== 202) return this.#classify(response, 'upload');
-      discard(response);
-      return found(this.#sessionOf(response));
+      return this.conclude(response, 'upload', [202], () => this.#sessionOf(response));
     });
   }
 
@@ -68,14 +57,13 @@ export class Uploads {
   mount(name: string, digest: Digest, from: string, timeout: number): Promise<Answer<Session | undefined>> {
     return answered(async () => {
       const response = await this.#post(name, `?mount=${digest}&from=${encodeURIComponent(from)}`, from, timeout);
-      if (response.statusCode !== 201 && response.statusCode !== 202) return this.#classify(response, 'upload');
-      discard(response);
-      return found(response.statusCode === 202 ? this.#sessionOf(response) : undefined);
+      const session = (): Session | undefined => (response.statusCode === 202 ? this.#sessionOf(response) : undefined);
+      return this.conclude(response, 'upload', [201, 202], session);
     });
   }
 
   #post(name: string, query: string, from: string | undefined, timeout: number): Promise<RegistryResponse> {
-    return this.#client.send({
+    return this.client.send({
       method: 'POST',
       target: `/v2/${name}/blobs/uploads/${query}`,
       access: from === undefined ? [pushAccess(name)] : [pushAccess(name), pullAccess(from)],
@@ -86,7 +74,7 @@ export class Uploads {
 
   /** The session's URL on the registry's own origin: a Location with its public host would lead through this proxy. */
   #sessionOf(response: RegistryResponse): Session {
-    const { origin, registry } = this.#client;
+    const { origin, registry } = this.client;
     const location = response.headers['location'];
     if (typeof location !== 'string' || !URL.canParse(location, origin)) {
       throw new RegistryOutage(registry, 'upload session without a Location');
@@ -108,7 +96,7 @@ export class Uploads {
     const target = new URL(session);
     target.searchParams.append('digest', digest);
     const { size, ...sent } = content;
-    const response = await this.#client.send({
+    const response = await this.client.send({
       method: 'PUT',
       target,
       access: [pushAccess(name)],
@@ -116,9 +104,7 @@ export class Uploads {
       timeout: 0,
       ...sent,
     });
-    if (response.statusCode !== 201) return this.#classify(response, 'upload');
-    discard(response);
-    return found(undefined);
+    return this.conclude(response, 'upload', [201], () => undefined);
   }
 
   /**
@@ -136,13 +122,13 @@ export class Uploads {
     const { body, error } = withoutError(source);
     const access = [pushAccess(name)];
     const request = { method: 'PATCH', target: session, access, headers: OCTETS, body, timeout: 0, signal } as const;
-    const response = await this.#client.send(request);
-    if (response.statusCode !== 202) return this.#classify(response, 'upload');
+    const response = await this.client.send(request);
+    if (response.statusCode !== 202) return this.classify(response, 'upload');
     discard(response);
     const target = this.#sessionOf(response);
     if (error() === undefined) return this.#finish(name, target, digest, { size: 0, signal });
     const timeout = CANCEL_TIMEOUT;
-    discard(await this.#client.send({ method: 'DELETE', target, access: [deleteAccess(name)], timeout }));
+    discard(await this.client.send({ method: 'DELETE', target, access: [deleteAccess(name)], timeout }));
     return { kind: 'unavailable', reason: `the body of an upload broke off: ${String(error())}` };
   }
 }

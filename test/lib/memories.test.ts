@@ -87,7 +87,7 @@ const GROWING: Readonly<Record<string, string>> = {
   'lib/slots.ts': 'transfers under way',
   'proxy/tag-lookup.ts': 'look-ups under way',
   'registry/address-rule.ts': 'a default without entries',
-  'registry/authorization.ts': 'requests under way',
+  'registry/client.ts': 'requests under way',
   'registry/sender.ts': 'requests under way',
   'registry/transport.ts': 'origins with requests under way',
   'replication/copy.ts': 'manifests of one image: 10,000',
