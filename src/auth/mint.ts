@@ -86,10 +86,7 @@ export class Minter {
     this.#current = currentKey(deps.keys.current(), deps.tokenKeyId);
   }
 
-  /**
-   * A token with this access, valid for `ttl` ms; with `fresh`, one that was not returned before.
-   * @throws {Error} when the key cannot sign.
-   */
+  /** A token with this access for `ttl` ms; with `fresh`, one that was not returned before. @throws {Error} of the key. */
   async mint(
     access: readonly Access[],
     { ttl = this.#ttl, fresh = false }: { readonly ttl?: number; readonly fresh?: boolean } = {},

@@ -40,10 +40,7 @@ export function scopeText(access: readonly Access[]): string {
   return access.map(({ type, name, actions }) => `${type}:${name}:${actions.join(',')}`).join(' ');
 }
 
-/**
- * Whether a token's access contains an action on a resource. Type and name must be equal (a name is never a pattern,
- * not even `*`); the action `*` stands for all.
- */
+/** Whether access contains an action, or `*`, on a resource. A name is never a pattern, not even `*`. */
 export function grants(access: readonly Access[], resource: Resource, action: string): boolean {
   return access.some(
     ({ type, name, actions }) =>

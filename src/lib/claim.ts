@@ -46,7 +46,6 @@ export class Claim {
     this.#onAbandoned = onAbandoned;
   }
 
-  /** A claim of one caller alone. */
   static of(caller: Caller): Claim {
     const claim = new Claim();
     claim.join(caller);

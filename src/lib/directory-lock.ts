@@ -28,7 +28,7 @@ function idOf({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): str
   return `${dev}:${ino}`;
 }
 
-/** Locks a file through SQLite, since Node has no file locks. It is the kernel's lock: it ends with the process, and holds between containers. */
+/** Locks a file through SQLite, as Node has no file locks: it ends with the process, and holds between containers. */
 function holdFile(path: string): Hold {
   const lock = new DatabaseSync(path, { timeout: 0 });
   try {
@@ -96,7 +96,6 @@ async function idAt(path: string): Promise<string | undefined> {
   }
 }
 
-/** @see DirectoryLock */
 class HeldDirectory implements DirectoryLock {
   readonly #directory: string;
   readonly #file: string;

@@ -1,10 +1,7 @@
 // A fair queue: the share with the fewest requests in service goes first, so that no share delays another.
 import type { Claim } from './claim.ts';
 
-/**
- * How many requests of one share may wait, by default. That is enough for 500 machines with one token and eight layers
- * each; more than that would not be served in time.
- */
+/** How many requests of a share may wait, by default: enough for 500 machines with one token and eight layers each. */
 export const WAITING_MAX = 4_096;
 
 /** A request that waits in the shares of its claim. */

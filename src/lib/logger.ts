@@ -25,10 +25,7 @@ const REDACTED = [
   '*.token',
 ];
 
-/**
- * Logs to standard output; `format` turns a JSON line into other text. pino's default blocks while it writes: a stalled
- * reader would stall every pull.
- */
+/** Logs to standard output, unlike pino's default without blocking; `format` turns a JSON line into other text. */
 export function createLogSink(level: string, site: string, format?: (line: string) => string): LogSink {
   const options = { level, base: { site }, redact: REDACTED };
   let isClosing = false;

@@ -16,9 +16,8 @@ export interface PlacesOptions {
   readonly onLendable?: (act: () => void) => void;
   /** How long a request waits for a place. */
   readonly patience: number;
-  /** Places of one share at once. */
+  /** Limits of one share: its places at once, and its waiting requests. */
   readonly shareMax?: number;
-  /** How many requests of one share may wait. */
   readonly waitingMax?: number;
 }
 

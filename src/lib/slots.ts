@@ -14,10 +14,7 @@ export interface Ticket {
   priority: Priority;
   /** The callers that wait. Without it the ticket is in the background's share, and is never given up. */
   readonly claim?: Claim;
-  /**
-   * No manifest names what is asked for, so it may not exist. Such tickets get half of the slots at most: requests for
-   * invented digests must not delay those for known ones.
-   */
+  /** No manifest names it, so it may not exist: such tickets get half of the slots, and do not delay known content. */
   isUnknown?: boolean;
   /** Its transfer brought almost no bytes. For 10 s it waits behind all others of its priority. */
   isSlow?: boolean;
@@ -83,10 +80,7 @@ export class Slots {
     this.#waitingMax = waitingMax;
   }
 
-  /**
-   * Waits for a slot.
-   * @throws QueueFull where too many of the same share wait; CallerLeft when all callers of the ticket have left.
-   */
+  /** Waits for a slot. @throws QueueFull where too many of the share wait; CallerLeft when all callers have left. */
   take(ticket: Ticket): Promise<GiveBack> {
     const isFull = !this.#fits(ticket) && this.#queue.waitingBeside(claimOf(ticket)) >= this.#waitingMax;
     return isFull ? Promise.reject(new QueueFull()) : this.takeAgain(ticket);

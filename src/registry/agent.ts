@@ -7,16 +7,14 @@ import { Agent, buildConnector, EnvHttpProxyAgent, type Dispatcher } from 'undic
 import { createLru } from '../lib/lru.ts';
 import { AddressRefused, type AddressRule } from './address-rule.ts';
 
-/** Times in milliseconds. */
+/** Times in milliseconds; `connections` of each origin. */
 export interface AgentOptions {
-  /** Connections per origin. */
   readonly connections: number;
   readonly connectTimeout: number;
   /** How long a body may pause. */
   readonly bodyTimeout: number;
   /** A file of certificate authorities (PEM) beside the system's. */
   readonly caFile?: string | undefined;
-  /** Whether HTTPS_PROXY and NO_PROXY are used. */
   readonly useProxy?: boolean;
   /** Which addresses connections may go to; all without it. */
   readonly bounds?: Bounds;

@@ -118,7 +118,7 @@ function createCache<T>(ttl: number, clock: () => number) {
   };
 }
 
-/** Reads credentials from files like Docker's config.json. In each, `credHelpers` go before `credsStore`, and that before `auths`. */
+/** Reads files like Docker's config.json. In each, `credHelpers` go before `credsStore`, and that before `auths`. */
 export function createCredentialReader(
   deps: { readonly files: readonly string[]; readonly env: NodeJS.ProcessEnv },
   options: { readonly clock?: () => number; readonly helperTimeout?: number } = {},

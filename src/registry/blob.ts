@@ -21,7 +21,6 @@ export interface BlobBody {
   readonly size?: number;
 }
 
-/** A blob's size, where the registry gives it. */
 interface BlobHead {
   readonly size?: number;
 }
@@ -54,10 +53,7 @@ function requestOf(
 export class Blobs extends Noun {
   readonly #ranges = new RangeSupport();
 
-  /**
-   * GET. A registry that ignores or refuses the range gives the whole body, with `start` 0; after a refusal no range is
-   * requested for an hour.
-   */
+  /** GET. A registry that ignores or refuses the range gives the whole body, with `start` 0. */
   open(
     name: string,
     digest: Digest,
@@ -99,7 +95,6 @@ export class Blobs extends Noun {
     });
   }
 
-  /** The size by a GET of the first byte. */
   async #headByGet(name: string, digest: Digest, timeout: number, signal?: AbortSignal): Promise<Answer<BlobHead>> {
     const first = await this.open(name, digest, timeout, { start: 0, end: 0 }, signal);
     // An empty blob has no first byte, and not every storage answers that with its size.

@@ -2,9 +2,8 @@
 import type { Readable } from 'node:stream';
 import { watchRate, type LeastRate } from '../lib/least-rate.ts';
 
-/** Limits of a body; `time` in milliseconds from its headers to its end. */
+/** Limits of a body: `max` in bytes, `time` in milliseconds from its headers to its end. */
 interface BodyLimits {
-  /** Bytes. */
   readonly max: number;
   readonly leastRate: LeastRate;
   readonly time: number;

@@ -18,7 +18,6 @@ export interface ManifestHead {
   readonly size?: number;
 }
 
-/** Which manifest is asked for, and how long. */
 interface Question {
   readonly name: string;
   readonly reference: Reference;

@@ -63,7 +63,6 @@ export class Patience {
     this.#timer = setTimeout(() => this.end(reason), GRACE);
   }
 
-  /** Ends the request now. */
   end(reason: Error): void {
     this.stop();
     this.#controller.abort(reason);

@@ -31,10 +31,7 @@ export async function readText(response: RegistryResponse): Promise<string> {
   return (await plain.catch(() => bytes)).toString('utf8');
 }
 
-/**
- * A whole body, decoded; its limits follow from the `timeout` (ms) of its headers. One whose Content-Length is over `max`
- * bytes is not read.
- */
+/** A whole body, decoded; `timeout` (ms) is what its headers had. With a Content-Length over `max` it is not read. */
 export async function readBody(response: RegistryResponse, timeout: number, max: number): Promise<CollectedBody> {
   if ((contentLength(response) ?? 0) > max) {
     response.body.on('error', () => undefined).destroy();

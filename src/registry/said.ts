@@ -1,12 +1,10 @@
 // A registry's own error codes, messages and details: bounded, and without secrets.
 
-/** One entry of an error body (distribution-spec #error-codes); texts are empty where the registry gives none. */
+/** An entry of an error body (distribution-spec #error-codes): strings of at most 64, 256 and 512 characters, or empty. */
 interface SaidError {
-  /** At most 64 characters. */
   readonly code: string;
-  /** At most 256 characters. */
   readonly message: string;
-  /** At most 512 characters; JSON where it is not a string. */
+  /** JSON where it is not a string. */
   readonly detail: string;
 }
 

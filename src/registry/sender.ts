@@ -8,11 +8,9 @@ import { requestOnce } from './request.ts';
 import type { RegistryResponse } from './response.ts';
 import type { Sockets } from './transport.ts';
 
-/** Where a request goes. */
+/** Where a request goes: an origin as `URL.origin`, and a path with its query. */
 export interface Destination {
-  /** As `URL.origin`. */
   readonly origin: string;
-  /** Path and query. */
   readonly path: string;
 }
 

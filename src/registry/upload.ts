@@ -34,10 +34,7 @@ export class Uploads extends Noun {
     });
   }
 
-  /**
-   * Sends the whole body. There is no time limit: the caller ends it by `signal`. A body without a `size` that breaks off
-   * leaves nothing in the registry: the upload is cancelled.
-   */
+  /** Sends the whole body; there is no time limit. Without a `size`, a body that breaks off is cancelled in the registry. */
   put(
     name: string,
     session: Session,
