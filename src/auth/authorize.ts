@@ -1,31 +1,28 @@
-// The gate before the pull API: which request is let in, and the challenge for one that is not.
+// The gate of the pull API: admits requests by their token, and challenges the others.
 import { OciError } from '../oci/error.ts';
 import { repositoryOf, type DistributionPath } from '../oci/path.ts';
 import { bearerChallenge, type BearerParameters } from './challenge.ts';
 import { catalogAccess, grants, pullAccess, repositoryResource, scopeText, type Access } from './scope.ts';
 import { InvalidToken, type VerifiedToken, type Verifier } from './verify.ts';
 
-/** What a client that was let in is besides a reader. */
+/** What an admitted client may do besides reading, and who it is. */
 export interface Grant {
-  /**
-   * Whether the token carries `push` or `*` for the repository of the request, so that the client may be about to push there.
-   * `unknown` where clients have no tokens.
-   */
+  /** Whether the token has `push` or `*` for the request's repository; `unknown` where clients have no tokens. */
   readonly canPush: boolean | 'unknown';
-  /** Whose share of the queues to the registries its requests are served in: its subject's, its token's, or its repository's. */
+  /** Its share of the queues to the registries: its subject's, its token's, or its repository's. */
   readonly share: string;
-  /** Who the token says it is; undefined where it does not, or where everyone may read. */
+  /** The token's user or subject; undefined where it has none, or where everyone may read. */
   readonly user?: string | undefined;
 }
 
-/** Lets requests in, or not. */
+/** Admits requests. */
 export interface Gate {
   /** @throws {OciError} 401 `UNAUTHORIZED` with a challenge (Distribution spec/auth/token.md); never 403. */
   authorize(authorization: string | undefined, path: DistributionPath): Promise<Grant>;
 }
 
-/** What a gate is made of; without a verifier everyone may read. */
-export interface GateDeps {
+/** Without a verifier everyone may read. */
+interface GateDeps {
   readonly verifier?: Verifier | undefined;
   readonly realm: string;
   readonly service: string;
@@ -33,7 +30,7 @@ export interface GateDeps {
 
 const BEARER = /^bearer +(?<token>[^\s,]+) *$/i;
 
-/** What reading a path needs; nothing for `/v2/`, which any valid token opens. */
+/** The access that reading a path needs; undefined for `/v2/`, for which any valid token is enough. */
 function neededAccess(path: DistributionPath): Access | undefined {
   if (path.kind === 'catalog') return catalogAccess();
   const name = repositoryOf(path);
@@ -49,7 +46,7 @@ function isGranted(access: readonly Access[], needed: Access): boolean {
   return needed.actions.every((action) => grants(access, needed, action));
 }
 
-/** The gate of this site: tokens are checked here, and a client without a good one is sent to the realm. */
+/** A {@link Gate} that verifies tokens, and sends clients without a valid one to the realm. */
 export function createGate({ verifier, realm, service }: GateDeps): Gate {
   function refusal(needed: Access | undefined, error?: BearerParameters['error'], cause?: unknown): OciError {
     const scope = needed && scopeText([needed]);

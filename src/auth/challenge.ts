@@ -1,4 +1,4 @@
-// Challenges: reading a registry's WWW-Authenticate, and writing our own.
+// WWW-Authenticate: parses a registry's challenges, and writes our own.
 
 /** One challenge; scheme and parameter names are in lower case (RFC 9110 section 11.6.1). */
 export interface Challenge {
@@ -6,7 +6,7 @@ export interface Challenge {
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-/** What a Bearer challenge tells a client (Distribution spec/auth/token.md). */
+/** The parameters of a Bearer challenge (Distribution spec/auth/token.md). */
 export interface BearerParameters {
   readonly realm: string;
   readonly service: string;
@@ -16,13 +16,13 @@ export interface BearerParameters {
 
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const SEPARATORS = /[\s,]*/y;
-// An unterminated quote reads to the end: there is nothing better to make of it.
+// An unterminated quoted string is read to the end.
 const PARAMETER = new RegExp(`(${TOKEN})[ \\t]*=[ \\t]*(?:"((?:[^"\\\\]|\\\\[^])*)\\\\?(?:"|$)|(${TOKEN}))`, 'y');
 const SCHEME = new RegExp(`(${TOKEN})(?=[\\s,]|$)`, 'y');
 const TOKEN68 = /[A-Za-z0-9._~+/-]+=*(?=[ \t]*(?:,|$))/y;
 const ELSE = /[^\s,]*/y;
 
-/** Takes what matches at a position, and moves it on. */
+/** Matches patterns one after the other, each where the last one ended. */
 function createScanner(text: string): { take(pattern: RegExp): RegExpExecArray | null; atEnd(): boolean } {
   let position = 0;
   return {
@@ -38,7 +38,7 @@ function createScanner(text: string): { take(pattern: RegExp): RegExpExecArray |
 
 /**
  * The challenges of a WWW-Authenticate header: several in one header, quoted strings with commas and escapes, token68
- * (skipped). Never throws; what is no challenge is passed over.
+ * (skipped). Never throws; what is not a challenge is skipped.
  */
 export function parseChallenges(header: string | undefined): Challenge[] {
   const scanner = createScanner(header ?? '');
@@ -56,7 +56,7 @@ export function parseChallenges(header: string | undefined): Challenge[] {
     if (scheme) {
       challenges.push({ scheme: scheme[1]!.toLowerCase(), parameters: new Map() });
       scanner.take(/[ \t]*/y);
-      // A parameter looks like a token68 as far as its name: only what is followed by a comma or the end is one.
+      // A parameter's name looks like a token68: it is one only before a comma or the end.
       scanner.take(TOKEN68);
       continue;
     }

@@ -1,14 +1,14 @@
-// What can be said of key and certificate files without using them: whether they belong together, and until when.
+// Checks of key and certificate files for the doctor: whether they belong together, and until when they are valid.
 import { createPublicKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { KeyFiles } from './key-ring.ts';
 import { certificateChain, readPrivateKey, readTrustedKeys } from './keys.ts';
 
-/** The certificate file beside the key. */
-export interface CertificateFacts {
+/** What a certificate file is to a key. */
+interface CertificateFacts {
   /** Whether it holds the public half of the key. */
   readonly isOfKey: boolean;
-  /** Until when (ms since the epoch) the key's own certificate is valid, and from when; none for a bare public key. */
+  /** The validity (ms since the epoch) of the key's own certificate; undefined for a bare public key. */
   readonly valid?: { readonly from: number; readonly to: number };
 }
 

@@ -1,4 +1,4 @@
-// How a token names the key that signed it: registries know the same key by different ids.
+// Key ids of tokens: registries compute different ids of the same key.
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { calculateJwkThumbprint, exportJWK } from 'jose';
 
@@ -13,14 +13,14 @@ function publicHalf(key: KeyObject): KeyObject {
   return key.type === 'public' ? key : createPublicKey(key);
 }
 
-/** The id by which Distribution 2 and GitLab know a key: 240 bits of the SHA-256 of its SubjectPublicKeyInfo, in base32. */
+/** The key id of Distribution 2 and GitLab: 240 bits of the SHA-256 of its SubjectPublicKeyInfo, in base32. */
 export function libtrustId(key: KeyObject): string {
   const der = publicHalf(key).export({ type: 'spki', format: 'der' });
   const hash = createHash('sha256').update(der).digest();
   return base32(hash.subarray(0, 30)).match(/.{4}/g)!.join(':');
 }
 
-/** The id by which Distribution 3 knows a key: its JWK thumbprint (RFC 7638, SHA-256, base64url). */
+/** The key id of Distribution 3: the JWK thumbprint (RFC 7638, SHA-256, base64url). */
 export async function thumbprint(key: KeyObject): Promise<string> {
   return calculateJwkThumbprint(await exportJWK(publicHalf(key)));
 }

@@ -1,34 +1,24 @@
-// The keys in use: read from their files at the start, and again when the files change under us.
+// The keys in use: read from their files at the start, and again when the files change.
 import { createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { certificateChain, readPrivateKey, readTrustedKeys } from './keys.ts';
 
-/** Keys that belong together; the version grows with each change, so that what was made with others can be dropped. */
+/** Keys that belong together. The version grows with each change, so that what other keys made can be dropped. */
 export interface KeySet {
   readonly version: number;
-  /** What our tokens are signed with; `chain` is its certificates (base64 DER, the key's own first), often none. */
+  /** Signs our tokens; `chain` is its certificates (base64 DER, the key's own first), often none. */
   readonly signing?: { readonly key: KeyObject; readonly chain: readonly string[] };
-  /** What clients' tokens may be signed with. */
+  /** The public keys that verify clients' tokens. */
   readonly trusted: readonly KeyObject[];
 }
 
-/** Where keys come from: the private key, and the certificates or public keys to trust (by default its public half). */
+/** The private key's file, and the file of certificates or public keys to trust (by default the private key's own). */
 export interface KeyFiles {
   readonly keyFile?: string | undefined;
   readonly certFile?: string | undefined;
 }
 
-/** The current keys of a pair of files. */
-export interface KeyRing {
-  /** The keys in use; looks at the files first when the last look is a while ago. Never throws. */
-  current(): KeySet;
-  /** Reads the files now (SIGHUP); answers whether other keys are in use from now on. Never throws. */
-  reload(): boolean;
-  /** Why the files as they are now could not be used, for people; undefined where they are in use. */
-  trouble(): string | undefined;
-}
-
-/** A key file that cannot be used; `file` says which of the two, the message begins with its path. */
+/** A key file that cannot be used: `file` names which of the two; the message begins with its path. */
 export class KeyFileError extends Error {
   readonly file: keyof KeyFiles;
 
@@ -40,7 +30,7 @@ export class KeyFileError extends Error {
   }
 }
 
-/** `source` stands for the files' content. */
+/** `source` is a hash of the files' content. */
 type Loaded = Omit<KeySet, 'version'> & { readonly source: string };
 
 function attempt<T>(files: KeyFiles, file: keyof KeyFiles, use: (path: string) => T): T | undefined {
@@ -73,7 +63,7 @@ function load(files: KeyFiles, needsCertificate: boolean): Loaded {
   return { trusted, source, signing: { key, chain: chain ?? [] } };
 }
 
-/** What tells a file from the one that was there before, however it was replaced: links are followed. */
+/** Identifies the files' current version, however they are replaced; links are followed. */
 function fingerprint(files: KeyFiles): string {
   const states = [files.keyFile, files.certFile].map((path) => {
     if (path === undefined) return '';
@@ -87,59 +77,86 @@ function fingerprint(files: KeyFiles): string {
   return states.join(' ');
 }
 
+type KeyRingDeps = KeyFiles & { readonly onError: (message: string) => void };
+
+interface KeyRingOptions {
+  readonly clock?: () => number;
+  /** Milliseconds between two checks of the files. */
+  readonly checkInterval?: number;
+  readonly needsCertificate?: boolean;
+}
+
 /**
- * Reads the files, and looks at them again on use, `checkInterval` ms apart. Files that cannot be used later on leave
- * the keys as they are and are told of through `onError`, once per change.
- * @throws {KeyFileError} when they cannot be used now.
+ * The current keys of a pair of files, which are checked on use. Changed files that cannot be used leave the keys as they
+ * are, and are reported to `onError`, once a change.
  */
-export function createKeyRing(
-  deps: KeyFiles & { readonly onError: (message: string) => void },
-  options: { clock?: () => number; checkInterval?: number; needsCertificate?: boolean } = {},
-): KeyRing {
-  const { clock = () => performance.now(), checkInterval = 2_000, needsCertificate = false } = options;
-  let seen = fingerprint(deps);
-  let looked = clock();
-  let { source, ...keys } = load(deps, needsCertificate);
-  let current: KeySet = { ...keys, version: 1 };
+export class KeyRing {
+  readonly #deps: KeyRingDeps;
+  readonly #clock: () => number;
+  readonly #checkInterval: number;
+  readonly #load: () => Loaded;
+  #fingerprint: string;
+  #checkedAt: number;
+  #source: string;
+  #current: KeySet;
+  #trouble: string | undefined;
 
-  let trouble: string | undefined;
+  /** @throws {KeyFileError} when the files cannot be used. */
+  constructor(
+    deps: KeyRingDeps,
+    { clock = () => performance.now(), checkInterval = 2_000, needsCertificate = false }: KeyRingOptions = {},
+  ) {
+    this.#deps = deps;
+    this.#clock = clock;
+    this.#checkInterval = checkInterval;
+    this.#load = () => load(deps, needsCertificate);
+    this.#fingerprint = fingerprint(deps);
+    this.#checkedAt = clock();
+    const { source, ...keys } = this.#load();
+    this.#source = source;
+    this.#current = { ...keys, version: 1 };
+  }
 
-  function replace(): boolean {
+  /** The keys in use; checks the files first where the last check is `checkInterval` ago. Never throws. */
+  current(): KeySet {
+    this.#check();
+    return this.#current;
+  }
+
+  /** Why the files as they are now could not be used, for people; undefined where they are in use. */
+  trouble(): string | undefined {
+    this.#check();
+    return this.#trouble;
+  }
+
+  /** Reads the files now (SIGHUP); returns whether the keys have changed. Never throws. */
+  reload(): boolean {
+    this.#checkedAt = this.#clock();
+    this.#fingerprint = fingerprint(this.#deps);
+    return this.#replace();
+  }
+
+  #check(): void {
+    if (this.#clock() - this.#checkedAt < this.#checkInterval) return;
+    this.#checkedAt = this.#clock();
+    const now = fingerprint(this.#deps);
+    if (now === this.#fingerprint) return;
+    this.#fingerprint = now;
+    this.#replace();
+  }
+
+  #replace(): boolean {
     try {
-      const loaded = load(deps, needsCertificate);
-      trouble = undefined;
-      if (loaded.source === source) return false;
-      ({ source, ...keys } = loaded);
-      current = { ...keys, version: current.version + 1 };
+      const { source, ...keys } = this.#load();
+      this.#trouble = undefined;
+      if (source === this.#source) return false;
+      this.#source = source;
+      this.#current = { ...keys, version: this.#current.version + 1 };
       return true;
     } catch (error) {
-      trouble = `${(error as Error).message}; the keys that were read before stay in use`;
-      deps.onError(trouble);
+      this.#trouble = `${(error as Error).message}; the keys that were read before stay in use`;
+      this.#deps.onError(this.#trouble);
       return false;
     }
   }
-
-  function look(): void {
-    looked = clock();
-    const now = fingerprint(deps);
-    if (now === seen) return;
-    seen = now;
-    replace();
-  }
-
-  return {
-    current() {
-      if (clock() - looked >= checkInterval) look();
-      return current;
-    },
-    trouble() {
-      if (clock() - looked >= checkInterval) look();
-      return trouble;
-    },
-    reload() {
-      looked = clock();
-      seen = fingerprint(deps);
-      return replace();
-    },
-  };
 }

@@ -1,8 +1,8 @@
-// Keys out of PEM files: the private key that signs our tokens, the public keys that clients' tokens are checked with.
+// Reads keys from PEM files: the private key that signs our tokens, and the public keys that verify clients' tokens.
 import { createPrivateKey, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
 
-/** The signatures that registries take: RSA PKCS#1 v1.5, and ECDSA by the key's curve (RFC 7518 section 3.1). */
-export type SignatureAlgorithm = 'RS256' | 'RS384' | 'RS512' | 'ES256' | 'ES384' | 'ES512';
+/** The algorithms that registries accept: RSA PKCS#1 v1.5, and ECDSA by the key's curve (RFC 7518 section 3.1). */
+type SignatureAlgorithm = 'RS256' | 'RS384' | 'RS512' | 'ES256' | 'ES384' | 'ES512';
 
 const BY_CURVE: Partial<Record<string, SignatureAlgorithm>> = {
   prime256v1: 'ES256',
@@ -25,7 +25,7 @@ function blocksOf(text: string): Block[] {
   }));
 }
 
-/** The algorithms that a key signs with, the first by preference; none for a key that registries do not take. */
+/** The algorithms of a key, the preferred one first; none for a key that registries do not accept. */
 export function algorithmsOf(key: KeyObject): readonly SignatureAlgorithm[] {
   const { modulusLength = 0, namedCurve = '' } = key.asymmetricKeyDetails ?? {};
   if (key.asymmetricKeyType === 'rsa') return modulusLength < RSA_BITS_MIN ? [] : ['RS256', 'RS384', 'RS512'];
@@ -40,7 +40,7 @@ function usable(key: KeyObject): KeyObject {
   throw new Error(`a key of another kind (${kind}): RSA of 2048 bits or more, or EC P-256, P-384 or P-521 is needed`);
 }
 
-// Not `equals`: between keys of different types it leaves an error behind that fails the next key to be read.
+// Not `equals`: between keys of different types it leaves an OpenSSL error that makes the next read fail.
 function isSameKey(one: KeyObject, other: KeyObject): boolean {
   const [first, second] = [one, other].map((key) => key.export({ type: 'spki', format: 'der' }));
   return first!.equals(second!);
@@ -56,7 +56,7 @@ function parsed<T>(what: string, parse: () => T): T {
 
 /**
  * The private key of a PEM file: PKCS#1, PKCS#8 or SEC1; RSA or EC.
- * @throws {Error} when there is none, it is encrypted, broken, or of a kind that registries do not take.
+ * @throws {Error} when there is none, it is encrypted, broken, or of a kind that registries do not accept.
  */
 export function readPrivateKey(text: string): KeyObject {
   const blocks = blocksOf(text);
@@ -79,8 +79,8 @@ function certificatesOf(text: string): X509Certificate[] {
 
 /**
  * The public keys of a PEM file of certificates and public keys, as a registry's `rootcertbundle` holds them.
- * Certificates stand for their keys: dates and issuers are not looked at, as Distribution does for a `kid`.
- * @throws {Error} when there is none, or one is broken or of a kind that registries do not take.
+ * Of certificates only the keys are used: dates and issuers are not checked, as in Distribution for a `kid`.
+ * @throws {Error} when there is none, or one is broken or of a kind that registries do not accept.
  */
 export function readTrustedKeys(text: string): KeyObject[] {
   const bare = blocksOf(text)
@@ -92,8 +92,8 @@ export function readTrustedKeys(text: string): KeyObject[] {
 }
 
 /**
- * The certificate of a key and those that issued it, as far as the PEM file has them: base64 of the DER, for a token's
- * `x5c` (RFC 7515 section 4.1.6). Empty where no certificate is the key's.
+ * A key's certificate and its issuers, as far as the PEM file has them: base64 of the DER, for a token's `x5c` (RFC 7515
+ * section 4.1.6). Empty where no certificate is the key's.
  */
 export function certificateChain(text: string, publicKey: KeyObject): string[] {
   const others = certificatesOf(text);

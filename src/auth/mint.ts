@@ -1,5 +1,5 @@
-// Our own tokens for the registries: minted with the sites' shared key, remembered per scope until shortly before they end.
-import { randomUUID } from 'node:crypto';
+// Our own tokens for the registries, signed with the sites' shared key and cached by scope until shortly before they expire.
+import { randomUUID, type KeyObject } from 'node:crypto';
 import { SignJWT, type JWTHeaderParameters } from 'jose';
 import { createLru } from '../lib/lru.ts';
 import { libtrustId, thumbprint } from './key-id.ts';
@@ -7,19 +7,10 @@ import type { KeyRing, KeySet } from './key-ring.ts';
 import { algorithmsOf } from './keys.ts';
 import type { Access } from './scope.ts';
 
-/** How minted tokens name their key: Distribution 2 and GitLab, Distribution 3, or by certificate for both. */
+/** How tokens name their key: for Distribution 2 and GitLab, for Distribution 3, or by certificate for both. */
 export type TokenKeyId = 'libtrust' | 'rfc7638' | 'x5c';
 
-/** Mints tokens (Distribution spec/auth/jwt.md). */
-export interface Minter {
-  /**
-   * A token with this access, valid for `ttl` ms; `fresh` asks for one that was not given before.
-   * @throws {Error} when the key cannot sign.
-   */
-  mint(access: readonly Access[], options?: { readonly ttl?: number; readonly fresh?: boolean }): Promise<string>;
-}
-
-/** What a minter is made of; `clock` gives ms since the epoch. */
+/** `clock` returns ms since the epoch. */
 export interface MinterDeps {
   readonly keys: Pick<KeyRing, 'current'>;
   readonly issuer: string;
@@ -36,59 +27,91 @@ interface Minted {
   pending: boolean;
 }
 
-type SigningKey = NonNullable<KeySet['signing']>;
+/** The key of one version of the key ring, and the header of its tokens. */
+interface CurrentKey {
+  readonly version: number;
+  readonly key: KeyObject;
+  readonly header: Promise<JWTHeaderParameters>;
+}
 
 // GitLab's values: five minutes, and five seconds for a registry whose clock is behind.
 const TTL = 300_000;
 const NOT_BEFORE = 5;
-// A token is given out until this long before it ends: the request it is for may wait in a queue.
+// A token is used until this long before it expires: the request that it is for may wait in a queue.
 const MARGIN = 60_000;
-// Bytes of a token that is remembered beside its text, and of one whose text is not known yet.
+// Bytes of a cached token beside its text, and of a text that is not known yet.
 const OVERHEAD = 256;
 const GUESS = 1_024;
 
-function signingKey(keys: KeySet, tokenKeyId: TokenKeyId): SigningKey {
-  if (!keys.signing) throw new Error('no private key to sign tokens with');
-  if (tokenKeyId === 'x5c' && keys.signing.chain.length === 0) throw new Error('no certificate of the private key');
-  return keys.signing;
+function currentKey(keys: KeySet, tokenKeyId: TokenKeyId): CurrentKey {
+  const signing = keys.signing;
+  if (!signing) throw new Error('no private key to sign tokens with');
+  if (tokenKeyId === 'x5c' && signing.chain.length === 0) throw new Error('no certificate of the private key');
+  return { version: keys.version, key: signing.key, header: headerFor(signing, tokenKeyId) };
 }
 
-async function headerFor({ key, chain }: SigningKey, tokenKeyId: TokenKeyId): Promise<JWTHeaderParameters> {
+async function headerFor(
+  { key, chain }: NonNullable<KeySet['signing']>,
+  tokenKeyId: TokenKeyId,
+): Promise<JWTHeaderParameters> {
   const header = { typ: 'JWT', alg: algorithmsOf(key)[0]! };
   if (tokenKeyId === 'x5c') return { ...header, x5c: [...chain] };
   return { ...header, kid: tokenKeyId === 'libtrust' ? libtrustId(key) : await thumbprint(key) };
 }
 
-/**
- * A minter of the ring's private key; `ttl` is in ms. A change of keys drops what was minted before.
- * @throws {Error} when there is no private key, or no certificate of it for `x5c`.
- */
-export function createMinter(deps: MinterDeps, options: { ttl?: number; cacheBytes?: number } = {}): Minter {
-  const { keys, issuer, service, tokenKeyId, clock = Date.now } = deps;
-  const cache = createLru<string, Minted>('ownTokens', {
-    ...(options.cacheBytes === undefined ? {} : { maxBytes: options.cacheBytes }),
-    sizeOf: ({ length }) => OVERHEAD + length,
-  });
-  let { version } = keys.current();
-  let signing = signingKey(keys.current(), tokenKeyId);
-  let header = headerFor(signing, tokenKeyId);
+interface MinterOptions {
+  /** Lifetime in ms of tokens for which none is given. */
+  readonly ttl?: number;
+  /** Overrides the cache's declared bound. */
+  readonly cacheBytes?: number;
+}
 
-  function useCurrentKey(): void {
-    const current = keys.current();
-    if (current.version === version) return;
-    signing = signingKey(current, tokenKeyId);
-    ({ version } = current);
-    header = headerFor(signing, tokenKeyId);
-    cache.clear();
+/** Mints tokens (Distribution spec/auth/jwt.md) with the key ring's private key. A change of keys clears its cache. */
+export class Minter {
+  readonly #deps: MinterDeps;
+  readonly #clock: () => number;
+  readonly #ttl: number;
+  readonly #cache: ReturnType<typeof createLru<string, Minted>>;
+  #current: CurrentKey;
+
+  /** @throws {Error} without a private key, or without its certificate for `x5c`. */
+  constructor(deps: MinterDeps, { ttl = TTL, cacheBytes }: MinterOptions = {}) {
+    this.#deps = deps;
+    this.#clock = deps.clock ?? Date.now;
+    this.#ttl = ttl;
+    this.#cache = createLru<string, Minted>('ownTokens', {
+      maxBytes: cacheBytes,
+      sizeOf: ({ length }) => OVERHEAD + length,
+    });
+    this.#current = currentKey(deps.keys.current(), deps.tokenKeyId);
   }
 
-  async function sign(access: readonly Access[], issuedAt: number, expiresAt: number): Promise<string> {
-    const { key } = signing;
+  /** A token with this access for `ttl` ms; with `fresh`, one that was not returned before. @throws {Error} of the key. */
+  async mint(
+    access: readonly Access[],
+    { ttl = this.#ttl, fresh = false }: { readonly ttl?: number; readonly fresh?: boolean } = {},
+  ): Promise<string> {
+    this.#useCurrentKey();
+    const id = JSON.stringify([ttl, access]);
+    const known = this.#cache.get(id);
+    if (known && (known.pending || (!fresh && this.#clock() < known.freshUntil))) return known.token;
+    return this.#start(id, access, ttl);
+  }
+
+  #useCurrentKey(): void {
+    const keys = this.#deps.keys.current();
+    if (keys.version === this.#current.version) return;
+    this.#current = currentKey(keys, this.#deps.tokenKeyId);
+    this.#cache.clear();
+  }
+
+  async #sign(access: readonly Access[], issuedAt: number, expiresAt: number): Promise<string> {
+    const { key, header } = this.#current;
     const entries = access.map(({ type, name, actions }) => ({ type, name, actions }));
     return new SignJWT({ access: entries })
       .setProtectedHeader(await header)
-      .setIssuer(issuer)
-      .setAudience(service)
+      .setIssuer(this.#deps.issuer)
+      .setAudience(this.#deps.service)
       .setJti(randomUUID())
       .setIssuedAt(issuedAt)
       .setNotBefore(issuedAt - NOT_BEFORE)
@@ -96,33 +119,23 @@ export function createMinter(deps: MinterDeps, options: { ttl?: number; cacheByt
       .sign(key);
   }
 
-  function start(id: string, access: readonly Access[], ttl: number): Promise<string> {
-    const issuedAt = Math.floor(clock() / 1_000);
+  #start(id: string, access: readonly Access[], ttl: number): Promise<string> {
+    const issuedAt = Math.floor(this.#clock() / 1_000);
     const expiresAt = issuedAt + Math.ceil(ttl / 1_000);
-    const token = sign(access, issuedAt, expiresAt);
+    const token = this.#sign(access, issuedAt, expiresAt);
     const freshUntil = expiresAt * 1_000 - Math.min(MARGIN, ttl / 2);
     const minted: Minted = { token, length: GUESS, freshUntil, pending: true };
-    cache.set(id, minted);
-    const isRemembered = (): boolean => cache.peek(id) === minted;
+    this.#cache.set(id, minted);
+    const isCached = (): boolean => this.#cache.peek(id) === minted;
     token.then(
       ({ length }) => {
         minted.pending = false;
         minted.length = length;
-        // Its size is counted when it is set.
-        if (isRemembered()) cache.set(id, minted);
+        // The cache counts an entry's size when it is set.
+        if (isCached()) this.#cache.set(id, minted);
       },
-      () => isRemembered() && cache.delete(id),
+      () => isCached() && this.#cache.delete(id),
     );
     return token;
   }
-
-  return {
-    async mint(access, { ttl = options.ttl ?? TTL, fresh = false } = {}) {
-      useCurrentKey();
-      const id = JSON.stringify([ttl, access]);
-      const known = cache.get(id);
-      if (known && (known.pending || (!fresh && clock() < known.freshUntil))) return known.token;
-      return start(id, access, ttl);
-    },
-  };
 }

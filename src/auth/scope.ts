@@ -1,4 +1,4 @@
-// Scopes: what a token lets its bearer do, as token entries and as the text of challenges and token requests.
+// Scopes: a token's access entries, and their text in challenges and token requests.
 
 /** One entry of a token's `access` claim (Distribution spec/auth/jwt.md); other members are ignored. */
 export interface Access {
@@ -7,43 +7,40 @@ export interface Access {
   readonly actions: readonly string[];
 }
 
-/** What a request is made on: a repository, or the registry's catalog. */
-export type Resource = Pick<Access, 'type' | 'name'>;
+/** A repository, or the registry's catalog. */
+type Resource = Pick<Access, 'type' | 'name'>;
 
 /** A repository as a resource. */
 export function repositoryResource(name: string): Resource {
   return { type: 'repository', name };
 }
 
-/** What reading a repository needs. */
+/** The access that reading a repository needs. */
 export function pullAccess(name: string): Access {
   return { ...repositoryResource(name), actions: ['pull'] };
 }
 
-/** What writing to a repository needs: Distribution refuses `push` alone. */
+/** The access that writing to a repository needs: Distribution refuses `push` alone. */
 export function pushAccess(name: string): Access {
   return { ...repositoryResource(name), actions: ['pull', 'push'] };
 }
 
-/** What deleting from a repository needs. */
+/** The access that deleting from a repository needs. */
 export function deleteAccess(name: string): Access {
   return { ...repositoryResource(name), actions: ['delete'] };
 }
 
-/** What the list of all repositories needs; its action is a literal `*`. */
+/** The access that the list of all repositories needs; its action is a literal `*`. */
 export function catalogAccess(): Access {
   return { type: 'registry', name: 'catalog', actions: ['*'] };
 }
 
-/** The scope parameter of a challenge or a token request: resources apart by spaces (Distribution spec/auth/scope.md). */
+/** The scope parameter of a challenge or a token request: entries separated by spaces (Distribution spec/auth/scope.md). */
 export function scopeText(access: readonly Access[]): string {
   return access.map(({ type, name, actions }) => `${type}:${name}:${actions.join(',')}`).join(' ');
 }
 
-/**
- * Whether a token's access contains an action on a resource. Type and name must be equal (a name is never a pattern,
- * not even `*`); the action `*` stands for all.
- */
+/** Whether access contains an action, or `*`, on a resource. A name is never a pattern, not even `*`. */
 export function grants(access: readonly Access[], resource: Resource, action: string): boolean {
   return access.some(
     ({ type, name, actions }) =>

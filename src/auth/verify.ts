@@ -1,24 +1,25 @@
-// Clients' tokens: checked against the configured keys and nothing that the token itself brings along.
+// Verifies clients' tokens with the configured keys alone, whatever keys a token names or holds.
 import { hash, type KeyObject } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose';
 import { createLru } from '../lib/lru.ts';
+import { createSingleFlight } from '../lib/single-flight.ts';
 import type { KeyRing, KeySet } from './key-ring.ts';
 import { algorithmsOf } from './keys.ts';
 import type { Access } from './scope.ts';
 
-/** What a token that was found good says; times are in ms since the epoch. */
+/** The claims of a valid token; times in ms since the epoch. */
 export interface VerifiedToken {
   readonly access: readonly Access[];
   readonly expiresAt: number;
   readonly subject?: string;
-  /** Whom GitLab names in a claim of its own, where that is not the subject. */
+  /** The user name in GitLab's own claim, where that is not the subject. */
   readonly user?: string;
-  /** The same for all tokens of one subject; of a token without a subject, of this token alone. */
+  /** One share for all tokens of a subject; a token without a subject has its own. */
   readonly share: string;
 }
 
 /** Why a token is not accepted; for the log, never for the client. */
-export type InvalidTokenReason =
+type InvalidTokenReason =
   | 'too large'
   | 'malformed'
   | 'algorithm not accepted'
@@ -29,7 +30,7 @@ export type InvalidTokenReason =
   | 'not valid yet'
   | 'malformed or missing claim';
 
-/** A token that is not accepted. It holds neither the token nor its claims: those may carry a person's name. */
+/** A token is not accepted. The error holds neither the token nor its claims, which may contain a person's name. */
 export class InvalidToken extends Error {
   readonly reason: InvalidTokenReason;
 
@@ -40,14 +41,8 @@ export class InvalidToken extends Error {
   }
 }
 
-/** Checks tokens. */
-export interface Verifier {
-  /** @throws {InvalidToken} */
-  verify(token: string): Promise<VerifiedToken>;
-}
-
-/** What a verifier is made of; `clock` gives ms since the epoch. */
-export interface VerifierDeps {
+/** `clock` returns ms since the epoch. */
+interface VerifierDeps {
   readonly keys: Pick<KeyRing, 'current'>;
   readonly issuer: string;
   readonly audience: string;
@@ -56,7 +51,7 @@ export interface VerifierDeps {
 
 type Checked = VerifiedToken & { readonly notBefore: number };
 
-// What a header that nginx lets through can hold (`large_client_header_buffers`).
+// nginx's limit for a header (`large_client_header_buffers`).
 const TOKEN_MAX = 32 * 1024;
 // Distribution's leeway for clocks that differ, in seconds.
 const LEEWAY = 60;
@@ -82,8 +77,8 @@ function checkedEntry(entry: unknown): Access | undefined {
 }
 
 /**
- * GitLab's own claim: `user` holds another token with `user_info`, which names users, and deploy tokens, too, that have no
- * subject. What stands in a token that was verified needs no verification of its own.
+ * The name in GitLab's own claim: `user` is another token, whose `user_info` names users, and deploy tokens that have no
+ * subject. It needs no verification, since it is part of a verified token.
  */
 function gitLabUser(claim: unknown): string | undefined {
   if (typeof claim !== 'string') return undefined;
@@ -108,7 +103,7 @@ function checkedClaims({ access, exp, nbf, sub, user: claim }: JWTPayload, id: s
   };
 }
 
-/** Keys whose own type goes with the algorithm that the token names; that makes `none` and HMAC no algorithms at all. */
+/** The trusted keys whose type fits the token's algorithm. None fits `none` or HMAC. */
 function candidates(token: string, keys: KeySet): { alg: string; trusted: KeyObject[] } {
   let alg: string | undefined;
   try {
@@ -121,7 +116,7 @@ function candidates(token: string, keys: KeySet): { alg: string; trusted: KeyObj
   return { alg, trusted };
 }
 
-/** Knobs: bytes of what is remembered, instead of those that are declared. */
+/** `cacheBytes` overrides the cache's declared bound. */
 export interface VerifierOptions {
   readonly cacheBytes?: number;
 }
@@ -129,28 +124,59 @@ export interface VerifierOptions {
 // Objects and short texts take about four times the memory of their JSON.
 const HEAP_PER_JSON = 4;
 
-/** A verifier of the ring's trusted keys. What it found good it remembers, until the keys change. */
-export function createVerifier(deps: VerifierDeps, options: VerifierOptions = {}): Verifier {
-  const { keys, issuer, audience, clock = Date.now } = deps;
-  // Kept apart from those under way, so that a flood of bad tokens cannot drive good ones out.
-  const good = createLru<string, Checked>('clientTokens', {
-    ...(options.cacheBytes === undefined ? {} : { maxBytes: options.cacheBytes }),
-    sizeOf: (checked) => HEAP_PER_JSON * Buffer.byteLength(JSON.stringify(checked)),
-  });
-  const underWay = new Map<string, Promise<Checked>>();
-  let current = keys.current();
+/** Verifies tokens with the key ring's trusted keys. Valid tokens are cached until the keys change. */
+export class Verifier {
+  readonly #deps: VerifierDeps;
+  readonly #clock: () => number;
+  // Valid tokens alone: a flood of invalid ones evicts none.
+  readonly #valid: ReturnType<typeof createLru<string, Checked>>;
+  readonly #checks = createSingleFlight<Checked>();
+  #keys: KeySet;
 
-  function useCurrentKeys(): KeySet {
-    const now = keys.current();
-    if (now.version !== current.version) {
-      current = now;
-      good.clear();
-      underWay.clear();
-    }
-    return current;
+  constructor(deps: VerifierDeps, { cacheBytes }: VerifierOptions = {}) {
+    this.#deps = deps;
+    this.#clock = deps.clock ?? Date.now;
+    this.#keys = deps.keys.current();
+    this.#valid = createLru<string, Checked>('clientTokens', {
+      maxBytes: cacheBytes,
+      sizeOf: (checked) => HEAP_PER_JSON * Buffer.byteLength(JSON.stringify(checked)),
+    });
   }
 
-  async function checkWith(id: string, token: string, alg: string, key: KeyObject): Promise<Checked | undefined> {
+  /** @throws {InvalidToken} */
+  async verify(token: string): Promise<VerifiedToken> {
+    if (token.length > TOKEN_MAX) throw new InvalidToken('too large');
+    const keys = this.#currentKeys();
+    const id = hash('sha256', token);
+    const check = (): Promise<Checked> => this.#check(id, token, keys);
+    const checked = this.#valid.get(id) ?? (await this.#checks(`${keys.version} ${id}`, check));
+    this.#assertTime(checked);
+    return checked;
+  }
+
+  #currentKeys(): KeySet {
+    const current = this.#deps.keys.current();
+    if (current.version !== this.#keys.version) {
+      this.#keys = current;
+      this.#valid.clear();
+    }
+    return this.#keys;
+  }
+
+  async #check(id: string, token: string, keys: KeySet): Promise<Checked> {
+    const { alg, trusted } = candidates(token, keys);
+    for (const key of trusted) {
+      const checked = await this.#checkWith(id, token, alg, key);
+      if (!checked) continue;
+      if (keys === this.#keys) this.#valid.set(id, checked);
+      return checked;
+    }
+    throw new InvalidToken('signed by no key of ours');
+  }
+
+  /** The token's claims; undefined where it is not signed with this key. @throws {InvalidToken} */
+  async #checkWith(id: string, token: string, alg: string, key: KeyObject): Promise<Checked | undefined> {
+    const { issuer, audience } = this.#deps;
     try {
       const { payload } = await jwtVerify(token, key, {
         algorithms: [alg],
@@ -158,7 +184,7 @@ export function createVerifier(deps: VerifierDeps, options: VerifierOptions = {}
         audience,
         requiredClaims: ['exp'],
         clockTolerance: LEEWAY,
-        currentDate: new Date(clock()),
+        currentDate: new Date(this.#clock()),
       });
       return checkedClaims(payload, id);
     } catch (error) {
@@ -168,41 +194,9 @@ export function createVerifier(deps: VerifierDeps, options: VerifierOptions = {}
     }
   }
 
-  async function check(id: string, token: string, keySet: KeySet): Promise<Checked> {
-    const { alg, trusted } = candidates(token, keySet);
-    for (const key of trusted) {
-      const checked = await checkWith(id, token, alg, key);
-      if (!checked) continue;
-      if (keySet === current) good.set(id, checked);
-      return checked;
-    }
-    throw new InvalidToken('signed by no key of ours');
-  }
-
-  function join(id: string, token: string, keySet: KeySet): Promise<Checked> {
-    const running = underWay.get(id);
-    if (running) return running;
-    const started = check(id, token, keySet).finally(() => {
-      if (underWay.get(id) === started) underWay.delete(id);
-    });
-    underWay.set(id, started);
-    return started;
-  }
-
-  function assertTime({ expiresAt, notBefore }: Checked): void {
-    const now = clock();
+  #assertTime({ expiresAt, notBefore }: Checked): void {
+    const now = this.#clock();
     if (now >= expiresAt + LEEWAY * 1_000) throw new InvalidToken('expired');
     if (now < notBefore - LEEWAY * 1_000) throw new InvalidToken('not valid yet');
   }
-
-  return {
-    async verify(token) {
-      if (token.length > TOKEN_MAX) throw new InvalidToken('too large');
-      const keySet = useCurrentKeys();
-      const id = hash('sha256', token);
-      const checked = good.get(id) ?? (await join(id, token, keySet));
-      assertTime(checked);
-      return checked;
-    },
-  };
 }

@@ -1,5 +1,5 @@
 // The other questions of init: how the registries and the clients authenticate. What can be tried is tried, not asked.
-import { createKeyRing, type KeyRing } from '../auth/key-ring.ts';
+import { KeyRing } from '../auth/key-ring.ts';
 import { realmUrl } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
 import { privateKeyFile } from '../config/pem-file.ts';
@@ -93,7 +93,7 @@ function clockText(places: Places): string {
 async function tryKey(text: string, places: Places, hints: Hints): Promise<TriedKey> {
   const keyFile = checkedBy(privateKeyFile)(text);
   const { caFile, certFile } = places;
-  const keys = createKeyRing({ keyFile, certFile, onError: () => undefined });
+  const keys = new KeyRing({ keyFile, certFile, onError: () => undefined });
   const candidates = candidatesOf(hints);
   const [primary, secondary] = await Promise.all(
     SIDES.map(async (name) => {
@@ -234,7 +234,7 @@ export async function askAccess(start: Start, places: Places): Promise<Access | 
     asker.problems.push("--cert <file>: missing: clients' tokens are checked with the key, or with these certificates");
   const realm = clientAuth === 'token' ? await askRealm(start, places, settings.tokenService) : undefined;
   if (asker.problems.length > 0) return undefined;
-  const keys = key?.keys ?? createKeyRing({ certFile: places.certFile, onError: () => undefined });
+  const keys = key?.keys ?? new KeyRing({ certFile: places.certFile, onError: () => undefined });
   return { primaryAuth, secondaryAuth, clientAuth, keyFile: key?.keyFile, realm, settings, keys };
 }
 

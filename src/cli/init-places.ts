@@ -1,7 +1,7 @@
 // The first questions of init: where everything is. Each registry's URL is looked at when it is given.
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createKeyRing } from '../auth/key-ring.ts';
+import { KeyRing } from '../auth/key-ring.ts';
 import { registryUrl } from '../config/address.ts';
 import { authoritiesFile, certificatesFile } from '../config/pem-file.ts';
 import { machine } from '../config/variable.ts';
@@ -49,7 +49,7 @@ const DATA_DIR = '/var/lib/geo-registry-proxy';
 
 /** How to ask a registry without credentials. */
 export function anonymous(url: URL, caFile: string | undefined): SideOptions {
-  const keys = createKeyRing({ onError: () => undefined });
+  const keys = new KeyRing({ onError: () => undefined });
   const settings = { tokenIssuer: '', tokenService: USUAL_SERVICE, tokenKeyId: 'libtrust' } as const;
   return { url, auth: 'none', keys, caFile, settings, timeout: TIMEOUT };
 }

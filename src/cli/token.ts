@@ -31,10 +31,10 @@ export async function printToken(
   { repository, ttl }: { repository: string; ttl: number },
 ): Promise<void> {
   if (keyFile === undefined) throw new Error('GEO_KEY_FILE: not set, and required to mint a token');
-  const { createKeyRing } = await import('../auth/key-ring.ts');
-  const { createMinter } = await import('../auth/mint.ts');
+  const { KeyRing } = await import('../auth/key-ring.ts');
+  const { Minter } = await import('../auth/mint.ts');
   const { pullAccess } = await import('../auth/scope.ts');
-  const keys = createKeyRing({ keyFile, certFile, onError: warn }, { needsCertificate: tokenKeyId === 'x5c' });
-  const minter = createMinter({ keys, issuer, service, tokenKeyId }, { ttl });
+  const keys = new KeyRing({ keyFile, certFile, onError: warn }, { needsCertificate: tokenKeyId === 'x5c' });
+  const minter = new Minter({ keys, issuer, service, tokenKeyId }, { ttl });
   process.stdout.write(`${await minter.mint([pullAccess(repository)])}\n`);
 }

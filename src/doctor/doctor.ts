@@ -1,7 +1,7 @@
 // The doctor: checks what goes wrong in practice, one finding a check, with or without a running server. Whatever hangs
 // or breaks is one check's finding.
 import { setTimeout as delay } from 'node:timers/promises';
-import { createVerifier } from '../auth/verify.ts';
+import { Verifier } from '../auth/verify.ts';
 import type { Config } from '../config/config.ts';
 import { matchesRepository } from '../config/glob.ts';
 import { RegistryOutage } from '../registry/answer.ts';
@@ -119,7 +119,7 @@ async function realmOf({ config, here, realm }: Case): Promise<Finding> {
 async function realmTokenOf({ config, means: { keys }, machine: { clock }, realm }: Case): Promise<Finding> {
   if (!realm) return skipped('GEO_CLIENT_AUTH is none: clients need no tokens');
   const { tokenIssuer: issuer, tokenService: audience } = config;
-  return checkRealmToken(await realm, createVerifier({ keys, issuer, audience, clock }));
+  return checkRealmToken(await realm, new Verifier({ keys, issuer, audience, clock }));
 }
 
 async function loopOf({ config, means, there, here, isServed: served }: Case): Promise<Finding> {

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Dispatcher } from 'undici';
-import { createKeyRing, type KeyRing } from '../auth/key-ring.ts';
+import { KeyRing } from '../auth/key-ring.ts';
 import type { Config } from '../config/config.ts';
 import { matchesHost } from '../config/host-pattern.ts';
 import { viaOf } from '../registry/client.ts';
@@ -64,7 +64,7 @@ function sidesOf({ primaryUrl, primaryAuth, secondaryUrl, secondaryAuth }: Confi
 export function openMeans(config: Config, { timeout }: { readonly timeout: number }): Means {
   const { keyFile, certFile, caFile, tokenKeyId, tokenIssuer: issuer, tokenService: service, tokenRealm } = config;
   const keyFiles = { keyFile, certFile, onError: () => undefined };
-  const keys = createKeyRing(keyFiles, { needsCertificate: tokenKeyId === 'x5c' });
+  const keys = new KeyRing(keyFiles, { needsCertificate: tokenKeyId === 'x5c' });
   const redirects: ConnectDeps['redirects'] = {
     isAllowed: (host, port) => matchesHost(config.redirectHosts, host, port),
     ownPorts: new Set([config.listen.port, config.adminListen.port]),

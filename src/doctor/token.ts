@@ -1,6 +1,6 @@
 // Whether a registry lets us in, and if not, with which of the usual settings it would.
 import type { KeyRing } from '../auth/key-ring.ts';
-import { createMinter } from '../auth/mint.ts';
+import { Minter } from '../auth/mint.ts';
 import { pullAccess } from '../auth/scope.ts';
 import type { Config } from '../config/config.ts';
 import { RegistryOutage } from '../registry/answer.ts';
@@ -61,7 +61,7 @@ export async function acceptedSettings(
 ): Promise<Settings[]> {
   const tried = candidates.map(async (settings) => {
     const { tokenIssuer: issuer, tokenService: service, tokenKeyId } = settings;
-    const token = await createMinter({ keys, issuer, service, tokenKeyId }).mint([pullAccess(REPOSITORY)]);
+    const token = await new Minter({ keys, issuer, service, tokenKeyId }).mint([pullAccess(REPOSITORY)]);
     const headers = { authorization: `Bearer ${token}` };
     const reply = await ask(registry, { method: 'GET', target: MANIFEST, access: undefined, headers, timeout });
     return isAccepted(reply) ? [settings] : [];

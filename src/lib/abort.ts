@@ -1,8 +1,8 @@
-// Leaving work that cannot be aborted itself: its late result is taken care of, its late error is nobody's.
+// Leaving work that cannot be aborted itself.
 
 /**
- * Resolves as `work` does. Rejects with the signal's reason when that comes first; what `work` gives after that goes to
- * `discard`.
+ * Resolves as `work` does. Rejects with the signal's reason when that comes first: a later result goes to `discard`, and a
+ * later error is ignored.
  */
 export function unlessAborted<T>(
   work: Promise<T>,
@@ -10,13 +10,16 @@ export function unlessAborted<T>(
   discard: (late: T) => void,
 ): Promise<T> {
   if (!signal) return work;
-  return new Promise((resolve, reject) => {
-    const leave = (): void => {
-      reject(signal.reason as Error);
-      work.then(discard, () => undefined);
-    };
-    if (signal.aborted) return leave();
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const leave = (): void => {
+    reject(signal.reason as Error);
+    work.then(discard, () => undefined);
+  };
+  if (signal.aborted) {
+    leave();
+  } else {
     signal.addEventListener('abort', leave, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
-  });
+  }
+  return promise;
 }

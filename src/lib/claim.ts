@@ -1,12 +1,12 @@
-// Claims: who waits for a piece of work at a registry. It is queued in the share of each of them, and aborted when all
-// have left.
+// Claims: the callers that wait for one piece of work. It is queued in the share of each of them, and aborted when all have
+// left.
 
-/** Somebody who waits for an answer. */
+/** A caller that waits for an answer: a client's request, or background work. */
 export interface Caller {
-  /** Whose share of the queues the work is done in: a user's, a token's, a repository's. */
+  /** The share of the queues that the work is done in: a user's, a token's or a repository's. */
   readonly share: string;
   readonly hasLeft: boolean;
-  /** Calls `act` once when the caller leaves; gives the function that forgets it. */
+  /** Calls `act` once when the caller leaves; returns the function that cancels that. */
   onLeave(act: () => void): () => void;
 }
 
@@ -15,7 +15,7 @@ export function stayingCaller(share: string): Caller {
   return { share, hasLeft: false, onLeave: () => () => undefined };
 }
 
-/** Work in the background, which has a share of its own. */
+/** Background work, which has one share. */
 export const BACKGROUND: Caller = stayingCaller('background');
 
 /** A caller left before there was an answer. */
@@ -26,13 +26,13 @@ export class CallerLeft extends Error {
   }
 }
 
-// Thousands may leave at once, and a stack for each would say nothing.
+// One error for all: thousands may leave at once, and a stack is of no use here.
 const LEFT = new CallerLeft();
 
-/** Whether work that all callers have left goes on all the same, in the last one's share. */
-export type OnAbandoned = () => boolean;
+/** Whether work goes on, in the last caller's share, although all callers have left. */
+type OnAbandoned = () => boolean;
 
-/** Those who wait for one piece of work. */
+/** The callers of one piece of work. */
 export class Claim {
   readonly #onAbandoned: OnAbandoned;
   readonly #shares = new Map<string, number>();
@@ -46,37 +46,36 @@ export class Claim {
     this.#onAbandoned = onAbandoned;
   }
 
-  /** A claim of one caller alone. */
   static of(caller: Caller): Claim {
     const claim = new Claim();
     claim.join(caller);
     return claim;
   }
 
-  /** The shares of those who wait, each once; of a claim that is kept, of those who waited then. */
+  /** The shares of its callers, each once; after {@link keep}, of those that waited then. */
   get shares(): Iterable<string> {
     return this.#shares.keys();
   }
 
-  /** Whether one share waits for both. */
+  /** Whether both have a share in common. */
   sharesWith(other: Claim): boolean {
     for (const share of this.#shares.keys()) if (other.#shares.has(share)) return true;
     return false;
   }
 
-  /** Whether all have left, and the work is to end. */
+  /** Whether all callers have left, and the work is to end. */
   get isAbandoned(): boolean {
     return this.#isAbandoned;
   }
 
-  /** Aborted when all have left. */
+  /** Aborted when all callers have left. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
     if (this.#isAbandoned && !this.#abort.signal.aborted) this.#abort.abort(LEFT);
     return this.#abort.signal;
   }
 
-  /** Counts a caller until it leaves, which `onLeft` is told of, or until the function that is given is called. */
+  /** Counts a caller until it leaves (`onLeft` is then called) or the returned function is called. */
   join(caller: Caller, onLeft?: () => void): () => void {
     const { share } = caller;
     this.#callers += 1;
@@ -97,7 +96,7 @@ export class Claim {
     return leave;
   }
 
-  /** Joins, and resolves as `work` does, which is begun then. @throws CallerLeft as soon as the caller has left. */
+  /** Joins, starts `work`, and resolves as it does. @throws CallerLeft as soon as the caller has left. */
   wait<T>(caller: Caller, work: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const leave = this.join(caller, () => reject(LEFT));
@@ -105,12 +104,12 @@ export class Claim {
     });
   }
 
-  /** From now on the work goes on whoever leaves, or is over. */
+  /** The work is over, or goes on whoever leaves. */
   keep(): void {
     this.#isKept = true;
   }
 
-  /** Tells of shares that come to the claim while it waits in a queue; gives the function that ends it. */
+  /** Calls `onShare` for each share that joins while the claim is queued; returns the function that ends that. */
   watch(onShare: (share: string) => void): () => void {
     this.#watchers.add(onShare);
     return () => void this.#watchers.delete(onShare);

@@ -1,4 +1,4 @@
-// A directory lock: one process at a time, whatever way the one before ended, and whatever becomes of the directory's content.
+// A directory lock: one process at a time, also after a crash, and also when the directory's content is removed.
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, fstatSync, mkdirSync, openSync, readlinkSync, realpathSync, statSync } from 'node:fs';
@@ -7,19 +7,19 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-/** A directory that this process has. */
+/** A directory that this process has locked. */
 export interface DirectoryLock {
-  /** Looks whether the directory is still the one that was locked; the reason, for people, where it is not. */
+  /** Checks that the directory is still the one that was locked; resolves with the reason, for people, where it is not. */
   look(): Promise<string | undefined>;
   release(): void;
 }
 
-/** The primary result code of SQLite (sqlite3.h): what another connection holds. */
+/** SQLite's result code (sqlite3.h) where another connection has the lock. */
 const SQLITE_BUSY = 5;
-// A database that nobody refers to is closed, and its lock gone.
+// Keeps the databases referenced: one that is collected as garbage is closed, and its lock released.
 const held = new Set<DatabaseSync>();
 
-/** Something that is held, and how to let it go; undefined where another process has it. */
+/** The function that releases a lock; undefined where another process has the lock. */
 type Hold = (() => void) | undefined;
 
 const NOTHING = (): void => undefined;
@@ -28,7 +28,7 @@ function idOf({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): str
   return `${dev}:${ino}`;
 }
 
-/** Node has no file locks of its own: SQLite's are the kernel's, and end with the process, in whatever container it was. */
+/** Locks a file through SQLite, as Node has no file locks: it ends with the process, and holds between containers. */
 function holdFile(path: string): Hold {
   const lock = new DatabaseSync(path, { timeout: 0 });
   try {
@@ -45,8 +45,8 @@ function holdFile(path: string): Hold {
 }
 
 /**
- * Holds a name of the kernel's (an abstract socket, unix(7)), which no removal of files takes away. The names are of one
- * network namespace; where the system has none, the file has to do.
+ * Locks a name by an abstract socket (unix(7)), which is independent of files. It holds within one network namespace. On
+ * systems without abstract sockets there is only the file's lock.
  */
 async function holdName(text: string): Promise<Hold> {
   if (process.platform !== 'linux') return NOTHING;
@@ -61,8 +61,8 @@ async function holdName(text: string): Promise<Hold> {
   return () => void server.close();
 }
 
-/** What tells a place in the file system from others of the same path: another container has another mount namespace. */
-function placeOf(directory: string): string {
+/** A path with its mount namespace and root, since other containers have other directories at the same path. */
+function pathIdOf(directory: string): string {
   const mounts = process.platform === 'linux' ? readlinkSync('/proc/self/ns/mnt') : '';
   return `${mounts} ${idOf(statSync('/', { bigint: true }))} ${realpathSync(directory)}`;
 }
@@ -86,7 +86,7 @@ async function holdAll(takes: readonly (() => Hold | Promise<Hold>)[]): Promise<
   }
 }
 
-/** The identity of a file; undefined where there is none. @throws what else the file system says. */
+/** The identity of a file; undefined where there is none. @throws other errors of the file system. */
 async function idAt(path: string): Promise<string | undefined> {
   try {
     return idOf(await stat(path, { bigint: true }));
@@ -96,13 +96,12 @@ async function idAt(path: string): Promise<string | undefined> {
   }
 }
 
-/** @see DirectoryLock */
 class HeldDirectory implements DirectoryLock {
   readonly #directory: string;
   readonly #file: string;
   readonly #ours: string;
   readonly #release: () => void;
-  /** The lock file that came in the place of ours. */
+  /** The lock file that replaced ours. */
   #later: { readonly id: string; readonly letGo: () => void } | undefined;
   #isReleased = false;
   #looking: Promise<string | undefined> | undefined;
@@ -137,7 +136,7 @@ class HeldDirectory implements DirectoryLock {
     this.#release();
   }
 
-  /** Takes the lock file that is there now, or makes one, so that no other process begins; false where one has. */
+  /** Locks the file that is at the path now, made where it is missing; false where another process has it. */
   #takeLater(): boolean {
     try {
       const letGo = holdFile(this.#file);
@@ -145,26 +144,26 @@ class HeldDirectory implements DirectoryLock {
       this.#later?.letGo();
       this.#later = { id: idOf(statSync(this.#file, { bigint: true })), letGo };
     } catch {
-      // There is no directory, or no room: whoever makes one finds its path taken.
+      // No directory or no space. A process that makes the directory again finds its path locked.
     }
     return true;
   }
 }
 
 /**
- * Takes a directory, made where it is missing, for this process; undefined where another process has it. It is held three
- * times: by a lock on a file in it, which holds in other containers too; by the directory's inode, for when all that is in
- * it is removed; and by its path, for when it is removed and made anew. @throws what the file system says.
+ * Locks a directory, made where it is missing, for this process; undefined where another process has it. There are three
+ * locks: on a file in it, which holds between containers; on the directory's inode, in case its content is removed; and on
+ * its path, in case it is removed and made again. @throws errors of the file system.
  */
 export async function lockDirectory(directory: string): Promise<DirectoryLock | undefined> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, 'lock.db');
-  // Open for as long as it is held, so that no other directory gets its inode.
+  // Stays open while it is locked, so that no other directory gets its inode.
   const descriptor = openSync(directory, 'r');
   const release = await holdAll([
     () => () => closeSync(descriptor),
     () => holdName(`inode ${idOf(fstatSync(descriptor, { bigint: true }))}`),
-    () => holdName(`path ${placeOf(directory)}`),
+    () => holdName(`path ${pathIdOf(directory)}`),
     () => holdFile(file),
   ]);
   return release && new HeldDirectory(directory, file, release);

@@ -1,65 +1,56 @@
-// A fair queue: whoever has the fewest in service goes first, so that no share, however much it asks for, holds up another.
+// A fair queue: the share with the fewest requests in service goes first, so that no share delays another.
 import type { Claim } from './claim.ts';
 
-/**
- * How many of one share may wait unless a queue says otherwise. A farm of 500 machines behind one token, with eight layers
- * each, waits in full; more never had a turn in time.
- */
+/** How many requests of a share may wait, by default: enough for 500 machines with one token and eight layers each. */
 export const WAITING_MAX = 4_096;
 
-/** What waits, in the shares of its claim. */
+/** A request that waits in the shares of its claim. */
 export interface Waiter {
   readonly claim: Claim;
 }
 
 interface Share<W> {
   inService: number;
-  /** The turn in which it was served last: of equals the one goes first that has waited longest for a turn. */
+  /** When it was served last: of equal shares the one that was served longest ago goes first. */
   servedAt: number;
-  /** In the order of their arrival. */
+  /** In the order of arrival. */
   readonly waiting: Set<W>;
 }
 
-/** The shares that somebody waits in, and the end of looking for more. */
+/** The shares that a waiter is in, and the function that ends the watch for more. */
 interface Entry {
   readonly names: string[];
   readonly unwatch: () => void;
 }
 
-/** Who waits and who is served, by share. */
+/** Waiting requests, and how many are in service, by share. */
 export class FairQueue<W extends Waiter> {
   readonly #shares = new Map<string, Share<W>>();
   readonly #entries = new Map<W, Entry>();
   #turn = 0;
 
-  /** Whether nobody waits. */
   get isEmpty(): boolean {
     return this.#entries.size === 0;
   }
 
-  /** Whether somebody waits of whom `test` is true. */
-  has(test: (waiter: W) => boolean): boolean {
-    return this.hasMany(1, test);
-  }
-
-  /** Whether at least so many wait of whom `test` is true. */
+  /** Whether at least so many waiters pass `test`. */
   hasMany(atLeast: number, test: (waiter: W) => boolean): boolean {
     let count = 0;
     for (const waiter of this.#entries.keys()) if (test(waiter) && (count += 1) >= atLeast) return true;
     return false;
   }
 
-  /** How many wait in the claim's share; of several shares in the one where they are fewest. */
+  /** How many wait in the claim's share; of several shares, in the one with the fewest. */
   waitingBeside(claim: Claim): number {
     return this.#least(claim, ({ waiting }) => waiting.size);
   }
 
-  /** How many are served in the claim's share; of several shares in the one where they are fewest. */
+  /** How many are in service in the claim's share; of several shares, in the one with the fewest. */
   inService(claim: Claim): number {
     return this.#least(claim, ({ inService }) => inService);
   }
 
-  /** Adds somebody to the queue: in all shares of the claim, and in those that come to it. */
+  /** Adds a waiter in all shares of its claim, and in those that join later. */
   add(waiter: W): void {
     const { claim } = waiter;
     const names: string[] = [];
@@ -71,7 +62,7 @@ export class FairQueue<W extends Waiter> {
     for (const name of claim.shares) enter(name);
   }
 
-  /** Takes somebody out of the queue; false where it was not in it. */
+  /** Removes a waiter; false where it was not queued. */
   remove(waiter: W): boolean {
     const entry = this.#entries.get(waiter);
     if (!entry) return false;
@@ -84,7 +75,7 @@ export class FairQueue<W extends Waiter> {
     return true;
   }
 
-  /** Whose turn it is, of those whose share has fewer than `shareMax` in service and who fit; it stays in the queue. */
+  /** The next waiter that fits and whose share has fewer than `shareMax` in service; it stays in the queue. */
   next(shareMax: number, fits: (waiter: W) => boolean = () => true): W | undefined {
     let best: Share<W> | undefined;
     let found: W | undefined;
@@ -96,7 +87,7 @@ export class FairQueue<W extends Waiter> {
     return found;
   }
 
-  /** Counts somebody as served, in the share of the claim that has the fewest; gives the function that ends it, once. */
+  /** Counts a claim as in service, in its share that has the fewest; returns the function that ends that, once. */
   serve(claim: Claim): () => void {
     let [name] = claim.shares;
     for (const other of claim.shares) if (this.#inServiceOf(other) < this.#inServiceOf(name!)) name = other;

@@ -1,6 +1,6 @@
-// The least rate: what gives, or takes, next to nothing while it is waited for is as good as standing still.
+// Minimum rates: a source or reader that moves almost no bytes while it is waited for counts as stopped.
 
-/** So many bytes in so many milliseconds, not counting those in which nothing was waited for. */
+/** So many bytes in `window` milliseconds of waiting. */
 export interface LeastRate {
   readonly bytes: number;
   readonly window: number;
@@ -9,88 +9,90 @@ export interface LeastRate {
 /** {@link LeastRate} unless another is given. */
 export const LEAST_RATE: LeastRate = { bytes: 64 * 1024, window: 60_000 };
 
-/** Counts bytes against a least rate. */
+/** Counts bytes against a minimum rate until it is stopped. */
 export interface RateWatch {
   count(bytes: number): void;
   stop(): void;
 }
 
-// The wait is sampled so often in a window: a clock for each chunk would cost more. A process that stood still (stopped,
-// or busy) has one late sample, and so takes nothing for slow that it did not look at itself.
+// Waiting is sampled ten times a window, which is cheaper than a clock for each chunk. After this process was suspended or
+// busy there is one late sample only, so that its own pause is not taken for a slow peer.
 const SAMPLES = 10;
 
-/** Calls `onTooSlow` for each window of waiting in which fewer bytes came. */
-export function watchRate({ bytes, window }: LeastRate, isWaiting: () => boolean, onTooSlow: () => void): RateWatch {
-  let came = 0;
-  let waited = 0;
-  const timer = setInterval(() => {
-    if (isWaiting()) waited += 1;
-    if (waited < SAMPLES) return;
-    came = 0;
-    waited = 0;
-    onTooSlow();
-  }, window / SAMPLES);
-  timer.unref();
-  return {
-    count(more) {
-      came += more;
-      if (came < bytes) return;
-      came = 0;
-      waited = 0;
-    },
-    stop: () => clearInterval(timer),
-  };
+/** Calls `onSlow` at each sample after a full window of waiting without enough bytes, until enough have come. */
+class Watch implements RateWatch {
+  readonly #bytes: number;
+  readonly #timer: NodeJS.Timeout;
+  #came = 0;
+  #waited = 0;
+
+  constructor({ bytes, window }: LeastRate, isWaiting: () => boolean, onSlow: () => void) {
+    this.#bytes = bytes;
+    this.#timer = setInterval(() => {
+      if (!isWaiting()) return;
+      this.#waited += 1;
+      if (this.#waited >= SAMPLES) onSlow();
+    }, window / SAMPLES);
+    this.#timer.unref();
+  }
+
+  count(bytes: number): void {
+    this.#came += bytes;
+    if (this.#came >= this.#bytes) this.reset();
+  }
+
+  reset(): void {
+    this.#came = 0;
+    this.#waited = 0;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
 }
 
-/** Watches for a source that brings next to nothing. */
-export interface SlowWatch {
-  /** Bytes came: who was slow is told so again only after another look. */
-  count(bytes: number): void;
-  stop(): void;
+/** Calls `onTooSlow` for each window of waiting in which too few bytes came. */
+export function watchRate(leastRate: LeastRate, isWaiting: () => boolean, onTooSlow: () => void): RateWatch {
+  const watch = new Watch(leastRate, isWaiting, () => {
+    watch.reset();
+    onTooSlow();
+  });
+  return watch;
 }
 
 /**
- * As {@link watchRate} for one that stays slow until it has brought the rate's bytes: `onSlow` is called whenever it is
- * looked at, is waited for and is slow; `onBytes` whenever bytes come.
+ * As {@link watchRate} for a source that stays slow until it has brought the rate's bytes: `onSlow` is called at each
+ * sample at which it is waited for and slow, `onBytes` whenever bytes come.
  */
 export function watchSlow(
-  { bytes, window }: LeastRate,
+  leastRate: LeastRate,
   isWaiting: () => boolean,
   { onSlow, onBytes }: { readonly onSlow: () => void; readonly onBytes: () => void },
-): SlowWatch {
-  let came = 0;
-  let waited = 0;
-  const timer = setInterval(() => {
-    if (!isWaiting()) return;
-    waited += 1;
-    if (waited >= SAMPLES) onSlow();
-  }, window / SAMPLES);
-  timer.unref();
+): RateWatch {
+  const watch = new Watch(leastRate, isWaiting, onSlow);
   return {
-    count(more) {
+    count(bytes) {
       onBytes();
-      came += more;
-      if (came < bytes) return;
-      came = 0;
-      waited = 0;
+      watch.count(bytes);
     },
-    stop: () => clearInterval(timer),
+    stop: () => watch.stop(),
   };
 }
 
-/** What a source gives; `onTooSlow` when who reads it takes too little of it. */
-export async function* takenAtLeast(
+/** Passes a source on, and watches the time in which one of both sides is waited for. */
+async function* watched(
+  watchedSide: 'source' | 'reader',
   source: AsyncIterable<Buffer>,
   leastRate: LeastRate,
   onTooSlow: () => void,
 ): AsyncGenerator<Buffer, void, undefined> {
-  let isOffered = false;
-  const watch = watchRate(leastRate, () => isOffered, onTooSlow);
+  let waitingFor: 'source' | 'reader' = 'source';
+  const watch = watchRate(leastRate, () => waitingFor === watchedSide, onTooSlow);
   try {
     for await (const chunk of source) {
-      isOffered = true;
+      waitingFor = 'reader';
       yield chunk;
-      isOffered = false;
+      waitingFor = 'source';
       watch.count(chunk.length);
     }
   } finally {
@@ -98,22 +100,14 @@ export async function* takenAtLeast(
   }
 }
 
-/** What a source gives; `onTooSlow` when it gives too little to who waits for it. */
-export async function* givenAtLeast(
+type PassOn = (
   source: AsyncIterable<Buffer>,
   leastRate: LeastRate,
   onTooSlow: () => void,
-): AsyncGenerator<Buffer, void, undefined> {
-  let isAsked = true;
-  const watch = watchRate(leastRate, () => isAsked, onTooSlow);
-  try {
-    for await (const chunk of source) {
-      isAsked = false;
-      watch.count(chunk.length);
-      yield chunk;
-      isAsked = true;
-    }
-  } finally {
-    watch.stop();
-  }
-}
+) => AsyncGenerator<Buffer, void, undefined>;
+
+/** A source's chunks; `onTooSlow` when its reader takes too few bytes. */
+export const takenAtLeast: PassOn = (...passed) => watched('reader', ...passed);
+
+/** A source's chunks; `onTooSlow` when it gives too few bytes while its reader waits. */
+export const givenAtLeast: PassOn = (...passed) => watched('source', ...passed);

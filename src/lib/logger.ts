@@ -1,21 +1,21 @@
-// The log: JSON lines, or readable ones when a person looks. A log that nobody reads never stops the program.
+// The log: JSON lines, or readable ones on a terminal. A log that is not read never stops the program.
 import { pino, type Logger } from 'pino';
 
 /** A logger and its orderly end. */
-export interface LogSink {
+interface LogSink {
   readonly logger: Logger;
-  /** Writes what is left, as far as it is taken within a moment. */
+  /** Writes what is left, for half a second at most. */
   close(): Promise<void>;
 }
 
-// Lines are written together: one by one each would cost as much as the pull that it tells of (bytes, ms).
+// Lines are written in batches (bytes, ms): one write a line would cost as much as the pull that it is about.
 const TOGETHER = 4_096;
 const WAIT_MAX = 50;
-// Bytes of lines that wait for a slow reader; beyond it lines are dropped.
+// Bytes that wait for a slow reader; beyond that lines are dropped.
 const BUFFER_MAX = 4 * 1024 * 1024;
-const CLOSE_PATIENCE = 500;
+const CLOSE_TIMEOUT = 500;
 
-/** Headers are never logged by us; should one slip into an error's fields, tokens are cut out all the same. */
+/** We log no headers; this removes tokens in case an error's fields hold some. */
 const REDACTED = [
   'authorization',
   'headers.authorization',
@@ -25,10 +25,7 @@ const REDACTED = [
   '*.token',
 ];
 
-/**
- * Logs to standard output, by `format` where that makes other text of lines than JSON. pino's own default writes there
- * blocking: a stalled reader would stall every pull.
- */
+/** Logs to standard output, unlike pino's default without blocking; `format` turns a JSON line into other text. */
 export function createLogSink(level: string, site: string, format?: (line: string) => string): LogSink {
   const options = { level, base: { site }, redact: REDACTED };
   let isClosing = false;
@@ -40,13 +37,13 @@ export function createLogSink(level: string, site: string, format?: (line: strin
     maxLength: BUFFER_MAX,
     retryEAGAIN: () => !isClosing,
   });
-  // A reader that is gone (EPIPE) takes the log with it, not the service.
+  // A reader that is gone (EPIPE) ends the log, not the service.
   destination.on('error', () => undefined);
   return {
     logger: pino(options, format ? { write: (line) => void destination.write(format(line)) } : destination),
     async close() {
       await new Promise<void>((resolve) => {
-        setTimeout(resolve, CLOSE_PATIENCE).unref();
+        setTimeout(resolve, CLOSE_TIMEOUT).unref();
         destination.flush(() => resolve());
       });
       isClosing = true;

@@ -1,25 +1,24 @@
-// What the program remembers: maps of declared names, bounded in bytes, that forget what was used least recently.
-// The library lays out all of its arrays at once for a `max` of entries: a few MiB for each map of 100,000, filled or
-// not. Told of sizes instead it grows with its content. And to spare itself looks at the clock it would set a timer each
-// millisecond: it looks.
+// Caches: maps with declared names, bounded in bytes, that drop what was used least recently. With a `max` of entries the
+// library allocates all of its arrays at once, a few MiB for each map of 100,000. With sizes it grows with its content.
+// `ttlResolution: 0` makes it read the clock at each use; otherwise it sets a timer every millisecond.
 import { LRUCache } from 'lru-cache';
 import { MEMORIES, type MemoryName } from './memories.ts';
 
-/** Knobs; `ttl` in milliseconds, as the library calls it. */
-export type LruOptions<K extends string, V extends {}> = Pick<LRUCache.Options<K, V, unknown>, 'ttl' | 'dispose'> & {
-  /** Bytes instead of the declared ones. */
-  readonly maxBytes?: number;
-  /** The largest entry that is kept, in bytes with its key. */
+/** `ttl` in milliseconds. */
+type LruOptions<K extends string, V extends {}> = Pick<LRUCache.Options<K, V, unknown>, 'ttl' | 'dispose'> & {
+  /** Overrides the declared bound. */
+  readonly maxBytes?: number | undefined;
+  /** The largest entry that is kept; bytes, with its key. */
   readonly maxEntryBytes?: number;
-  /** Bytes of a value; nothing for numbers, booleans and texts that others hold. */
+  /** Bytes of a value; by default 0, for numbers, booleans and strings that are held elsewhere too. */
   readonly sizeOf?: (value: V) => number;
 };
 
-// What an entry takes in the heap beside the characters of its key and its value: 110 to 180 bytes, most where many
-// were forgotten lately, which the library's map lays aside for a while.
+// Heap of an entry beside its key's characters and its value: 110 to 180 bytes, the most where many entries were dropped
+// lately.
 const ENTRY_BYTES = 168;
 
-/** The only way to remember: the memory of this name, which holds no more bytes than are declared for it. */
+/** A cache of a declared name, with the bound that is declared for it. */
 export function createLru<K extends string, V extends {}>(
   name: MemoryName,
   options: LruOptions<K, V> = {},
@@ -30,12 +29,12 @@ export function createLru<K extends string, V extends {}>(
     ttlResolution: 0,
     maxSize: maxBytes,
     ...(maxEntryBytes === undefined ? {} : { maxEntrySize: maxEntryBytes }),
-    // Keys are ASCII or Latin-1: a byte a character.
+    // Keys are ASCII or Latin-1: one byte a character.
     sizeCalculation: (value, key) => ENTRY_BYTES + key.length + sizeOf(value),
   });
 }
 
-/** A copy of a text. A part of a text that was cut out of a larger one holds all of that in memory. */
+/** A copy of a string: a substring would keep the whole string that it was cut from in memory. */
 export function detached(text: string): string {
   return Buffer.from(text).toString();
 }

@@ -1,17 +1,17 @@
-// The one declaration of all that is remembered: what it is, and how many bytes it may take. docs/architecture.md shows it.
+// The one declaration of all caches: what each holds, and its bound in bytes. docs/architecture.md shows it.
 
-/** One memory. */
+/** One cache. */
 export interface MemoryDeclaration {
   readonly holds: string;
-  /** Bytes, keys and the map's own entries included. */
+  /** Bytes, with keys and the map's own entries. */
   readonly maxBytes: number;
-  /** The variable that sets `maxBytes` instead. */
+  /** The variable that overrides `maxBytes`. */
   readonly variable?: string;
 }
 
 const MiB = 1024 * 1024;
 
-/** Every memory that grows with what clients, registries or events send. */
+/** Every cache that grows with what clients, registries or events send. */
 export const MEMORIES = {
   manifests: {
     holds: 'manifests by repository and digest, for 60 s',
@@ -59,5 +59,5 @@ export const MEMORIES = {
   countedRepositories: { holds: 'repositories that the running verification has counted', maxBytes: 16 * MiB },
 } as const satisfies Readonly<Record<string, MemoryDeclaration>>;
 
-/** The name of a declared memory. */
+/** The name of a declared cache. */
 export type MemoryName = keyof typeof MEMORIES;

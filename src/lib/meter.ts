@@ -1,4 +1,4 @@
-// What happened, for whoever counts it. Rooms report; only `status` knows how metrics are exposed.
+// Counters that the rooms increment; only `status` knows how metrics are exposed.
 
 /** Everything that is counted, with its help text. */
 export const COUNTERS = {

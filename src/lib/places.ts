@@ -1,126 +1,124 @@
-// Places for requests of one kind: so many at once, some more where others have no use for theirs, shared fairly among
-// those who ask, and a wait with an end.
+// Limits how many requests of one kind run at once. Spare capacity of others may be borrowed; waiting ends after a time.
 import { Claim, type Caller } from './claim.ts';
 import { FairQueue, WAITING_MAX, type Waiter as Queued } from './fair-queue.ts';
 
+type GiveBack = () => void;
+
 /** How many places there are; times in milliseconds. */
 export interface PlacesOptions {
-  /** Places that are there at any time. */
+  /** Places that always exist. */
   readonly own: number;
-  /** All places, with those that are lent. */
+  /** Limit of own and borrowed places together. */
   readonly total: number;
-  /** Lends one place for a claim, with the function that gives it back; undefined where there is none to spare. */
-  readonly lend?: (claim: Claim) => (() => void) | undefined;
-  /** Tells when there may be one to lend again. */
+  /** Lends one place for a claim, and returns the function that gives it back; undefined where none is spare. */
+  readonly lend?: (claim: Claim) => GiveBack | undefined;
+  /** Takes the function to be called when there may be a place to lend. */
   readonly onLendable?: (act: () => void) => void;
-  /** How long somebody waits for a place. */
+  /** How long a request waits for a place. */
   readonly patience: number;
-  /** Places of one share at once. */
+  /** Limits of one share: its places at once, and its waiting requests. */
   readonly shareMax?: number;
-  /** How many of one share may wait. */
   readonly waitingMax?: number;
 }
 
-/** @see createPlaces */
-export interface Places {
-  /**
-   * Runs `work` in a place of its own, with a signal that is aborted when all who wait for it have left; resolves with
-   * `late` where they left before, where there was no place in time, or where too many of the share wait.
-   */
-  run<T>(claim: Claim, work: (signal: AbortSignal) => Promise<T>, late: T): Promise<T>;
-  /** As `run` for one caller. @throws CallerLeft as soon as it has left. */
-  runFor<T>(caller: Caller, work: (signal: AbortSignal) => Promise<T>, late: T): Promise<T>;
-}
-
 interface Waiter extends Queued {
-  readonly enter: (giveBack: () => void) => void;
+  readonly enter: (giveBack: GiveBack) => void;
 }
 
-const noneToLend = (): undefined => undefined;
+/** Places for requests. The share that has the fewest goes first; within a share, the oldest request. */
+export class Places {
+  readonly #options: PlacesOptions;
+  readonly #shareMax: number;
+  readonly #queue = new FairQueue<Waiter>();
+  #ownTaken = 0;
+  #borrowed = 0;
 
-/** {@link Places}; the share with the fewest goes first, and of one share who came first. */
-export function createPlaces(options: PlacesOptions): Places {
-  const { own, total, lend = noneToLend, patience, shareMax = Infinity, waitingMax = WAITING_MAX } = options;
-  const queue = new FairQueue<Waiter>();
-  let ownTaken = 0;
-  let lent = 0;
-
-  function place(claim: Claim): (() => void) | undefined {
-    if (ownTaken < own) {
-      ownTaken += 1;
-      return () => (ownTaken -= 1);
-    }
-    const giveBack = ownTaken + lent < total ? lend(claim) : undefined;
-    if (!giveBack) return undefined;
-    lent += 1;
-    return () => {
-      lent -= 1;
-      giveBack();
-    };
+  constructor(options: PlacesOptions) {
+    this.#options = options;
+    this.#shareMax = options.shareMax ?? Infinity;
+    options.onLendable?.(() => this.#admit());
   }
 
-  function occupy(claim: Claim): (() => void) | undefined {
-    const leave = place(claim);
-    if (!leave) return undefined;
-    const served = queue.serve(claim);
-    return () => {
-      served();
-      leave();
-    };
-  }
-
-  function take(claim: Claim): (() => void) | undefined {
-    return queue.inService(claim) < shareMax ? occupy(claim) : undefined;
-  }
-
-  function admit(): void {
-    for (let next = queue.next(shareMax); next; next = queue.next(shareMax)) {
-      // Its turn may be that of a share whose callers have left by now: it must not hold up those behind it.
-      const giveBack = occupy(next.claim);
-      if (!giveBack) return;
-      next.enter(giveBack);
-    }
-  }
-
-  /** Resolves with the function that gives the place back; undefined where none became free in time. */
-  function wait(claim: Claim): Promise<(() => void) | undefined> {
-    if (queue.waitingBeside(claim) >= waitingMax) return Promise.resolve(undefined);
-    return new Promise((resolve) => {
-      const { signal } = claim;
-      const leave = (giveBack?: () => void): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', giveUp);
-        queue.remove(waiter);
-        resolve(giveBack);
-      };
-      const giveUp = (): void => leave();
-      const waiter: Waiter = { claim, enter: leave };
-      const timer = setTimeout(giveUp, patience);
-      signal.addEventListener('abort', giveUp, { once: true });
-      queue.add(waiter);
-      admit();
-    });
-  }
-
-  async function run<T>(claim: Claim, work: (signal: AbortSignal) => Promise<T>, late: T): Promise<T> {
+  /**
+   * Runs `work` in a place, with a signal that is aborted when all callers of the claim have left. Resolves with `late`
+   * where they left before, where no place was free in time, or where too many of the share wait.
+   */
+  async run<T>(claim: Claim, work: (signal: AbortSignal) => Promise<T>, late: T): Promise<T> {
     if (claim.isAbandoned) return late;
-    const giveBack = (queue.isEmpty ? take(claim) : undefined) ?? (await wait(claim));
+    const isNext = this.#queue.isEmpty && this.#queue.inService(claim) < this.#shareMax;
+    const giveBack = (isNext ? this.#occupy(claim) : undefined) ?? (await this.#wait(claim));
     if (!giveBack) return late;
     try {
       return await work(claim.signal);
     } finally {
       giveBack();
-      admit();
+      this.#admit();
     }
   }
 
-  options.onLendable?.(admit);
+  /** As `run` for one caller. @throws CallerLeft as soon as it has left. */
+  runFor<T>(caller: Caller, work: (signal: AbortSignal) => Promise<T>, late: T): Promise<T> {
+    const claim = new Claim();
+    return claim.wait(caller, () => this.run(claim, work, late).finally(() => claim.keep()));
+  }
 
-  return {
-    run,
-    runFor(caller, work, late) {
-      const claim = new Claim();
-      return claim.wait(caller, () => run(claim, work, late).finally(() => claim.keep()));
-    },
-  };
+  #place(claim: Claim): GiveBack | undefined {
+    const { own, total, lend } = this.#options;
+    if (this.#ownTaken < own) {
+      this.#ownTaken += 1;
+      return () => (this.#ownTaken -= 1);
+    }
+    const giveBack = this.#ownTaken + this.#borrowed < total ? lend?.(claim) : undefined;
+    if (!giveBack) return undefined;
+    this.#borrowed += 1;
+    return () => {
+      this.#borrowed -= 1;
+      giveBack();
+    };
+  }
+
+  #occupy(claim: Claim): GiveBack | undefined {
+    const leave = this.#place(claim);
+    if (!leave) return undefined;
+    const endService = this.#queue.serve(claim);
+    return () => {
+      endService();
+      leave();
+    };
+  }
+
+  #admit(): void {
+    const next = (): Waiter | undefined => this.#queue.next(this.#shareMax);
+    for (let waiter = next(); waiter; waiter = next()) {
+      const giveBack = this.#occupy(waiter.claim);
+      if (!giveBack) return;
+      waiter.enter(giveBack);
+    }
+  }
+
+  /** Resolves with the function that gives the place back; undefined where none became free in time. */
+  #wait(claim: Claim): Promise<GiveBack | undefined> {
+    const { waitingMax = WAITING_MAX, patience } = this.#options;
+    if (this.#queue.waitingBeside(claim) >= waitingMax) return Promise.resolve(undefined);
+    const { promise, resolve } = Promise.withResolvers<GiveBack | undefined>();
+    const { signal } = claim;
+    const enter = (giveBack?: GiveBack): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', giveUp);
+      this.#queue.remove(waiter);
+      resolve(giveBack);
+    };
+    const giveUp = (): void => enter();
+    const waiter: Waiter = { claim, enter };
+    const timer = setTimeout(giveUp, patience);
+    signal.addEventListener('abort', giveUp, { once: true });
+    this.#queue.add(waiter);
+    this.#admit();
+    return promise;
+  }
+}
+
+/** @see Places */
+export function createPlaces(options: PlacesOptions): Places {
+  return new Places(options);
 }

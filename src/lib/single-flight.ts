@@ -1,9 +1,9 @@
-// One call at a time per key: those that come while it is under way share its promise.
+// One call at a time per key: calls that come meanwhile share its promise.
 
-/** Runs `work` for `key` unless it is under way; every caller gets the one result, errors too. */
-export type SingleFlight<T> = (key: string, work: () => Promise<T>) => Promise<T>;
+/** Runs `work` for `key` unless it is under way; all callers get the one result or error. */
+type SingleFlight<T> = (key: string, work: () => Promise<T>) => Promise<T>;
 
-/** A {@link SingleFlight} of its own map. */
+/** A {@link SingleFlight} with its own keys. */
 export function createSingleFlight<T>(): SingleFlight<T> {
   const flying = new Map<string, Promise<T>>();
   return (key, work) => {

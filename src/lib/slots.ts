@@ -1,61 +1,22 @@
-// A bounded number of slots, shared fairly among those who ask, half of them out of reach of background work.
+// A bounded number of slots, shared fairly among those who ask. Background work may hold half of them.
 import { BACKGROUND, Claim } from './claim.ts';
 import { FairQueue, WAITING_MAX, type Waiter as Queued } from './fair-queue.ts';
 import { Offers } from './offers.ts';
 
-/** Who asks: a client is waiting; one is about to ask; or nobody is. */
+/** Why a slot is wanted: a client waits; a client is about to ask; or no client is involved. */
 export type Priority = 'on-demand' | 'ahead' | 'background';
 
-/** All priorities, the first first. */
+/** All priorities, the highest first. */
 export const PRIORITIES: readonly Priority[] = ['on-demand', 'ahead', 'background'];
 
-function rankOf(priority: Priority): number {
-  return PRIORITIES.indexOf(priority);
-}
-
-/**
- * Takes slots; each is given back by the function that is given, which does nothing when it is called again. No share
- * gets more than three quarters of the slots, so that another one does not wait for its transfers to end.
- */
-export interface Slots {
-  /**
-   * Waits for a slot. Of one priority the share with the fewest slots goes first. @throws QueueFull where too many of the
-   * same share wait already, CallerLeft when all who wait for the ticket have left.
-   */
-  take(ticket: Ticket): Promise<() => void>;
-  /** As `take` for somebody who gave a slot up for others: however many wait. @throws CallerLeft */
-  takeAgain(ticket: Ticket): Promise<() => void>;
-  /**
-   * One more slot for somebody who has one, if there is one that nobody waits for; all such together get half of the
-   * slots at the most, so that others who come find some.
-   */
-  takeMore(ticket: Ticket): (() => void) | undefined;
-  /** A slot if one is free that nobody waits for, whoever has how many: for a moment only. */
-  takeFree(ticket: Ticket): (() => void) | undefined;
-  /** Whether somebody who does not go behind this ticket waits for the slot that it holds. */
-  isWanted(ticket: Ticket): boolean;
-  /**
-   * Offers a slot that brings next to nothing: `giveWay` is called once, now or later, when another ticket waits that
-   * does not go behind this one and is not slow itself. Gives the function that takes the offer back.
-   */
-  offer(ticket: Ticket, giveWay: () => void): () => void;
-  /** Looks at the queue again after a ticket has changed. */
-  poke(): void;
-  /** Calls `act` whenever a slot has become free that no ticket waits for. */
-  onFree(act: () => void): void;
-}
-
-/** A place in the queue; raising its priority while it waits moves it ahead. */
+/** A request for a slot. Raising its priority while it waits moves it ahead after {@link Slots.poke}. */
 export interface Ticket {
   priority: Priority;
-  /** Who waits; without it nobody who could leave, in the background's share. */
+  /** The callers that wait. Without it the ticket is in the background's share, and is never given up. */
   readonly claim?: Claim;
-  /**
-   * Nothing says that what is asked for exists: such have half of the slots at the most, so that questions for digests
-   * that somebody made up hold up nothing that is known.
-   */
+  /** No manifest names it, so it may not exist: such tickets get half of the slots, and do not delay known content. */
   isUnknown?: boolean;
-  /** What it brought when it held a slot was next to nothing: for a while it goes behind all others of its priority. */
+  /** Its transfer brought almost no bytes. For 10 s it waits behind all others of its priority. */
   isSlow?: boolean;
 }
 
@@ -67,12 +28,8 @@ export class QueueFull extends Error {
   }
 }
 
-const NOBODY = Claim.of(BACKGROUND);
-
-const claimOf = ({ claim }: Ticket): Claim => claim ?? NOBODY;
-
-// How long (ms) a slow ticket goes behind the others: in the end it has its turn as well.
-const SLOW_WAIT = 10_000;
+/** Gives a slot back; a second call does nothing. */
+type GiveBack = () => void;
 
 interface Waiter extends Queued {
   readonly ticket: Ticket;
@@ -80,136 +37,200 @@ interface Waiter extends Queued {
   readonly admit: () => void;
 }
 
-/** Slots for `total` holders; background holders get half of them at the most, and on-demand ones go first. */
-export function createSlots(total: number, { waitingMax = WAITING_MAX }: { waitingMax?: number } = {}): Slots {
-  const half = Math.floor(total / 2);
-  const halfOrOne = Math.max(1, half);
-  const shareMax = total - Math.floor(total / 4);
-  const queue = new FairQueue<Waiter>();
-  const unknown = new Set<Ticket>();
-  const offers = new Offers();
-  const whenFree: (() => void)[] = [];
-  let held = 0;
-  let background = 0;
-  let more = 0;
+// How long (ms) a slow ticket waits behind the others.
+const SLOW_WAIT = 10_000;
 
-  const unknownHeld = (): number => {
-    let count = 0;
-    for (const { isUnknown } of unknown) if (isUnknown) count += 1;
-    return count;
-  };
+const UNCLAIMED = Claim.of(BACKGROUND);
 
-  /** Whether there is a slot for such a ticket, whoever has how many. */
-  const isFree = ({ priority, isUnknown }: Pick<Ticket, 'priority' | 'isUnknown'>): boolean =>
-    held < total && (priority !== 'background' || background < halfOrOne) && (!isUnknown || unknownHeld() < halfOrOne);
+function claimOf({ claim }: Ticket): Claim {
+  return claim ?? UNCLAIMED;
+}
 
-  const fits = (ticket: Ticket): boolean => isFree(ticket) && queue.inService(claimOf(ticket)) < shareMax;
+function rankOf({ priority }: Ticket): number {
+  return PRIORITIES.indexOf(priority);
+}
 
-  const isLast = ({ ticket, since }: Waiter): boolean =>
-    Boolean(ticket.isSlow) && performance.now() - since < SLOW_WAIT;
+function isLast({ ticket, since }: Waiter): boolean {
+  return Boolean(ticket.isSlow) && performance.now() - since < SLOW_WAIT;
+}
 
-  const next = (priority: Priority): Waiter | undefined => {
-    // Thousands may wait: what is the same for all of them is found out once.
-    const isForUnknown = isFree({ priority, isUnknown: true });
-    const isNext = ({ ticket }: Waiter): boolean => ticket.priority === priority && (isForUnknown || !ticket.isUnknown);
-    return queue.next(shareMax, (waiter) => isNext(waiter) && !isLast(waiter)) ?? queue.next(shareMax, isNext);
-  };
+/**
+ * The slots. Higher priorities are served first; within one, the share that holds the fewest. A share gets three quarters
+ * of the slots at most, so that other shares do not wait until its transfers end.
+ */
+export class Slots {
+  readonly #total: number;
+  readonly #half: number;
+  readonly #halfOrOne: number;
+  readonly #shareMax: number;
+  readonly #waitingMax: number;
+  readonly #queue = new FairQueue<Waiter>();
+  readonly #unknown = new Set<Ticket>();
+  readonly #offers = new Offers();
+  readonly #onFree: (() => void)[] = [];
+  #held = 0;
+  #background = 0;
+  #more = 0;
 
-  const poke = (): void => {
+  constructor(total: number, waitingMax: number) {
+    this.#total = total;
+    this.#half = Math.floor(total / 2);
+    this.#halfOrOne = Math.max(1, this.#half);
+    this.#shareMax = total - Math.floor(total / 4);
+    this.#waitingMax = waitingMax;
+  }
+
+  /** Waits for a slot. @throws QueueFull where too many of the share wait; CallerLeft when all callers have left. */
+  take(ticket: Ticket): Promise<GiveBack> {
+    const isFull = !this.#fits(ticket) && this.#queue.waitingBeside(claimOf(ticket)) >= this.#waitingMax;
+    return isFull ? Promise.reject(new QueueFull()) : this.takeAgain(ticket);
+  }
+
+  /** As `take` for a ticket that gave its slot to others: it may wait however many do. @throws CallerLeft */
+  takeAgain(ticket: Ticket): Promise<GiveBack> {
+    if (this.#fits(ticket) && !claimOf(ticket).isAbandoned) return Promise.resolve(this.#hold(ticket));
+    return this.#wait(ticket);
+  }
+
+  // A free slot is given to a waiter that fits as soon as it becomes free: no waiter wants a slot that is still free.
+
+  /** One more free slot for a holder of one. All additional slots together are half of the slots at most. */
+  takeMore(ticket: Ticket): GiveBack | undefined {
+    return this.#more < this.#half && this.#fits(ticket) ? this.#hold(ticket, true) : undefined;
+  }
+
+  /** A free slot for a moment, whatever the share already holds. */
+  takeFree(ticket: Ticket): GiveBack | undefined {
+    return this.#isFree(ticket) ? this.#hold(ticket) : undefined;
+  }
+
+  /** Whether a ticket of the same or a higher priority waits for the slot that this one holds. */
+  isWanted(ticket: Ticket): boolean {
+    return this.#queue.hasMany(1, (waiter) => rankOf(waiter.ticket) <= rankOf(ticket));
+  }
+
+  /**
+   * Offers a slot that brings almost no bytes. `giveWay` is called once, now or later, when a ticket that is not slow and
+   * of the same or a higher priority waits. Returns the function that takes the offer back.
+   */
+  offer(ticket: Ticket, giveWay: () => void): () => void {
+    const takeBack = this.#offers.add({ ticket, giveWay });
+    this.#makeWay();
+    return takeBack;
+  }
+
+  /** Serves the queue; to be called after a waiting ticket has changed. */
+  poke(): void {
     for (const priority of PRIORITIES) {
-      while (isFree({ priority })) {
-        const waiter = next(priority);
+      while (this.#isFree({ priority })) {
+        const waiter = this.#next(priority);
         if (!waiter) break;
-        queue.remove(waiter);
+        this.#queue.remove(waiter);
         waiter.admit();
       }
     }
-  };
+  }
 
-  /** Whether a waiter could have the slot of a ticket that gives it up. */
-  const couldFollow = ({ ticket, claim }: Waiter, holder: Ticket): boolean => {
-    if (rankOf(ticket.priority) > rankOf(holder.priority)) return false;
-    const isAllowedNow =
-      (ticket.priority !== 'background' || holder.priority === 'background' || background < halfOrOne) &&
-      (!ticket.isUnknown || holder.isUnknown || unknownHeld() < halfOrOne);
-    return isAllowedNow && (queue.inService(claim) < shareMax || claim.sharesWith(claimOf(holder)));
-  };
+  /** Calls `act` whenever a slot has become free that no ticket waits for. */
+  onFree(act: () => void): void {
+    this.#onFree.push(act);
+  }
 
-  /** Has slow holders give way, as many as others wait for their slots; only those that suit a waiter that has just come. */
-  const makeWay = (newcomer?: Waiter): void => {
-    if (offers.isEmpty) return;
-    const isWaiting = (waiter: Waiter, holder: Ticket): boolean => !isLast(waiter) && couldFollow(waiter, holder);
-    offers.accept(({ ticket }, atLeast) => {
-      // Thousands may wait that could not have the slot: they are not counted for each that comes.
-      if (newcomer && !isWaiting(newcomer, ticket)) return false;
-      return queue.hasMany(atLeast, (waiter) => isWaiting(waiter, ticket));
+  /** Whether there is a slot for such a ticket, whatever its share holds. */
+  #isFree({ priority, isUnknown = false }: Ticket): boolean {
+    return this.#held < this.#total && this.#hasRoom(priority === 'background', isUnknown);
+  }
+
+  #hasRoom(isBackground: boolean, isUnknown: boolean): boolean {
+    return (
+      (!isBackground || this.#background < this.#halfOrOne) && (!isUnknown || this.#unknownHeld() < this.#halfOrOne)
+    );
+  }
+
+  #fits(ticket: Ticket): boolean {
+    return this.#isFree(ticket) && this.#queue.inService(claimOf(ticket)) < this.#shareMax;
+  }
+
+  #unknownHeld(): number {
+    let count = 0;
+    for (const { isUnknown } of this.#unknown) if (isUnknown) count += 1;
+    return count;
+  }
+
+  #next(priority: Priority): Waiter | undefined {
+    // Thousands may wait: what is the same for all of them is computed once.
+    const takesUnknown = this.#isFree({ priority, isUnknown: true });
+    const isNext = ({ ticket }: Waiter): boolean => ticket.priority === priority && (takesUnknown || !ticket.isUnknown);
+    const isInTime = (waiter: Waiter): boolean => isNext(waiter) && !isLast(waiter);
+    return this.#queue.next(this.#shareMax, isInTime) ?? this.#queue.next(this.#shareMax, isNext);
+  }
+
+  /** Whether a waiter could have the slot that a ticket holds. */
+  #couldFollow({ ticket, claim }: Waiter, holder: Ticket): boolean {
+    if (rankOf(ticket) > rankOf(holder)) return false;
+    const isNewBackground = ticket.priority === 'background' && holder.priority !== 'background';
+    const isAllowed = this.#hasRoom(isNewBackground, Boolean(ticket.isUnknown && !holder.isUnknown));
+    return isAllowed && (this.#queue.inService(claim) < this.#shareMax || claim.sharesWith(claimOf(holder)));
+  }
+
+  /** Makes slow holders give way, as many as others wait; after an arrival only those whose slot suits the newcomer. */
+  #makeWay(newcomer?: Waiter): void {
+    if (this.#offers.isEmpty) return;
+    const couldHave = (waiter: Waiter, holder: Ticket): boolean => !isLast(waiter) && this.#couldFollow(waiter, holder);
+    this.#offers.accept(({ ticket }, atLeast) => {
+      // Checked first, so that the thousands that may wait are not counted at each arrival.
+      if (newcomer && !couldHave(newcomer, ticket)) return false;
+      return this.#queue.hasMany(atLeast, (waiter) => couldHave(waiter, ticket));
     });
-  };
+  }
 
-  const hold = (ticket: Ticket, isMore = false): (() => void) => {
-    const asBackground = ticket.priority === 'background';
-    const served = queue.serve(claimOf(ticket));
-    held += 1;
-    if (asBackground) background += 1;
-    if (isMore) more += 1;
-    if (ticket.isUnknown) unknown.add(ticket);
-    // From now on it counts what this slot brings.
+  #hold(ticket: Ticket, isMore = false): GiveBack {
+    const isBackground = ticket.priority === 'background';
+    const endService = this.#queue.serve(claimOf(ticket));
+    this.#count(1, isBackground, isMore);
+    if (ticket.isUnknown) this.#unknown.add(ticket);
+    // It is measured anew in this slot.
     ticket.isSlow = false;
-    let free = false;
+    let isGivenBack = false;
     return () => {
-      if (free) return;
-      free = true;
-      served();
-      held -= 1;
-      if (asBackground) background -= 1;
-      if (isMore) more -= 1;
-      unknown.delete(ticket);
-      offers.left(ticket);
-      poke();
-      if (held < total) for (const act of whenFree) act();
+      if (isGivenBack) return;
+      isGivenBack = true;
+      endService();
+      this.#count(-1, isBackground, isMore);
+      this.#unknown.delete(ticket);
+      this.#offers.left(ticket);
+      this.poke();
+      if (this.#held < this.#total) for (const act of this.#onFree) act();
     };
-  };
+  }
 
-  function wait(ticket: Ticket): Promise<() => void> {
+  #count(by: 1 | -1, isBackground: boolean, isMore: boolean): void {
+    this.#held += by;
+    if (isBackground) this.#background += by;
+    if (isMore) this.#more += by;
+  }
+
+  #wait(ticket: Ticket): Promise<GiveBack> {
+    const { promise, resolve, reject } = Promise.withResolvers<GiveBack>();
     const claim = claimOf(ticket);
-    return new Promise((resolve, reject) => {
-      const { signal } = claim;
-      const leave = (): void => {
-        if (queue.remove(waiter)) reject(signal.reason as Error);
-      };
-      const admit = (): void => {
-        signal.removeEventListener('abort', leave);
-        resolve(hold(ticket));
-      };
-      const waiter: Waiter = { claim, ticket, admit, since: performance.now() };
-      queue.add(waiter);
-      signal.addEventListener('abort', leave, { once: true });
-      if (signal.aborted) leave();
-      else makeWay(waiter);
-    });
+    const { signal } = claim;
+    const leave = (): void => {
+      if (this.#queue.remove(waiter)) reject(signal.reason as Error);
+    };
+    const admit = (): void => {
+      signal.removeEventListener('abort', leave);
+      resolve(this.#hold(ticket));
+    };
+    const waiter: Waiter = { claim, ticket, admit, since: performance.now() };
+    this.#queue.add(waiter);
+    signal.addEventListener('abort', leave, { once: true });
+    if (signal.aborted) leave();
+    else this.#makeWay(waiter);
+    return promise;
   }
+}
 
-  function takeAgain(ticket: Ticket): Promise<() => void> {
-    if (fits(ticket) && !claimOf(ticket).isAbandoned) return Promise.resolve(hold(ticket));
-    return wait(ticket);
-  }
-
-  return {
-    take(ticket) {
-      const isFull = !fits(ticket) && queue.waitingBeside(claimOf(ticket)) >= waitingMax;
-      return isFull ? Promise.reject(new QueueFull()) : takeAgain(ticket);
-    },
-    takeAgain,
-    // Whoever waits and fits was admitted when the slot became free: what is free nobody waits for.
-    takeMore: (ticket) => (more < half && fits(ticket) ? hold(ticket, true) : undefined),
-    takeFree: (ticket) => (isFree(ticket) ? hold(ticket) : undefined),
-    offer(ticket, giveWay) {
-      const takeBack = offers.add({ ticket, giveWay });
-      makeWay();
-      return takeBack;
-    },
-    isWanted: ({ priority }) => queue.has(({ ticket }) => rankOf(ticket.priority) <= rankOf(priority)),
-    poke,
-    onFree: (act) => void whenFree.push(act),
-  };
+/** Slots for `total` holders; `waitingMax` of one share may wait. */
+export function createSlots(total: number, { waitingMax = WAITING_MAX }: { waitingMax?: number } = {}): Slots {
+  return new Slots(total, waitingMax);
 }

@@ -1,7 +1,7 @@
-// Long work in steps: what else the event loop has to do comes between them.
+// Long work in steps, so that the event loop can do other work in between.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Does work that yields where it may be interrupted; resolves with its result. */
+/** Runs a generator that yields where it may be interrupted; resolves with its result. */
 export async function inSteps<T>(work: Generator<unknown, T>): Promise<T> {
   for (;;) {
     const step = work.next();

@@ -1,7 +1,7 @@
-// Watching a file by looking at it: what replaces files by renaming or by links (Kubernetes) escapes other ways.
+// Watches a file by polling: other ways miss files that are replaced by renaming or by links (Kubernetes).
 import { statSync } from 'node:fs';
 
-/** Calls `changed` when a file's time or size is another than before, looking every `every` ms; answers how to stop. */
+/** Calls `changed` when a file's time or size has changed, checked every `every` ms; returns the function that stops. */
 export function watchFile(path: string | undefined, every: number, changed: () => void): () => void {
   if (path === undefined) return () => undefined;
   const look = (): string => {

@@ -43,7 +43,7 @@ export function createLink(config: Pick<Config, 'fetchConnections' | 'primaryTim
 
   /** Places for questions of one kind: so many of its own, and those that are lent, up to `total`. */
   function places(own: number, total: number): Places {
-    return createPlaces({ own: Math.min(own, total), total, lend, onLendable: slots.onFree, patience });
+    return createPlaces({ own: Math.min(own, total), total, lend, onLendable: (act) => slots.onFree(act), patience });
   }
 
   return {

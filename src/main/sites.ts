@@ -1,8 +1,8 @@
 // Both registries as the proxy knows them, and the keys with which it is known to them and knows its clients.
 import { createGate, type Gate } from '../auth/authorize.ts';
 import { libtrustId } from '../auth/key-id.ts';
-import { createKeyRing } from '../auth/key-ring.ts';
-import { createVerifier } from '../auth/verify.ts';
+import { KeyRing } from '../auth/key-ring.ts';
+import { Verifier } from '../auth/verify.ts';
 import type { Config } from '../config/config.ts';
 import { matchesHost } from '../config/host-pattern.ts';
 import type { Log } from '../lib/log.ts';
@@ -37,7 +37,7 @@ const CA_LOOK = 5_000;
 /** Both registries; neither leads us to a port of `ownPorts` on this machine. @throws what the key and certificate files say. */
 export function connectSites(config: Config, log: Log, ownPorts: ReadonlySet<number>): Sites {
   const { tokenRealm: realm = '', tokenService: service, tokenIssuer: issuer, tokenKeyId, caFile } = config;
-  const keys = createKeyRing(
+  const keys = new KeyRing(
     {
       keyFile: config.keyFile,
       certFile: config.certFile,
@@ -74,7 +74,7 @@ export function connectSites(config: Config, log: Log, ownPorts: ReadonlySet<num
     connectTimeout: SECONDARY_TIMEOUT,
     useProxy: false,
   });
-  const verifier = config.clientAuth === 'token' ? createVerifier({ keys, issuer, audience: service }) : undefined;
+  const verifier = config.clientAuth === 'token' ? new Verifier({ keys, issuer, audience: service }) : undefined;
 
   let authorities: string | undefined;
 

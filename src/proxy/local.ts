@@ -7,7 +7,7 @@ import { pullAccess } from '../auth/scope.ts';
 import { RegistryOutage } from '../registry/answer.ts';
 import type { Client } from '../registry/client.ts';
 import type { Patience } from '../registry/patience.ts';
-import { requestOnce } from '../registry/transport.ts';
+import { requestOnce } from '../registry/request.ts';
 import type { Place } from './place.ts';
 import { clientGone } from './error-reply.ts';
 

@@ -1,24 +1,24 @@
-// Which addresses a registry's answers may lead us to: its redirects, and the token service that it names. Whoever can
-// write those answers must not read through us what only this machine can reach.
+// Which addresses a registry's redirects and challenges may lead to: who controls these must not be able to read through us
+// what only this machine can reach.
 import { BlockList, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
-/** Kinds of addresses that no redirect leads to, unless the registry itself is at one of the same kind. */
-export type SpecialKind = 'loopback' | 'link-local' | 'metadata service' | 'unspecified' | 'multicast';
+/** Kinds of addresses that are forbidden, unless the registry itself is at one of the same kind. */
+type SpecialKind = 'loopback' | 'link-local' | 'metadata service' | 'unspecified' | 'multicast';
 
-/** What an operator decides, and what this process listens at. */
+/** What the operator allows, and the ports of this process. */
 export interface AddressRuleOptions {
-  /** Whether the operator allows a host, a name or an address without brackets, at a port. */
+  /** Whether the operator allows a host (a name, or an address without brackets) at a port. */
   readonly isAllowed?: (host: string, port: number) => boolean;
-  /** The ports that this process listens at: at an address of this machine they are never led to. */
+  /** The ports that this process listens on: they are forbidden at all addresses of this machine. */
   readonly ownPorts?: ReadonlySet<number>;
 }
 
 /** The rule for one registry. */
 export interface AddressRule {
   /**
-   * Why no connection may go to a host; undefined where it may. A name that was resolved comes with its `address`;
-   * without one only `localhost` and addresses, as `URL.hostname` writes them, can be judged.
+   * Why a connection to a host is forbidden; undefined where it is allowed. `address` is what a name was resolved to;
+   * without it only `localhost` and addresses (as in `URL.hostname`) can be checked.
    */
   refusal(host: string, port: number, address?: string): string | undefined;
   /** Notes the address at which the registry itself was reached. */
@@ -33,12 +33,12 @@ export class AddressRefused extends Error {
   }
 }
 
-// In this order: `::1` is in `::/96`, too. BlockList reads IPv4 addresses that are written as IPv6 (`::ffff:127.0.0.1`);
-// `64:ff9b::/96` holds those of NAT64 (RFC 6052).
+// The order counts: `::1` is in `::/96` too. BlockList handles IPv4 addresses in IPv6 form (`::ffff:127.0.0.1`);
+// `64:ff9b::/96` are those of NAT64 (RFC 6052).
 const NETWORKS: readonly (readonly [SpecialKind, readonly string[]])[] = [
   ['loopback', ['127.0.0.0/8', '::1/128', '64:ff9b::7f00:0/104']],
   ['link-local', ['169.254.0.0/16', 'fe80::/10', '64:ff9b::a9fe:0/112']],
-  // Those of clouds that are not link-local: AWS by IPv6, Azure, Alibaba.
+  // Of clouds, where they are not link-local: AWS by IPv6, Azure, Alibaba.
   ['metadata service', ['fd00:ec2::254/128', '168.63.129.16/32', '100.100.100.200/32']],
   ['unspecified', ['0.0.0.0/8', '::/96']],
   ['multicast', ['224.0.0.0/4', '255.255.255.255/32', 'ff00::/8']],
@@ -59,7 +59,7 @@ function familyOf(address: string): 'ipv4' | 'ipv6' {
 
 const KINDS = NETWORKS.map(([kind, networks]) => ({ kind, list: listOf(networks) }));
 
-/** The kind of an IP address; undefined for one that may be led to, those of private networks among them. */
+/** The kind of an IP address; undefined for all others, private networks among them. */
 export function specialKind(address: string): SpecialKind | undefined {
   const family = familyOf(address);
   return KINDS.find(({ list }) => list.check(address, family))?.kind;
@@ -75,7 +75,7 @@ function isOfThisMachine(address: string): boolean {
   return own.check(address, familyOf(address));
 }
 
-/** A host as it is compared: without brackets and the dot of the root, in lower case. */
+/** A host for comparison: without brackets and trailing dot, in lower case. */
 function plainHost(host: string): string {
   return host
     .replace(/^\[|\]$/g, '')
@@ -83,7 +83,7 @@ function plainHost(host: string): string {
     .toLowerCase();
 }
 
-/** The address that a host is by itself: RFC 6761 section 6.3 makes all names below `localhost` loopback. */
+/** The address of a host that needs no resolution: RFC 6761 section 6.3 makes `localhost` and names below it loopback. */
 function addressOf(host: string): string | undefined {
   if (isIP(host) !== 0) return host;
   return /(?:^|\.)localhost$/.test(host) ? '127.0.0.1' : undefined;

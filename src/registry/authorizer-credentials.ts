@@ -1,4 +1,4 @@
-// Credentials of registries as Docker and Podman keep them: config.json, auth.json and credential helpers.
+// Reads credentials as Docker and Podman store them: config.json, auth.json and credential helpers.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLru } from '../lib/lru.ts';
@@ -7,8 +7,8 @@ import { runHelper, tableOf, textOf, type Table } from './authorizer-helper.ts';
 import type { Credentials } from './authorizer-token.ts';
 
 /**
- * Finds the credentials of a host (`host[:port]`), those of the nearest namespace of a repository first; `fresh` asks
- * helpers and files again. Rejects with an Error, which holds no secret, when files or helpers fail.
+ * Finds the credentials of a host (`host[:port]`), of the nearest namespace of a repository first; `fresh` reads files and
+ * helpers again. Rejects with an Error without secrets when these fail.
  */
 export type ReadCredentials = (
   host: string,
@@ -16,7 +16,7 @@ export type ReadCredentials = (
   options?: { readonly fresh?: boolean },
 ) => Promise<Credentials | undefined>;
 
-// A helper starts a process, some ask a cloud: not for every token, nor for every request that a registry refuses.
+// Helpers are processes, and some ask a cloud: too slow for every token, and for every request that a registry refuses.
 const HELPER_TTL = 300_000;
 const FRESH = 2_000;
 const HELPER_TIMEOUT = 10_000;
@@ -27,7 +27,7 @@ const HUB = 'docker.io';
 const HUB_HOSTS = new Set([HUB, 'index.docker.io', 'registry-1.docker.io']);
 const HUB_SERVER = 'https://index.docker.io/v1/';
 
-/** The files that are looked into, in order: only the one that the environment names, else Docker's and Podman's. */
+/** The files in the order of reading: the one that the environment names, or else Docker's and Podman's. */
 export function credentialFiles(env: NodeJS.ProcessEnv): string[] {
   if (env['DOCKER_CONFIG']) return [join(env['DOCKER_CONFIG'], 'config.json')];
   if (env['REGISTRY_AUTH_FILE']) return [env['REGISTRY_AUTH_FILE']];
@@ -42,12 +42,12 @@ function canonicalHost(host: string): string {
   return HUB_HOSTS.has(bare) ? HUB : bare;
 }
 
-/** The host of a registry's token service where it is known to be another: Docker Hub's alone. */
+/** The token service's host of registries that have it elsewhere: Docker Hub's. */
 export function knownRealmOf(host: string): string | undefined {
   return canonicalHost(host) === HUB ? 'auth.docker.io' : undefined;
 }
 
-/** A key of the file as `host[/namespace]`: with a scheme or an API version it is a URL of old, whose path says nothing. */
+/** A key of the file as `host[/namespace]`. With a scheme or an API version it is an old form, whose path is ignored. */
 function canonicalKey(key: string): string {
   const bare = key.replace(/^https?:\/\//, '');
   const [host = '', ...path] = bare.split('/').filter(Boolean);
@@ -60,7 +60,7 @@ function valueOf(table: Table, key: string): unknown {
   return Object.entries(table).find(([name]) => canonicalKey(name) === key)?.[1];
 }
 
-/** The keys under which credentials may stand, the nearest first: `host/a/b`, `host/a`, `host`. */
+/** The keys that credentials may have, the nearest first: `host/a/b`, `host/a`, `host`. */
 function keysFor(host: string, repository: string): string[] {
   const segments = [canonicalHost(host), ...repository.split('/').filter(Boolean)];
   return segments.map((_segment, index) => segments.slice(0, segments.length - index).join('/'));
@@ -73,11 +73,19 @@ function fromEntry(value: unknown, where: string): Credentials | undefined {
   if (identity) return { kind: 'identity', token: identity };
   const auth = textOf(entry['auth']);
   if (!auth) return undefined;
-  // Docker once padded passwords with NUL.
+  // Old versions of Docker pad passwords with NUL.
   const [, username, password] =
     /^([^:]+):(.*)$/s.exec(Buffer.from(auth, 'base64').toString().replace(/\0+$/, '')) ?? [];
   if (username === undefined || password === undefined) throw new Error(`${where}: auth is no base64 of user:password`);
   return { kind: 'basic', username, password };
+}
+
+function fromAuths(auths: Table, keys: readonly string[], file: string): Credentials | undefined {
+  for (const key of keys) {
+    const found = fromEntry(valueOf(auths, key), `${file}: ${key}`);
+    if (found) return found;
+  }
+  return undefined;
 }
 
 async function readTable(file: string): Promise<Table> {
@@ -95,8 +103,8 @@ async function readTable(file: string): Promise<Table> {
   }
 }
 
-/** Remembers what `work` gave for `ttl` ms, where a fresh look is asked for {@link FRESH} ms; one at a time per key. */
-function createMemory<T>(ttl: number, clock: () => number) {
+/** Caches the results of `work` for `ttl` ms, or {@link FRESH} ms for who wants a fresh one; one call at a time per key. */
+function createCache<T>(ttl: number, clock: () => number) {
   const held = createLru<string, { readonly value: T; readonly at: number }>('credentials', {
     sizeOf: ({ value }) => HEAP_PER_JSON * (JSON.stringify(value)?.length ?? 0),
   });
@@ -110,17 +118,14 @@ function createMemory<T>(ttl: number, clock: () => number) {
   };
 }
 
-/**
- * Reads credentials from files in the form of Docker's config.json, again when they may have changed. In each file a
- * host's `credHelpers` come before `credsStore`, that before `auths`.
- */
+/** Reads files like Docker's config.json. In each, `credHelpers` go before `credsStore`, and that before `auths`. */
 export function createCredentialReader(
   deps: { readonly files: readonly string[]; readonly env: NodeJS.ProcessEnv },
   options: { readonly clock?: () => number; readonly helperTimeout?: number } = {},
 ): ReadCredentials {
   const { clock = () => performance.now(), helperTimeout: timeout = HELPER_TIMEOUT } = options;
-  const tables = createMemory<Table>(FRESH, clock);
-  const answers = createMemory<Credentials | undefined>(HELPER_TTL, clock);
+  const tables = createCache<Table>(FRESH, clock);
+  const answers = createCache<Credentials | undefined>(HELPER_TTL, clock);
 
   async function ask(helper: unknown, host: string, fresh: boolean): Promise<Credentials | undefined> {
     const name = textOf(helper);
@@ -137,15 +142,11 @@ export function createCredentialReader(
   ): Promise<Credentials | undefined> {
     const table = await tables(file, fresh, () => readTable(file));
     const own = valueOf(tableOf(table['credHelpers']), canonicalHost(host));
-    // An empty helper takes its host out of the store's hands.
+    // An empty helper excludes its host from the store.
     const helped =
       (await ask(own, host, fresh)) ?? (own === '' ? undefined : await ask(table['credsStore'], host, fresh));
     if (helped) return helped;
-    for (const key of keysFor(host, repository)) {
-      const found = fromEntry(valueOf(tableOf(table['auths']), key), `${file}: ${key}`);
-      if (found) return found;
-    }
-    return undefined;
+    return fromAuths(tableOf(table['auths']), keysFor(host, repository), file);
   }
 
   return async (host, repository = '', { fresh = false } = {}) => {

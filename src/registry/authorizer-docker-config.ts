@@ -1,4 +1,4 @@
-// Let in with credentials of a Docker configuration, in whichever way the registry's challenge asks for.
+// Authorizes requests with credentials of a Docker configuration, as the registry's challenge demands.
 import type { Dispatcher } from 'undici';
 import { parseChallenges, type Challenge } from '../auth/challenge.ts';
 import { scopeText, type Access } from '../auth/scope.ts';
@@ -9,38 +9,37 @@ import { knownRealmOf, type ReadCredentials } from './authorizer-credentials.ts'
 import { basicHeader, requestToken, type TokenRequest } from './authorizer-token.ts';
 import type { Authorizer } from './authorizer.ts';
 
-/** What the authorizer is made of. */
-export interface DockerConfigDeps {
+interface DockerConfigDeps {
   readonly registry: URL;
   readonly readCredentials: ReadCredentials;
   readonly dispatcher: Dispatcher;
 }
 
-/** Knobs; times in ms. */
+/** Times in ms. */
 export interface DockerConfigOptions {
-  /** Hosts of token services besides the registry's own that its credentials may be sent to. */
+  /** Hosts of token services, beside the registry's own, that its credentials may be sent to. */
   readonly trustedRealms?: readonly string[];
   readonly timeout?: number;
   readonly clock?: () => number;
 }
 
-/** The header that requests go out with; undefined where nothing that we have is accepted. */
+/** A cached header; undefined where the token service refuses our credentials. */
 interface Held {
   readonly header: string | undefined;
   readonly scopes: readonly string[];
   readonly freshUntil: number;
-  /** Since when it has been this header. */
+  /** When this header was obtained first. */
   readonly since: number;
 }
 
 type TokenCredentials = TokenRequest['credentials'];
 
 const TIMEOUT = 10_000;
-// Bytes of what is remembered of a scope beside its texts.
+// Bytes of a cached header beside its strings.
 const HELD = 256;
-// A token is given out until this long before it ends.
+// A token is used until this long before it expires.
 const MARGIN = 10_000;
-// What is not a token with a lifetime of its own is looked up again after this.
+// How long what is not a token with its own lifetime is cached.
 const SHORT = 2_000;
 
 function preferred(header: string | undefined): Challenge | undefined {
@@ -52,104 +51,113 @@ function isLoopback(hostname: string): boolean {
   return /^(?:127(?:\.\d+){3}|\[::1\]|(?:.+\.)?localhost)$/.test(hostname);
 }
 
+function realmOf(challenge: Challenge): URL {
+  const text = challenge.parameters.get('realm') ?? '';
+  if (!URL.canParse(text)) throw new Error('its challenge names no token service');
+  const realm = new URL(text);
+  if (realm.protocol === 'https:' || (realm.protocol === 'http:' && isLoopback(realm.hostname))) return realm;
+  throw new Error(`its token service ${realm.host} is not reached over https`);
+}
+
 /**
- * An authorizer that answers Basic and Bearer challenges. What a registry asks for is learned from its first 401.
- * Credentials go to the registry's own host, to a trusted realm, or (those of that host) to a realm that has some.
- * Rejects with a {@link RegistryOutage} when a token cannot be had, and for a realm that must not be asked.
+ * Responds to Basic and Bearer challenges, the first of which comes with the first 401. The registry's credentials go to
+ * its own host or a trusted realm; another realm gets the credentials of its own host.
+ * Rejects with a {@link RegistryOutage} when a token cannot be obtained, and for a realm that must not be asked.
  */
-export function dockerConfigAuthorizer(deps: DockerConfigDeps, options: DockerConfigOptions = {}): Authorizer {
-  const { registry, readCredentials, dispatcher } = deps;
-  const { trustedRealms = [], timeout = TIMEOUT, clock = () => performance.now() } = options;
-  const memory = createLru<string, Held>('serviceTokens', {
+export class DockerConfigAuthorizer implements Authorizer {
+  readonly isAccount = true;
+  readonly #deps: DockerConfigDeps;
+  readonly #timeout: number;
+  readonly #clock: () => number;
+  readonly #trusted: ReadonlySet<string>;
+  readonly #cache = createLru<string, Held>('serviceTokens', {
     sizeOf: ({ header, scopes }) => HELD + (header?.length ?? 0) + scopes.join().length,
   });
-  const extraScopes = createLru<string, string>('askedScopes', { sizeOf: (scope) => scope.length });
-  const flights = createSingleFlight<Held>();
-  const known = knownRealmOf(registry.host);
-  const trusted = new Set([
-    registry.hostname,
-    ...(known ? [known] : []),
-    ...trustedRealms.map((name) => name.toLowerCase()),
-  ]);
-  let challenge: Challenge | undefined;
+  readonly #extraScopes = createLru<string, string>('askedScopes', { sizeOf: (scope) => scope.length });
+  readonly #flights = createSingleFlight<Held>();
+  #challenge: Challenge | undefined;
 
-  function checkedRealm(): URL {
-    const text = challenge?.parameters.get('realm') ?? '';
-    if (!URL.canParse(text)) throw new Error('its challenge names no token service');
-    const realm = new URL(text);
-    if (realm.protocol === 'https:' || (realm.protocol === 'http:' && isLoopback(realm.hostname))) return realm;
-    throw new Error(`its token service ${realm.host} is not reached over https`);
+  constructor(
+    deps: DockerConfigDeps,
+    { trustedRealms = [], timeout = TIMEOUT, clock = () => performance.now() }: DockerConfigOptions = {},
+  ) {
+    this.#deps = deps;
+    this.#timeout = timeout;
+    this.#clock = clock;
+    const known = knownRealmOf(deps.registry.host);
+    const configured = trustedRealms.map((name) => name.toLowerCase());
+    this.#trusted = new Set([deps.registry.hostname, ...(known ? [known] : []), ...configured]);
   }
 
-  /** The credentials for the realm: those of the registry only where they may go. */
-  async function realmCredentials(realm: URL, own: TokenCredentials, fresh: boolean): Promise<TokenCredentials> {
+  isAnonymous(): boolean {
+    return this.#challenge === undefined;
+  }
+
+  async header(access: readonly Access[]): Promise<string | undefined> {
+    if (!this.#challenge) return undefined;
+    const held = this.#cache.get(scopeText(access));
+    if (held && this.#clock() < held.freshUntil) return held.header;
+    return (await this.#obtain(access, this.#challenge, false)).header;
+  }
+
+  async renew(access: readonly Access[], wwwAuthenticate: string | undefined): Promise<boolean> {
+    const challenge = preferred(wwwAuthenticate);
+    if (!challenge) return false;
+    this.#challenge = challenge;
+    const id = scopeText(access);
+    this.#extraScopes.set(id, detached(challenge.parameters.get('scope') ?? ''));
+    const held = this.#cache.get(id);
+    // Of many requests that were refused together the first renews for all.
+    const isNew = held && this.#clock() - held.since < SHORT && held.scopes.join() === this.#scopesOf(access).join();
+    if (isNew) return held.header !== undefined;
+    const { header } = await this.#obtain(access, challenge, true);
+    return header !== undefined && header !== held?.header;
+  }
+
+  /** The scopes of an access, and those that the registry's challenge asked for in addition. */
+  #scopesOf(access: readonly Access[]): readonly string[] {
+    const extra = this.#extraScopes.get(scopeText(access))?.split(' ').filter(Boolean) ?? [];
+    return [...new Set([...access.map((entry) => scopeText([entry])), ...extra])];
+  }
+
+  #obtain(access: readonly Access[], challenge: Challenge, fresh: boolean): Promise<Held> {
+    const id = scopeText(access);
+    return this.#flights(`${fresh ? 'fresh' : 'known'} ${id}`, async () => {
+      const next = await this.#request(access, challenge, fresh).catch((cause: unknown) => {
+        throw new RegistryOutage(this.#deps.registry.host, (cause as Error).message, cause);
+      });
+      const held = this.#cache.get(id);
+      const since = held?.header === next.header && held ? held.since : this.#clock();
+      this.#cache.set(id, { ...next, since });
+      return { ...next, since };
+    });
+  }
+
+  async #request(access: readonly Access[], challenge: Challenge, fresh: boolean): Promise<Omit<Held, 'since'>> {
+    const { registry, readCredentials, dispatcher } = this.#deps;
+    const scopes = this.#scopesOf(access);
+    const repository = access.find(({ type }) => type === 'repository')?.name;
+    const own = await readCredentials(registry.host, repository, { fresh });
+    const soon = { scopes, freshUntil: this.#clock() + SHORT };
+    if (challenge.scheme === 'basic') return { ...soon, header: own?.kind === 'basic' ? basicHeader(own) : undefined };
+    if (own?.kind === 'registry') return { ...soon, header: `Bearer ${own.token}` };
+    const realm = realmOf(challenge);
+    const credentials = await this.#credentialsFor(realm, own, fresh);
+    const wanted = { realm, service: challenge.parameters.get('service'), scopes, credentials };
+    const answer = await requestToken({ dispatcher, timeout: this.#timeout }, wanted);
+    if (!answer) return { ...soon, header: undefined };
+    const freshUntil = this.#clock() + answer.lifetime - Math.min(MARGIN, answer.lifetime / 2);
+    return { scopes, freshUntil, header: `Bearer ${answer.token}` };
+  }
+
+  /** The credentials for a realm: the registry's only where they may go there. */
+  async #credentialsFor(realm: URL, own: TokenCredentials, fresh: boolean): Promise<TokenCredentials> {
     const { hostname, host } = realm;
-    if (!own || trusted.has(hostname) || trusted.has(host)) return own;
-    const theirs = await readCredentials(host, undefined, { fresh });
+    if (!own || this.#trusted.has(hostname) || this.#trusted.has(host)) return own;
+    const theirs = await this.#deps.readCredentials(host, undefined, { fresh });
     if (theirs && theirs.kind !== 'registry') return theirs;
     throw new Error(
       `its token service is on another host, ${host}, that is not trusted and has no credentials of its own`,
     );
   }
-
-  async function authorize(
-    access: readonly Access[],
-    scopes: readonly string[],
-    fresh: boolean,
-  ): Promise<Omit<Held, 'since'>> {
-    const repository = access.find(({ type }) => type === 'repository')?.name;
-    const own = await readCredentials(registry.host, repository, { fresh });
-    const soon = { scopes, freshUntil: clock() + SHORT };
-    if (challenge?.scheme === 'basic') return { ...soon, header: own?.kind === 'basic' ? basicHeader(own) : undefined };
-    if (own?.kind === 'registry') return { ...soon, header: `Bearer ${own.token}` };
-    const realm = checkedRealm();
-    const credentials = await realmCredentials(realm, own, fresh);
-    const service = challenge?.parameters.get('service');
-    const answer = await requestToken({ dispatcher, timeout }, { realm, service, scopes, credentials });
-    if (!answer) return { ...soon, header: undefined };
-    const freshUntil = clock() + answer.lifetime - Math.min(MARGIN, answer.lifetime / 2);
-    return { scopes, freshUntil, header: `Bearer ${answer.token}` };
-  }
-
-  /** What is needed, and what the registry's own challenge asked for on top. */
-  function scopesOf(access: readonly Access[]): readonly string[] {
-    const extra = extraScopes.get(scopeText(access))?.split(' ').filter(Boolean) ?? [];
-    return [...new Set([...access.map((entry) => scopeText([entry])), ...extra])];
-  }
-
-  function obtain(access: readonly Access[], fresh: boolean): Promise<Held> {
-    const id = scopeText(access);
-    return flights(`${fresh ? 'fresh' : 'known'} ${id}`, async () => {
-      const next = await authorize(access, scopesOf(access), fresh).catch((cause: unknown) => {
-        throw new RegistryOutage(registry.host, (cause as Error).message, cause);
-      });
-      const held = memory.get(id);
-      const since = held?.header === next.header && held ? held.since : clock();
-      memory.set(id, { ...next, since });
-      return { ...next, since };
-    });
-  }
-
-  return {
-    isAccount: true,
-    isAnonymous: () => challenge === undefined,
-    async header(access) {
-      if (!challenge) return undefined;
-      const held = memory.get(scopeText(access));
-      return (held && clock() < held.freshUntil ? held : await obtain(access, false)).header;
-    },
-    async renew(access, wwwAuthenticate) {
-      const told = preferred(wwwAuthenticate);
-      if (!told) return false;
-      challenge = told;
-      const id = scopeText(access);
-      extraScopes.set(id, detached(told.parameters.get('scope') ?? ''));
-      const held = memory.get(id);
-      // Of many that were refused at once the first renews for all.
-      const isNew = held && clock() - held.since < SHORT && held.scopes.join() === scopesOf(access).join();
-      if (isNew) return held.header !== undefined;
-      const { header } = await obtain(access, true);
-      return header !== undefined && header !== held?.header;
-    },
-  };
 }

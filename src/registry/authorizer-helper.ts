@@ -1,12 +1,11 @@
-// Credential helpers: programs named docker-credential-<name> that keep secrets for Docker and Podman.
+// Runs credential helpers: programs named docker-credential-<name> that keep secrets for Docker and Podman.
 import { execFile } from 'node:child_process';
 import type { Credentials } from './authorizer-token.ts';
 
-/** A JSON object of which nothing is known yet. */
+/** A JSON object that is not validated yet. */
 export type Table = Record<string, unknown>;
 
-/** How a helper is run. */
-export interface HelperOptions {
+interface HelperOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Milliseconds. */
   readonly timeout: number;
@@ -14,12 +13,12 @@ export interface HelperOptions {
 
 const OUTPUT_MAX = 64 * 1024;
 
-/** A value as an object; an empty one where it is none. */
+/** A value as an object; an empty one where it is not an object. */
 export function tableOf(value: unknown): Table {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Table) : {};
 }
 
-/** A value as text that is not empty. */
+/** A value that is a string and not empty. */
 export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
@@ -38,7 +37,7 @@ function fromHelper(output: string, helper: string): Credentials {
 
 /**
  * Asks a credential helper (docker-credential-helpers' `get`: the server on stdin, JSON on stdout) for a server's
- * credentials. @throws {Error} when it fails or is too slow; what it printed is not in it.
+ * credentials. @throws {Error} when it fails or is too slow, without its output.
  */
 export async function runHelper(
   name: string,
@@ -50,14 +49,14 @@ export async function runHelper(
   const output = await new Promise<string | undefined>((settle, reject) => {
     const limits = { timeout, killSignal: 'SIGKILL', maxBuffer: OUTPUT_MAX } as const;
     const child = execFile(helper, ['get'], { env, ...limits }, (error, stdout) => {
-      // What a helper prints may be secret: none of it goes into an error.
+      // The output may be secret, and does not go into errors.
       if (!error) settle(stdout);
       else if (stdout.includes('credentials not found')) settle(undefined);
       else if (error.killed && !error.code) reject(new Error(`${helper} gave no answer in ${timeout} ms`));
       else if (error.code === 'ENOENT') reject(new Error(`${helper} is not on PATH`));
       else reject(new Error(`${helper} failed (${error.code ?? error.signal})`));
     });
-    // A helper may end without reading.
+    // A helper may end without reading its input.
     child.stdin?.on('error', () => undefined).end(server);
   });
   return output === undefined ? undefined : fromHelper(output, helper);

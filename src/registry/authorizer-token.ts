@@ -1,14 +1,14 @@
-// One token from a token service: Docker's GET with Basic, or OAuth 2 with a refresh token.
+// Requests a token from a token service: Docker's GET with Basic, or OAuth 2 with a refresh token.
 import { request, type Dispatcher } from 'undici';
 import { collect, limitsFor } from './body.ts';
 
-/** What a registry or its token service may be shown; an `identity` token is a refresh token (OAuth 2). */
+/** Credentials for a registry or its token service; an `identity` token is a refresh token (OAuth 2). */
 export type Credentials =
   | { readonly kind: 'basic'; readonly username: string; readonly password: string }
   | { readonly kind: 'identity'; readonly token: string }
   | { readonly kind: 'registry'; readonly token: string };
 
-/** What a token is asked for; no credentials ask as anybody. */
+/** A request for a token, anonymous without credentials. */
 export interface TokenRequest {
   readonly realm: URL;
   readonly service: string | undefined;
@@ -16,17 +16,17 @@ export interface TokenRequest {
   readonly credentials: Exclude<Credentials, { kind: 'registry' }> | undefined;
 }
 
-/** A token, and how long it lives in ms from now. */
-export interface ReceivedToken {
+/** A token, and its lifetime in ms from now. */
+interface ReceivedToken {
   readonly token: string;
   readonly lifetime: number;
 }
 
 const CLIENT_ID = 'geo-registry-proxy';
 const ANSWER_MAX = 256 * 1024;
-// What a service that says nothing means (Distribution spec/auth/token.md), in seconds.
+// The default of Distribution's spec/auth/token.md, in seconds.
 const LIFETIME = 60;
-// By these a token service says that it does not accept who asks: 400 is OAuth 2's `invalid_grant`.
+// A token service's refusals of credentials; 400 is OAuth 2's `invalid_grant`.
 const REFUSED = new Set([400, 401, 403]);
 
 type Call = Pick<Dispatcher.RequestOptions, 'method' | 'headers' | 'body'> & { readonly url: URL };
@@ -55,12 +55,6 @@ function postCall({ realm, service, scopes }: TokenRequest, refreshToken: string
   return { method: 'POST', url: realm, headers, body: form.toString() };
 }
 
-async function textOf(body: Dispatcher.ResponseData['body'], timeout: number): Promise<string> {
-  const { bytes, failure } = await collect(body, limitsFor(timeout, ANSWER_MAX));
-  if (failure) throw failure;
-  return bytes.toString();
-}
-
 function received(text: string): ReceivedToken {
   let answer: Record<string, unknown> = {};
   try {
@@ -75,8 +69,8 @@ function received(text: string): ReceivedToken {
 }
 
 /**
- * Asks for a token; undefined when the service does not accept who asks. Redirects are not followed.
- * @throws {Error} when the service cannot be asked or does not answer with a token; it holds no secret.
+ * Requests a token; undefined when the service refuses the credentials. Redirects are not followed.
+ * @throws {Error} without secrets when the service cannot be asked or does not answer with a token.
  */
 export async function requestToken(
   deps: { readonly dispatcher: Dispatcher; readonly timeout: number },
@@ -87,7 +81,11 @@ export async function requestToken(
   try {
     const signal = AbortSignal.timeout(deps.timeout);
     const { statusCode, body } = await request(url, { ...call, dispatcher: deps.dispatcher, signal });
-    if (statusCode === 200) return received(await textOf(body, deps.timeout));
+    if (statusCode === 200) {
+      const { bytes, failure } = await collect(body, limitsFor(deps.timeout, ANSWER_MAX));
+      if (failure) throw failure;
+      return received(bytes.toString());
+    }
     await body.dump();
     if (REFUSED.has(statusCode)) return undefined;
     throw new Error(`it answered ${statusCode}`);

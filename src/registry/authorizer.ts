@@ -1,26 +1,20 @@
-// How the proxy itself is let in by a registry: where a request's Authorization header comes from.
+// How requests to a registry are authorized.
 import type { Minter } from '../auth/mint.ts';
 import type { Access } from '../auth/scope.ts';
 
 /** Gives requests to one registry their Authorization header. */
 export interface Authorizer {
-  /**
-   * The Authorization header for a request that needs this access, or undefined for none. `lifetime` (ms) asks for one
-   * that ends within that time, where it is ours to say.
-   */
+  /** The header for a request that needs this access, or undefined for none; tokens that we mint expire in `lifetime` ms. */
   header(access: readonly Access[], lifetime?: number): Promise<string | undefined>;
-  /**
-   * Told of a 401 with its WWW-Authenticate; answers whether the request is worth one more try (credentials were
-   * renewed).
-   */
+  /** Handles a 401 with its WWW-Authenticate; resolves with whether credentials were renewed, so that a retry may succeed. */
   renew(access: readonly Access[], wwwAuthenticate: string | undefined): Promise<boolean>;
-  /** By credentials of a Docker configuration, and not by our key. */
+  /** Whether it uses credentials of a Docker configuration, and not our key. */
   readonly isAccount?: true;
-  /** Whether requests go out without credentials since the registry has not said yet which it wants; never where absent. */
+  /** Whether requests go out without credentials because the registry has not asked for any yet. */
   isAnonymous?(): boolean;
 }
 
-/** For a registry that asks for no authentication. */
+/** For a registry without authentication. */
 export function noAuthorizer(): Authorizer {
   return {
     header: () => Promise.resolve(undefined),
@@ -28,7 +22,7 @@ export function noAuthorizer(): Authorizer {
   };
 }
 
-/** For a registry that trusts the sites' key: tokens of our own. */
+/** For a registry that trusts the sites' key: tokens that we mint. */
 export function keyAuthorizer(minter: Minter): Authorizer {
   return {
     header: async (access, lifetime) =>

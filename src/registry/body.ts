@@ -1,35 +1,34 @@
-// Bodies that are read into memory: so many bytes at the most, not slower than a least rate, and not longer than a time.
+// Reads a body into memory, within limits of size, rate and time.
 import type { Readable } from 'node:stream';
 import { watchRate, type LeastRate } from '../lib/least-rate.ts';
 
-/** What a body may be; `time` in milliseconds from its headers to its end. */
-export interface BodyLimits {
-  /** Bytes. */
+/** Limits of a body: `max` in bytes, `time` in milliseconds from its headers to its end. */
+interface BodyLimits {
   readonly max: number;
   readonly leastRate: LeastRate;
   readonly time: number;
 }
 
-/** The bytes that came, and why they are not all of the body. */
+/** The bytes that came, and why they are incomplete. */
 export interface CollectedBody {
   readonly bytes: Buffer;
   readonly failure?: Error;
 }
 
-// Bytes a second: a line on which this is much has no images.
+// Bytes a second; a line that is slower cannot carry images anyway.
 const LEAST = 4 * 1024;
-// Half of the time to the headers: who waits for the place of a body that stands still waits as long for it as for headers.
+// The rate is checked twice in the time to headers, so that a stopped body frees its place before others time out.
 const WINDOWS = 2;
-// With the 5 s of a client 60 s: 4 MiB over 100 kB/s take 42.
+// With a client's 5 s this gives 60 s; 4 MiB over 100 kB/s take 42 s.
 const TIMES = 12;
 
-/** The limits of a body of at most `max` bytes whose headers were waited for `timeout` ms. */
+/** The limits of a body of at most `max` bytes; `timeout` is the time limit (ms) that its headers had. */
 export function limitsFor(timeout: number, max: number): BodyLimits {
   const window = timeout / WINDOWS;
   return { max, leastRate: { bytes: (LEAST * window) / 1_000, window }, time: TIMES * timeout };
 }
 
-/** Reads a body within its limits; what is beyond them is not waited for. Never rejects. */
+/** Reads a body within its limits. Never rejects. */
 export async function collect(body: Readable, { max, leastRate, time }: BodyLimits): Promise<CollectedBody> {
   const chunks: Buffer[] = [];
   let size = 0;

@@ -1,149 +1,142 @@
-// The circuit breaker before a registry: while it is open no request waits, and only a probe of our own closes it.
-import {
-  CircuitState,
-  ConsecutiveBreaker,
-  ExponentialBackoff,
-  circuitBreaker,
-  handleWhen,
-  type CircuitBreakerPolicy,
-  type IBackoff,
-} from 'cockatiel';
+// The circuit breaker of a registry: while it is open no request waits, and only its own probe closes it.
 import { RegistryOutage } from './answer.ts';
 
-/** Knobs of a breaker; times in milliseconds. */
+/** Times in milliseconds. */
 export interface BreakerOptions {
-  /** Outages in a row that open it, time-outs not counted. */
+  /** Outages in a row that open it; time-outs do not count. */
   readonly threshold?: number;
-  /** How long the probe after a time-out may take. */
+  /** Limit of the probe after a time-out. */
   readonly suspectFor?: number;
-  /** How long after a probe was answered a time-out causes no other. */
+  /** How long after an answered probe a time-out causes no other. */
   readonly provenFor?: number;
+  /** Pause before the first probe while it is open; pauses double up to `probeAfterMax`. */
   readonly probeAfter?: number;
   readonly probeAfterMax?: number;
 }
 
-/** Guards calls to one registry. */
-export interface Breaker {
-  /**
-   * Runs `call`. Its success shows that the registry does not hang; that of a HEAD (`isHead`) only shows that it does not
-   * hang at HEAD.
-   * @throws RegistryOutage at once while the breaker is not closed.
-   */
-  run<T>(call: () => Promise<T>, options?: { readonly isHead?: boolean }): Promise<T>;
-  readonly isOpen: boolean;
-  /** Since when (ms since the epoch) no call has got an answer; undefined where the last one did. */
-  readonly downSince: number | undefined;
-  /** Ends the probing. */
-  stop(): void;
-}
+const DEFAULTS = { threshold: 5, suspectFor: 1_000, provenFor: 1_000, probeAfter: 500, probeAfterMax: 5_000 };
 
-/** What requests end with while the breaker is open. */
-export function circuitOpen(registry: string): RegistryOutage {
-  return new RegistryOutage(registry, 'circuit breaker open', undefined, { counts: false });
-}
-
-/** What a breaker needs. */
-export interface BreakerDeps {
+interface BreakerDeps {
   readonly registry: string;
   /** Asks the registry, for `timeout` ms at most; rejects where there is no answer. */
   readonly probe: (timeout?: number) => Promise<unknown>;
   readonly onChange: (open: boolean) => void;
 }
 
+/** Outages in a row. Each closing makes a new one, so that calls from before an outage have no effect after it. */
+interface Circuit {
+  outages: number;
+  isOpen: boolean;
+}
+
+/** The error of requests while the breaker is open. */
+export function circuitOpen(registry: string): RegistryOutage {
+  return new RegistryOutage(registry, 'circuit breaker open', undefined, { counts: false });
+}
+
 /**
- * Opens in two ways. Outages in a row open it: connection errors, 502, 503, 504 (whatever is thrown as a RegistryOutage
- * that counts, never an answer such as 500 that a client's nonsense can cause). A time-out opens nothing by itself, since
- * one odd request may be slow: the registry is suspect, and a probe at once decides. Where the probe gets no answer
- * either, and no other request of the kind got one meanwhile, the breaker opens.
+ * Opens in two ways. Outages in a row open it: connection errors, 502, 503, 504 (a RegistryOutage that counts; an answer
+ * such as 500 does not, since a wrong request can cause it). A time-out opens nothing by itself, since one request may be
+ * slow: the registry is probed at once, and the breaker opens where the probe has no answer either, and no other request
+ * of the kind had one meanwhile.
  *
- * While it is open `probe` asks again with exponential back-off: no client has to be the one who waits, and the registry
- * comes back without traffic.
+ * While it is open the registry is probed with growing pauses: no client has to wait, and no traffic is needed.
  */
-export function createBreaker(deps: BreakerDeps, options: BreakerOptions = {}): Breaker {
-  const { threshold = 5, probeAfter = 500, probeAfterMax = 5_000, suspectFor = 1_000, provenFor = 1_000 } = options;
-  const pauses = new ExponentialBackoff({ initialDelay: probeAfter, maxDelay: probeAfterMax });
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = false;
-  let isSuspect = false;
-  // Answers so far: to HEAD or any other request, and to any other alone.
-  let answers = 0;
-  let bodies = 0;
-  let provenAt = -Infinity;
-  let downSince: number | undefined;
-  // A new one after each outage: calls that began before it end at the old one, whose state nobody asks for any more.
-  let policy = closed();
+export class Breaker {
+  readonly #deps: BreakerDeps;
+  readonly #options: Required<BreakerOptions>;
+  #circuit: Circuit = { outages: 0, isOpen: false };
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+  #isSuspect = false;
+  // Answers so far: to all requests, and to those that are not HEAD.
+  #answers = 0;
+  #bodies = 0;
+  #provenAt = -Infinity;
+  #downSince: number | undefined;
 
-  function closed(): CircuitBreakerPolicy {
-    const fresh = circuitBreaker(
-      handleWhen((error) => error instanceof RegistryOutage && error.counts && !error.isTimeout),
-      // It never half-opens: the probe below replaces it.
-      { halfOpenAfter: Infinity, breaker: new ConsecutiveBreaker(threshold) },
-    );
-    fresh.onBreak(() => {
-      deps.onChange(true);
-      schedule(pauses.next());
-    });
-    return fresh;
+  constructor(deps: BreakerDeps, options: BreakerOptions = {}) {
+    this.#deps = deps;
+    this.#options = { ...DEFAULTS, ...options };
   }
 
-  /** Lets the probe decide, after a time-out, whether the registry hangs. */
-  function suspect(isHead: boolean): void {
-    if (stopped || isSuspect || performance.now() - provenAt < provenFor) return;
-    const suspected = policy;
-    const proofs = (): number => (isHead ? answers : bodies);
-    const before = proofs();
-    isSuspect = true;
-    const works = deps.probe(suspectFor).then(
+  get isOpen(): boolean {
+    return this.#circuit.isOpen;
+  }
+
+  /** Since when (ms since the epoch) no call has had an answer; undefined where the last one had. */
+  get downSince(): number | undefined {
+    return this.#downSince;
+  }
+
+  /**
+   * Runs `call`. Its success shows that the registry does not hang; of a HEAD (`isHead`), that it does not hang at HEAD.
+   * @throws RegistryOutage at once while the breaker is open.
+   */
+  async run<T>(call: () => Promise<T>, { isHead = false }: { readonly isHead?: boolean } = {}): Promise<T> {
+    const circuit = this.#circuit;
+    if (circuit.isOpen) throw circuitOpen(this.#deps.registry);
+    try {
+      const value = await call();
+      circuit.outages = 0;
+      this.#answers += 1;
+      this.#downSince = undefined;
+      if (!isHead) this.#bodies += 1;
+      return value;
+    } catch (error) {
+      if (error instanceof RegistryOutage) this.#failed(circuit, error, isHead);
+      throw error;
+    }
+  }
+
+  /** Ends the probing. */
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #failed(circuit: Circuit, { counts, isTimeout }: RegistryOutage, isHead: boolean): void {
+    if (counts) this.#downSince ??= Date.now();
+    if (counts && !isTimeout) {
+      circuit.outages += 1;
+      if (circuit.outages >= this.#options.threshold) this.#open(circuit);
+    }
+    if (isTimeout && circuit === this.#circuit) void this.#suspect(circuit, isHead);
+  }
+
+  /** After a time-out: probes, and opens where the registry hangs. */
+  async #suspect(circuit: Circuit, isHead: boolean): Promise<void> {
+    const { suspectFor, provenFor } = this.#options;
+    if (this.#isStopped || this.#isSuspect || performance.now() - this.#provenAt < provenFor) return;
+    const answers = (): number => (isHead ? this.#answers : this.#bodies);
+    const before = answers();
+    this.#isSuspect = true;
+    const isAlive = await this.#deps.probe(suspectFor).then(
       () => true,
-      () => proofs() > before,
+      () => answers() > before,
     );
-    void works.then((isAlive) => {
-      isSuspect = false;
-      if (isAlive) provenAt = performance.now();
-      // Outages may have opened it meanwhile.
-      else if (!stopped && suspected.state === CircuitState.Closed) suspected.isolate();
-    });
+    this.#isSuspect = false;
+    if (isAlive) this.#provenAt = performance.now();
+    else if (!this.#isStopped) this.#open(circuit);
   }
 
-  function schedule(pause: IBackoff<unknown>): void {
-    if (stopped) return;
-    timer = setTimeout(() => {
-      deps.probe().then(close, () => schedule(pause.next(undefined)));
-    }, pause.duration);
-    timer.unref();
+  #open(circuit: Circuit): void {
+    if (circuit.isOpen) return;
+    circuit.isOpen = true;
+    this.#deps.onChange(true);
+    this.#scheduleProbe(this.#options.probeAfter);
   }
 
-  function close(): void {
-    policy = closed();
-    downSince = undefined;
-    deps.onChange(false);
+  #scheduleProbe(pause: number): void {
+    if (this.#isStopped) return;
+    const again = (): void => this.#scheduleProbe(Math.min(2 * pause, this.#options.probeAfterMax));
+    this.#timer = setTimeout(() => void this.#deps.probe().then(() => this.#close(), again), pause);
+    this.#timer.unref();
   }
 
-  return {
-    async run(call, { isHead = false } = {}) {
-      const current = policy;
-      if (current.state !== CircuitState.Closed) throw circuitOpen(deps.registry);
-      try {
-        const value = await current.execute(call);
-        answers += 1;
-        downSince = undefined;
-        if (!isHead) bodies += 1;
-        return value;
-      } catch (error) {
-        if (error instanceof RegistryOutage && error.counts) downSince ??= Date.now();
-        if (error instanceof RegistryOutage && error.isTimeout && current === policy) suspect(isHead);
-        throw error;
-      }
-    },
-    get isOpen() {
-      return policy.state !== CircuitState.Closed;
-    },
-    get downSince() {
-      return downSince;
-    },
-    stop() {
-      stopped = true;
-      clearTimeout(timer);
-    },
-  };
+  #close(): void {
+    this.#circuit = { outages: 0, isOpen: false };
+    this.#downSince = undefined;
+    this.#deps.onChange(false);
+  }
 }

@@ -1,10 +1,10 @@
-// Content codings (RFC 9110 section 8.4): we ask for none, and registries behind a CDN send one all the same.
+// Content codings (RFC 9110 section 8.4): we request none, but registries behind a CDN may send one.
 import { promisify } from 'node:util';
 import { brotliDecompress, constants, gunzip, inflate, zstdDecompress } from 'node:zlib';
 
 type Decode = (bytes: Buffer, options: { readonly maxOutputLength: number }) => Promise<Buffer>;
 
-// What broke off is decoded as far as it came: the first bytes of an error say enough.
+// A body that broke off is decoded as far as it came: the beginning of an error is enough.
 const DECODERS: Readonly<Record<string, Decode>> = {
   gzip: (bytes, options) => promisify(gunzip)(bytes, { ...options, finishFlush: constants.Z_SYNC_FLUSH }),
   deflate: (bytes, options) => promisify(inflate)(bytes, { ...options, finishFlush: constants.Z_SYNC_FLUSH }),
@@ -12,18 +12,18 @@ const DECODERS: Readonly<Record<string, Decode>> = {
   zstd: (bytes, options) => promisify(zstdDecompress)(bytes, options),
 };
 
-// One more than a CDN adds to what a registry has coded.
+// The registry's own, and one that a CDN adds.
 const CODINGS_MAX = 2;
 
-/** The codings of a `Content-Encoding`, in the order in which they were applied. */
+/** The codings of a `Content-Encoding`, in the order of their application. */
 function codingsOf(header: string): string[] {
   const names = header.split(',').map((name) => name.trim().toLowerCase().replace(/^x-/, ''));
   return names.filter((name) => name !== '' && name !== 'identity');
 }
 
 /**
- * The bytes without their content coding, `max` of them at the most. What says to be coded and is not is taken as it is.
- * @throws {Error} where the coding is unknown, or the bytes are more.
+ * The decoded bytes, `max` at most. Bytes that are not coded as the header claims are returned as they are.
+ * @throws {Error} for an unknown coding, or more bytes.
  */
 export async function decoded(bytes: Buffer, header: string | undefined, max: number): Promise<Buffer> {
   const codings = codingsOf(header ?? '');

@@ -1,26 +1,27 @@
-// Connecting to a registry: its sockets, how it lets us in, and its nouns over both.
+// Connects to a registry: its sockets, its credentials, and its nouns.
 import type { KeyRing } from '../auth/key-ring.ts';
-import { createMinter, type TokenKeyId } from '../auth/mint.ts';
+import { Minter, type TokenKeyId } from '../auth/mint.ts';
 import type { Log } from '../lib/log.ts';
+import { portOf } from './agent.ts';
 import { createAddressRule, type AddressRuleOptions } from './address-rule.ts';
 import { keyAuthorizer, noAuthorizer, type Authorizer } from './authorizer.ts';
 import { createCredentialReader, credentialFiles } from './authorizer-credentials.ts';
-import { dockerConfigAuthorizer } from './authorizer-docker-config.ts';
+import { DockerConfigAuthorizer } from './authorizer-docker-config.ts';
 import { createClient } from './client.ts';
 import { createRegistry, type Registry } from './registry.ts';
-import { portOf, Transport } from './transport.ts';
+import { Transport } from './transport.ts';
 
-/** How a registry lets us in: tokens that we mint, the credentials of a Docker `config.json`, or nothing. */
+/** How we authenticate: tokens that we mint, the credentials of a Docker `config.json`, or nothing. */
 export type RegistryAuth = 'key' | 'docker-config' | 'none';
 
-/** One registry and the way to it; times in milliseconds. */
-export interface ConnectOptions {
+/** One registry, and how to reach it; times in milliseconds. */
+interface ConnectOptions {
   readonly registry: 'primary' | 'secondary';
   readonly origin: URL;
   readonly auth: RegistryAuth;
   readonly connections: number;
   readonly connectTimeout: number;
-  /** Whether HTTPS_PROXY and NO_PROXY are honoured. */
+  /** Whether HTTPS_PROXY and NO_PROXY are used. */
   readonly useProxy: boolean;
 }
 
@@ -33,30 +34,30 @@ export interface ConnectDeps {
   readonly issuer: string;
   readonly service: string;
   readonly tokenKeyId: TokenKeyId;
-  /** Where clients are sent for tokens: the operator's own choice, so that credentials may go there, too. */
+  /** Where clients get tokens. The operator has chosen it, so that credentials may go there too. */
   readonly realm?: string | undefined;
-  /** Where redirects may lead. */
+  /** Which addresses redirects may lead to. */
   readonly redirects?: AddressRuleOptions;
 }
 
-/** A registry, and its transport for who sends requests by himself. */
+/** A registry, and its transport for requests of other libraries. */
 export interface Connection {
   readonly registry: Registry;
   readonly transport: Transport;
 }
 
-// A body that stands still for this long has broken off.
+// A body that pauses for longer counts as broken off.
 const BODY_TIMEOUT = 30_000;
 
 function createAuthorizer(deps: ConnectDeps, { auth, origin }: ConnectOptions, dispatcher: Transport): Authorizer {
   if (auth === 'none') return noAuthorizer();
-  if (auth === 'key') return keyAuthorizer(createMinter(deps));
+  if (auth === 'key') return keyAuthorizer(new Minter(deps));
   const readCredentials = createCredentialReader({ files: credentialFiles(process.env), env: process.env });
   const trustedRealms = deps.realm === undefined ? [] : [new URL(deps.realm).host];
-  return dockerConfigAuthorizer({ registry: origin, readCredentials, dispatcher }, { trustedRealms });
+  return new DockerConfigAuthorizer({ registry: origin, readCredentials, dispatcher }, { trustedRealms });
 }
 
-/** The realm is the operator's own choice: it may be anywhere. */
+/** The rule's options, with the realm allowed wherever it is. */
 function withRealm({ realm, redirects = {} }: ConnectDeps): AddressRuleOptions {
   const { isAllowed = () => false } = redirects;
   const chosen = realm === undefined ? undefined : new URL(realm);

@@ -1,9 +1,9 @@
-// The entries of a list's page, read in slices: a page may have 32 MiB, and the event loop has other work.
+// Parses the entries of a list's page in slices: a page may have 32 MiB, and must not block the event loop.
 import { setImmediate as turn } from 'node:timers/promises';
 
-/** Bytes that are read in one turn of the event loop. */
+/** Bytes that are parsed in one turn of the event loop. */
 const SLICE = 64 * 1024;
-/** Bytes of one entry; no manifest is larger, and what refers to one repeats its annotations. */
+/** Limit of one entry (bytes): no manifest is larger, and a referrer's entry repeats its annotations. */
 const ENTRY_MAX = 4 * 1024 * 1024;
 const DEPTH_MAX = 64;
 
@@ -11,7 +11,7 @@ const [QUOTE, BACKSLASH, COMMA, COLON] = [...Buffer.from('"\\,:')] as [number, n
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [...Buffer.from('[]{}')] as [number, number, number, number];
 const SPACE = 0x20;
 
-/** Goes through the JSON of a page, and takes the array of `key` apart. @throws where it is no such page */
+/** Scans the JSON of a page for the entries of the array `key`. @throws where it is no such page */
 class EntryScanner {
   readonly #bytes: Buffer;
   readonly #key: string;
@@ -20,7 +20,7 @@ class EntryScanner {
   #isOpened = false;
   #isInString = false;
   #stringStart = 0;
-  /** Where the entries begin that were not taken yet, and the last comma behind one; `start` is 0 outside the array. */
+  /** Where the next entry begins, and the last comma after one; `start` is 0 outside the array. */
   #start = 0;
   #comma = 0;
   #isFound = false;
@@ -31,7 +31,7 @@ class EntryScanner {
     this.#key = key;
   }
 
-  /** The entries that end before the byte `end`, but for those of earlier calls. */
+  /** The entries that end before the byte `end` and that earlier calls have not returned. */
   scan(end: number): unknown[] {
     const bytes = this.#bytes;
     const entries: unknown[] = [];
@@ -75,7 +75,7 @@ class EntryScanner {
     return entries;
   }
 
-  /** @throws where the page ends early, or has no such array but errors */
+  /** @throws where the page ends early, or has `errors` and no such array */
   end(): void {
     if (this.#depth !== 0 || !this.#isOpened) throw new Error('it ends early');
     if (this.#hasErrors && !this.#isFound) throw new Error('errors instead of entries');
@@ -83,14 +83,14 @@ class EntryScanner {
 
   #readKey(colon: number): void {
     const bytes = this.#bytes;
-    // The longest key that is looked for, and its colon, fit many times over.
+    // Longer than any key that is searched for.
     const name = bytes.toString('latin1', this.#stringStart, Math.min(colon, this.#stringStart + 64)).trimEnd();
     this.#hasErrors ||= name === '"errors"';
     if (name !== `"${this.#key}"` || this.#isFound) return;
     this.#isFound = true;
     let value = colon + 1;
     while (bytes[value]! <= SPACE) value += 1;
-    // Registries write null for none.
+    // Registries send null for no entries.
     if (bytes[value] === OPEN_LIST) [this.#start, this.#comma] = [value + 1, 0];
     else if (bytes.toString('latin1', value, value + 4) !== 'null') throw new Error(`${this.#key} is no array`);
   }
@@ -102,8 +102,8 @@ class EntryScanner {
 }
 
 /**
- * The entries in the array `key` of a page's object, slice by slice, other work in between; none where there is no such
- * key. @throws Error where the page is something else, with what was read before already given out
+ * The entries in the array `key` of a page's object, slice by slice, with other work in between; none without that key.
+ * @throws Error where the page is something else, possibly after entries were yielded
  */
 export async function* readEntries(bytes: Buffer, key: string): AsyncGenerator<readonly unknown[]> {
   const scanner = new EntryScanner(bytes, key);

@@ -1,18 +1,18 @@
-// The Link header (RFC 8288), read as far as lists need it: the query of the next page.
+// Parses the Link header (RFC 8288) for what lists need: the query of the next page.
 
 /**
- * How a list goes on after a page. `unclear`: there may be a next page, but the header does not say how to ask for it,
- * so that the page must not be taken for the last one.
+ * What follows a page. `unclear`: there may be a next page, but the header does not show how to request it, so the page
+ * must not be taken for the last one.
  */
 export type Next =
   { readonly kind: 'end' } | { readonly kind: 'page'; readonly query: string } | { readonly kind: 'unclear' };
 
-// Characters of all Link headers of an answer.
+// Characters of all Link headers of an answer together.
 const HEADER_MAX = 16 * 1024;
-/** Characters of the query of a next page: URLs of clients have to carry it back. */
+/** Limit (characters) of a next page's query, which becomes part of clients' URLs. */
 export const QUERY_MAX = 4_096;
 
-// Each pattern is tried once at one position and never again further on: reading is linear.
+// Sticky patterns are tried at one position only, so that parsing takes linear time.
 const SEPARATOR = /[\s,]*/y;
 const TARGET = /<([^>]*)>/y;
 const PARAMETER = /\s*;\s*([^\s=;,"]*)(?:\s*=\s*(?:"((?:[^"\\]|\\[^])*)"|([^\s;,"]*)))?/y;
@@ -24,7 +24,7 @@ interface Link {
   readonly rel: readonly string[] | undefined;
 }
 
-/** The links of a header; the rest of it from where it cannot be read, if so. */
+/** The links of a header, and the rest from where it cannot be parsed. */
 function parseLinks(text: string): { readonly links: readonly Link[]; readonly rest: string } {
   const links: Link[] = [];
   let position = 0;
@@ -49,10 +49,7 @@ function parseLinks(text: string): { readonly links: readonly Link[]; readonly r
   return { links, rest: '' };
 }
 
-/**
- * A query, a character for each byte, as it may stand in a request line and in a Link: bytes that may not are
- * percent-encoded, all others stay as they are.
- */
+/** A query (one character a byte) for a request line or a Link: bytes that are not allowed there are percent-encoded. */
 export function wireQuery(text: string): string {
   return text.replace(/[^\x21-\x7e]|["<>]/g, (byte) => `%${Buffer.from(byte, 'latin1').toString('hex').toUpperCase()}`);
 }
@@ -65,8 +62,8 @@ function pageOf({ target }: Link): Next {
 }
 
 /**
- * The query of the next page. Of its target only the query counts: registries name themselves by public hosts, behind
- * prefixes of their paths, or by other schemes, and we ask the one that we know.
+ * The query of the next page. The rest of the target is ignored: registries give public hosts, path prefixes or other
+ * schemes there, and we ask the configured one.
  */
 export function nextPage(header: string | readonly string[] | undefined): Next {
   const headers = [header ?? []].flat();
@@ -76,7 +73,7 @@ export function nextPage(header: string | readonly string[] | undefined): Next {
   const next = links.find(({ rel }) => rel?.includes('next') || rel?.includes("'next'"));
   if (next) return pageOf(next);
   if (parsed.some(({ rest }) => /next/i.test(rest))) return { kind: 'unclear' };
-  // Clients follow a lone link that names no relation.
+  // Clients follow a single link without a relation.
   const lone = links.length === 1 && links[0]!.rel === undefined ? pageOf(links[0]!) : undefined;
   return lone?.kind === 'page' ? lone : { kind: 'end' };
 }

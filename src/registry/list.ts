@@ -1,10 +1,9 @@
-// Lists of one registry: tags, referrers and the catalog, passed on page by page.
+// Lists of one registry: tags, referrers and the catalog, page by page.
 import { catalogAccess, pullAccess } from '../auth/scope.ts';
 import type { Digest } from '../oci/digest.ts';
 import { answered, found, type Answer } from './answer.ts';
-import { type Classify } from './classify.ts';
-import type { Client } from './client.ts';
 import { nextPage } from './link.ts';
+import { Noun } from './noun.ts';
 import { sendOnward } from './redirect.ts';
 import { headerText, readBody, type RegistryResponse } from './response.ts';
 
@@ -18,18 +17,10 @@ export type ListPath =
 export interface Page {
   readonly mediaType: string;
   readonly bytes: Buffer;
-  /** Query of the next page, as the registry's Link has it; undefined on the last page. */
+  /** Query of the next page, from the registry's Link; undefined on the last page. */
   readonly next?: string;
   /** `OCI-Filters-Applied` (distribution-spec #listing-referrers). */
   readonly filtersApplied?: string;
-}
-
-/**
- * Lists, one page a call; `query` as it goes into the request, `signal` as in a {@link RegistryRequest}. A page of which
- * the next one cannot be asked for is `unavailable`: a list that ends early would look like the whole of it.
- */
-export interface Lists {
-  page(list: ListPath, query: string, timeout: number, signal?: AbortSignal): Promise<Answer<Page>>;
 }
 
 const PAGE_MAX = 32 * 1024 * 1024;
@@ -46,7 +37,7 @@ export function listPath(list: ListPath): string {
   }
 }
 
-/** A portal's or a maintenance page's 200 is no list. */
+/** Whether a body is a JSON object, and not a page of a portal. */
 function isObject(bytes: Buffer): boolean {
   return /^\s*\{/.test(bytes.subarray(0, 64).toString('latin1'));
 }
@@ -56,24 +47,29 @@ function mediaTypeOf(response: RegistryResponse): string {
   return /^[\w.+-]+\/[\w.+-]+(?:; *charset=[\w-]+)?$/.test(given) ? given : 'application/json';
 }
 
-/** @see Lists */
-export function createLists(client: Client, classify: Classify): Lists {
-  const unavailable = (reason: string): Answer<never> => ({
-    kind: 'unavailable',
-    reason: `${client.registry}: ${reason}`,
-  });
+/** Lists of one registry. */
+export class Lists extends Noun {
+  /**
+   * One page; `query` as it goes into the request, `signal` as in a {@link RegistryRequest}. A page whose next page cannot
+   * be requested is `unavailable`: the list would look complete.
+   */
+  page(list: ListPath, query: string, timeout: number, signal?: AbortSignal): Promise<Answer<Page>> {
+    return answered(async () => {
+      const target = listPath(list) + (query === '' ? '' : `?${query}`);
+      const access = list.kind === 'catalog' ? [catalogAccess()] : [pullAccess(list.name)];
+      const response = await sendOnward(this.client, { method: 'GET', target, access, timeout, signal });
+      if (response.statusCode !== 200) return this.classify(response, 'list');
+      const { bytes, failure } = await readBody(response, timeout, PAGE_MAX);
+      if (failure) return this.unusable(`list broke off: ${failure.message}`);
+      return this.#pageOf(response, bytes, query);
+    });
+  }
 
-  async function page(list: ListPath, query: string, timeout: number, signal?: AbortSignal): Promise<Answer<Page>> {
-    const target = listPath(list) + (query === '' ? '' : `?${query}`);
-    const access = list.kind === 'catalog' ? [catalogAccess()] : [pullAccess(list.name)];
-    const response = await sendOnward(client, { method: 'GET', target, access, timeout, signal });
-    if (response.statusCode !== 200) return classify(response, 'list');
-    const { bytes, failure } = await readBody(response, timeout, PAGE_MAX);
-    if (failure) return unavailable(`list broke off: ${failure.message}`);
-    if (!isObject(bytes)) return unavailable('a list that is no JSON');
+  #pageOf(response: RegistryResponse, bytes: Buffer, query: string): Answer<Page> {
+    if (!isObject(bytes)) return this.unusable('a list that is no JSON');
     const next = nextPage(response.headers['link']);
-    if (next.kind === 'unclear') return unavailable('a Link to a next page that cannot be asked for');
-    if (next.kind === 'page' && next.query === query) return unavailable('a page that is its own next one');
+    if (next.kind === 'unclear') return this.unusable('a Link to a next page that cannot be asked for');
+    if (next.kind === 'page' && next.query === query) return this.unusable('a page that is its own next one');
     const filters = headerText(response, 'oci-filters-applied');
     return found({
       mediaType: mediaTypeOf(response),
@@ -82,6 +78,4 @@ export function createLists(client: Client, classify: Classify): Lists {
       ...(filters !== undefined && /^[\w, .-]{1,128}$/.test(filters) ? { filtersApplied: filters } : {}),
     });
   }
-
-  return { page: (list, query, timeout, signal) => answered(() => page(list, query, timeout, signal)) };
 }

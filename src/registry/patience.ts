@@ -1,96 +1,85 @@
-// Patience: how long one request may take to its answer's headers, and what it says when it took longer.
+// The time limit of one request to its answer's headers.
 import { RegistryOutage } from './answer.ts';
 
-/** The time of one request; it begins when it is made, and anew when the request goes out on a socket. */
-export interface Patience {
-  /** Aborted when the time is over, or by {@link leave}. */
-  readonly signal: AbortSignal;
-  /** Work, or a rejection when the signal is aborted: undici ends a request that waits for a socket only when it gets one. */
-  race<T>(work: Promise<T>): Promise<T>;
-  /** Told that the request has a socket. */
-  readonly onSent: () => void;
-  /**
-   * The answer is not wanted any more. Before it is sent the request ends at once; then, after a moment in which an answer
-   * may still come: ending it costs its connection, and when many clients leave together each request that ends would let
-   * the next one out, of a client that is just about to leave.
-   */
-  leave(reason: Error): void;
-  /** Ends the request now. */
-  end(reason: Error): void;
-  /** The headers are here. */
-  stop(): void;
-}
-
-/** What the end of a patience depends on. */
-export interface PatienceOptions {
+interface PatienceOptions {
   readonly registry: string;
-  /** Milliseconds; 0 for no end. */
+  /** Milliseconds; 0 for no limit. */
   readonly timeout: number;
-  /** Whether all connections to the registry are taken: a wait for one is then our own doing. */
+  /** Whether all connections to the registry are in use: waiting for one is no outage of the registry. */
   readonly isFull: () => boolean;
-  /** The requests without headers that may be ended together; this one is among them until it has its headers or ends. */
+  /** The requests that end together when the breaker opens; this one is among them until it has its headers or ends. */
   readonly waiting?: Set<Patience>;
 }
 
-// How long (ms) an answer that is not wanted any more may still come.
+// How long (ms) the answer to an abandoned request may still come.
 const GRACE = 1_000;
 
-/** @see Patience */
-export function createPatience({ registry, timeout, isFull, waiting }: PatienceOptions): Patience {
-  const abort = new AbortController();
-  const { signal } = abort;
-  let fail: ((reason: Error) => void) | undefined;
-  let sent = false;
-  let expiring: NodeJS.Immediate | undefined;
+/** The time of one request. It starts at once, and again when the request goes out on a socket. */
+export class Patience {
+  readonly #options: PatienceOptions;
+  readonly #controller = new AbortController();
+  #fail: ((reason: Error) => void) | undefined;
+  #isSent = false;
+  #timer: NodeJS.Timeout | undefined;
+  #expiring: NodeJS.Immediate | undefined;
 
-  function stop(): void {
-    clearTimeout(timer);
-    clearImmediate(expiring);
-    waiting?.delete(patience);
+  constructor(options: PatienceOptions) {
+    this.#options = options;
+    // Timers run before sockets are read: an answer that came while this process was busy is read first.
+    const expireSoon = (): void => void (this.#expiring = setImmediate(() => this.#expire()));
+    if (options.timeout > 0) this.#timer = setTimeout(expireSoon, options.timeout);
+    options.waiting?.add(this);
   }
 
-  function end(reason: Error): void {
-    stop();
-    abort.abort(reason);
-    fail?.(reason);
+  /** Aborted when the time is over, or the request was ended. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
   }
 
-  function expire(): void {
-    const isOurs = !sent && isFull();
-    const reason = isOurs ? `no free connection in ${timeout} ms` : `no answer in ${timeout} ms`;
-    end(new RegistryOutage(registry, reason, undefined, { counts: !isOurs, isTimeout: true }));
-  }
-
-  /** Timers run before sockets are read: an answer that came while this process was busy is read first. */
-  function expireSoon(): void {
-    expiring = setImmediate(expire);
-  }
-
-  function leave(reason: Error): void {
-    if (!sent) return end(reason);
-    clearTimeout(timer);
-    timer = setTimeout(end, GRACE, reason);
-  }
-
-  let timer = timeout > 0 ? setTimeout(expireSoon, timeout) : undefined;
-  const patience: Patience = {
-    signal,
-    race(work) {
-      return new Promise((resolve, reject) => {
-        fail = reject;
-        if (signal.aborted) reject(signal.reason as Error);
-        work.then(resolve, reject);
-      });
-    },
-    onSent: () => {
-      sent = true;
-      clearImmediate(expiring);
-      timer?.refresh();
-    },
-    leave,
-    end,
-    stop,
+  /** To be called when the request goes out on a socket. */
+  readonly onSent = (): void => {
+    this.#isSent = true;
+    clearImmediate(this.#expiring);
+    this.#timer?.refresh();
   };
-  waiting?.add(patience);
-  return patience;
+
+  /** Resolves as `work` does; rejects when the signal is aborted: undici ends a request only once it has a socket. */
+  race<T>(work: Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#fail = reject;
+    if (this.signal.aborted) reject(this.signal.reason as Error);
+    work.then(resolve, reject);
+    return promise;
+  }
+
+  /**
+   * The answer is no longer wanted. A request that was not sent ends at once. One that was sent ends a second later, if
+   * there is no answer by then: ending it costs its connection, and when many clients leave together each end would start
+   * another request that is about to be abandoned.
+   */
+  leave(reason: Error): void {
+    if (!this.#isSent) return this.end(reason);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.end(reason), GRACE);
+  }
+
+  end(reason: Error): void {
+    this.stop();
+    this.#controller.abort(reason);
+    this.#fail?.(reason);
+  }
+
+  /** The headers are here: ends the time limit. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    clearImmediate(this.#expiring);
+    this.#options.waiting?.delete(this);
+  }
+
+  #expire(): void {
+    const { registry, timeout, isFull } = this.#options;
+    const isOurs = !this.#isSent && isFull();
+    const reason = isOurs ? `no free connection in ${timeout} ms` : `no answer in ${timeout} ms`;
+    this.end(new RegistryOutage(registry, reason, undefined, { counts: !isOurs, isTimeout: true }));
+  }
 }

@@ -1,4 +1,4 @@
-// What a registry says of itself and of our key: two facts that decide how its other answers are read.
+// Asks `/v2/`: whether a registry answers there, and whether it accepts our credentials. Both decide what other answers mean.
 import { createSingleFlight } from '../lib/single-flight.ts';
 import { RegistryOutage } from './answer.ts';
 import type { Client } from './client.ts';
@@ -11,19 +11,21 @@ export interface Ping {
   readonly isRegistry: boolean;
   /** Whether it accepts our credentials. */
   readonly acceptsUs: boolean;
-  /** Whether it keeps its links in a database, as GitLab's may: its files then do not say what a repository has. */
+  /** Whether its metadata is in a database, as GitLab's may be: its files then do not show what a repository has. */
   readonly hasDatabase: boolean;
-  /** What it tells of its version and features: when that changes it may take what it refused. */
+  /** Its version and features: when they change it may accept what it refused before. */
   readonly version: string;
 }
 
-/** Asks `/v2/` with our own token; a good answer is believed for a few seconds unless a `fresh` one is wanted;
- * one that is not `isBelieved` is for the one who asks alone. @throws RegistryOutage */
+/**
+ * Asks `/v2/` with our own credentials. A good answer is cached for a few seconds; `fresh` asks again, and an answer that
+ * is not `isBelieved` is not cached. @throws RegistryOutage
+ */
 export type Pinger = (options?: { readonly fresh?: boolean; readonly isBelieved?: boolean }) => Promise<Ping>;
 
 const PING_TIMEOUT = 5_000;
 
-// GitLab's registry, and others by the field of HTTP; Distribution tells none.
+// GitLab's, and HTTP's own; Distribution sends none.
 const VERSION_HEADERS = [
   'docker-distribution-api-version',
   'gitlab-container-registry-version',
@@ -49,7 +51,7 @@ export function answersAsRegistry(response: RegistryResponse): boolean {
   );
 }
 
-/** A pinger that remembers a good answer for `ttl` milliseconds of a clock that is never put back; bad ones are asked again. */
+/** A {@link Pinger} that caches good answers for `ttl` ms of a monotonic clock. */
 export function createPinger(client: Client, { ttl = 5_000, now = () => performance.now() } = {}): Pinger {
   const flight = createSingleFlight<Ping>();
   let last: { at: number; ping: Ping } | undefined;

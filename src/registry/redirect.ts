@@ -1,15 +1,15 @@
-// Following redirects by hand: where they may lead, and without our token on another host.
+// Follows redirects: where they may lead, and without our token on another host.
 import { AddressRefused } from './address-rule.ts';
-import { RegistryOutage, StorageOutage } from './answer.ts';
+import { RegistryOutage } from './answer.ts';
 import type { Client, RegistryRequest } from './client.ts';
 import { discard, headerText, type RegistryResponse } from './response.ts';
 
 /** The answer at the end of all redirects, not a redirect itself. */
 export interface Followed {
   readonly response: RegistryResponse;
-  /** Whether it came from where the registry led: its words are then not a registry's. */
+  /** Whether it came from a redirect's target, which may be a storage and not a registry. */
   readonly isStorage: boolean;
-  /** The host of another origin that gave the answer. */
+  /** The host that answered, where that is not the registry's. */
   readonly elsewhere?: string;
 }
 
@@ -22,8 +22,8 @@ export function isRedirect(statusCode: number): boolean {
 }
 
 /**
- * Where a redirect from `from` leads. The addresses behind its host are judged when it is connected to, see
- * `address-rule.ts`. @throws RegistryOutage where it leads nowhere, to another protocol, or from https to http.
+ * Where a redirect from `from` leads. The addresses of its host are checked when it is connected to (`address-rule.ts`).
+ * @throws RegistryOutage for a missing or invalid Location, another protocol, or from https to http.
  */
 function targetOf({ registry }: Client, location: string | undefined, from: URL): URL {
   const target = location !== undefined && URL.canParse(location, from) ? new URL(location, from) : undefined;
@@ -35,7 +35,7 @@ function targetOf({ registry }: Client, location: string | undefined, from: URL)
   );
 }
 
-/** A storage must not see our token, and its own signature must stay as it is. */
+/** Sends the request to a redirect's target: without our token where that is another host. */
 async function sendTo(client: Client, first: RegistryRequest, target: URL): Promise<RegistryResponse> {
   if (client.isHome(target)) return client.send({ ...first, target });
   try {
@@ -43,13 +43,14 @@ async function sendTo(client: Client, first: RegistryRequest, target: URL): Prom
   } catch (error) {
     if (!(error instanceof RegistryOutage)) throw error;
     const { reason, cause } = error;
-    // Where we must not go there may be a storage or not.
-    const Failed = cause instanceof AddressRefused ? RegistryOutage : StorageOutage;
-    throw new Failed(client.registry, `redirected to ${target.host}: ${reason}`, cause, { counts: false });
+    // Of a forbidden address it is not known whether a storage is there.
+    const away = cause instanceof AddressRefused ? {} : { storage: 'away' as const };
+    const text = `redirected to ${target.host}: ${reason}`;
+    throw new RegistryOutage(client.registry, text, cause, { counts: false, ...away });
   }
 }
 
-/** Follows a registry's redirect, `location`, of a request without a body. @throws RegistryOutage, StorageOutage */
+/** Follows a registry's redirect, `location`, of a request without a body. @throws RegistryOutage */
 export async function followRedirect(
   client: Client,
   first: RegistryRequest,
@@ -67,7 +68,7 @@ export async function followRedirect(
   throw new RegistryOutage(client.registry, 'too many redirects');
 }
 
-/** Sends a request without a body, and follows where it leads. @throws RegistryOutage, StorageOutage */
+/** Sends a request without a body, and follows redirects. @throws RegistryOutage */
 export async function sendFollowing(client: Client, first: RegistryRequest): Promise<Followed> {
   const response = await client.send(first);
   if (!isRedirect(response.statusCode)) return { response, isStorage: false };
@@ -76,8 +77,8 @@ export async function sendFollowing(client: Client, first: RegistryRequest): Pro
 }
 
 /**
- * As {@link sendFollowing} for what a registry itself answers, and no storage: it may lead to its own name (another host,
- * https, a region). @throws RegistryOutage, also where that wants credentials: ours are for the registry that we know.
+ * As {@link sendFollowing} for what only a registry answers: it may redirect to another name of its own (a host, https, a
+ * region). @throws RegistryOutage, also where that wants credentials: ours are for the configured registry.
  */
 export async function sendOnward(client: Client, first: RegistryRequest): Promise<RegistryResponse> {
   const { response, elsewhere } = await sendFollowing(client, first);

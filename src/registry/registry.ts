@@ -1,13 +1,13 @@
-// An OCI registry as the rest of the program sees it: its nouns over one client.
-import { createBlobs, type Blobs } from './blob.ts';
+// An OCI registry as the other rooms see it: its nouns over one client.
+import { Blobs } from './blob.ts';
 import { createClassify } from './classify.ts';
 import type { Client } from './client.ts';
-import { createLists, type Lists } from './list.ts';
-import { createManifests, type Manifests } from './manifest.ts';
+import { Lists } from './list.ts';
+import { Manifests } from './manifest.ts';
 import { createPinger, type Pinger } from './ping.ts';
-import { createUploads, type Uploads } from './upload.ts';
+import { Uploads } from './upload.ts';
 
-/** One registry. Every noun answers with an {@link Answer}; none throws for what a registry does. */
+/** One registry. Every noun resolves with an {@link Answer}, and never throws for what a registry does. */
 export interface Registry {
   readonly client: Client;
   readonly ping: Pinger;
@@ -24,9 +24,9 @@ export function createRegistry(client: Client): Registry {
   return {
     client,
     ping,
-    manifests: createManifests(client, classify),
-    blobs: createBlobs(client, classify),
-    uploads: createUploads(client, classify),
-    lists: createLists(client, classify),
+    manifests: new Manifests(client, classify),
+    blobs: new Blobs(client, classify),
+    uploads: new Uploads(client, classify),
+    lists: new Lists(client, classify),
   };
 }

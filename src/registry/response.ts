@@ -1,20 +1,20 @@
-// A registry's answer as undici gives it: reading little of a body, or none.
+// A registry's answer as undici gives it: its headers, and bodies that are read into memory or discarded.
 import type { Dispatcher } from 'undici';
 import { collect, limitsFor, type CollectedBody } from './body.ts';
 import { decoded } from './coding.ts';
 
-/** A registry's answer; its body has to be read or discarded. */
+/** A registry's answer; its body must be read or discarded. */
 export type RegistryResponse = Pick<Dispatcher.ResponseData, 'statusCode' | 'headers' | 'body'>;
 
 const ERROR_BODY_MAX = 64 * 1024;
-// An error's body is read no longer than this (ms): the client waits for what it means.
+// Limit (ms) for an error's body: a client waits for its meaning.
 const ERROR_BODY_TIME = 2_000;
-// What is thrown away is read for so long (ms), so that its connection can be used again; then the connection is closed.
+// How long (ms) a discarded body is read, to keep its connection; then the connection is closed.
 const DISCARD_TIME = 2_000;
 
-/** Throws a body away without waiting for it. */
+/** Discards a body without waiting for it. */
 export function discard({ body }: RegistryResponse): void {
-  // As that of an answer to a HEAD is.
+  // An answer to HEAD has none.
   if (body.closed) return;
   body.on('error', () => undefined);
   const limit = setTimeout(() => body.destroy(), DISCARD_TIME);
@@ -23,7 +23,7 @@ export function discard({ body }: RegistryResponse): void {
   body.dump().catch(() => undefined);
 }
 
-/** The first 64 KiB of a body as text; the rest is thrown away. An error's body that breaks off is still an error. */
+/** The first 64 KiB of a body as text, or what came of it in time. */
 export async function readText(response: RegistryResponse): Promise<string> {
   const limits = limitsFor(ERROR_BODY_TIME, ERROR_BODY_MAX);
   const { bytes } = await collect(response.body, { ...limits, time: ERROR_BODY_TIME });
@@ -31,10 +31,7 @@ export async function readText(response: RegistryResponse): Promise<string> {
   return (await plain.catch(() => bytes)).toString('utf8');
 }
 
-/**
- * All of a body whose headers were waited for `timeout` ms, without its content coding; one that says itself to be over
- * `max` bytes is not read.
- */
+/** A whole body, decoded; `timeout` (ms) is what its headers had. With a Content-Length over `max` it is not read. */
 export async function readBody(response: RegistryResponse, timeout: number, max: number): Promise<CollectedBody> {
   if ((contentLength(response) ?? 0) > max) {
     response.body.on('error', () => undefined).destroy();
@@ -60,12 +57,12 @@ export function headerText({ headers }: RegistryResponse, name: string): string 
   return [headers[name] ?? []].flat()[0];
 }
 
-/** Whether the body is a page for people, as maintenance pages and portals are: nothing that a registry says. */
+/** Whether the body is HTML: a page of a portal or for maintenance, and no registry's answer. */
 export function isPage(response: RegistryResponse): boolean {
   return /^\s*(?:text\/html|application\/xhtml)/i.test(headerText(response, 'content-type') ?? '');
 }
 
-/** Whether the body is said to be JSON. */
+/** Whether the Content-Type is JSON. */
 export function isJson(response: RegistryResponse): boolean {
   return /json/i.test(headerText(response, 'content-type') ?? '');
 }

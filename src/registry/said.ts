@@ -1,16 +1,14 @@
-// What a registry said when it refused, in its own words: bounded, and cleaned of what belongs into no log.
+// A registry's own error codes, messages and details: bounded, and without secrets.
 
-/** One entry of an error body (distribution-spec #error-codes); texts are empty where the registry gives none. */
-export interface SaidError {
-  /** At most 64 characters. */
+/** An entry of an error body (distribution-spec #error-codes): strings of at most 64, 256 and 512 characters, or empty. */
+interface SaidError {
   readonly code: string;
-  /** At most 256 characters. */
   readonly message: string;
-  /** At most 512 characters; JSON where it is no text. */
+  /** JSON where it is not a string. */
   readonly detail: string;
 }
 
-/** A registry's refusal. `errors` is empty where its body is no OCI error JSON; four at the most. */
+/** A registry's refusal: at most four `errors`; none where the body is not OCI error JSON. */
 export interface Said {
   readonly status: number;
   readonly errors: readonly SaidError[];
@@ -19,7 +17,7 @@ export interface Said {
 const ERRORS_MAX = 4;
 const [CODE_MAX, MESSAGE_MAX, DETAIL_MAX] = [64, 256, 512];
 
-/** One line without characters that nobody sees, and without credentials, URLs' queries and user names. */
+/** One line without invisible characters, credentials, and URLs' queries and user names. */
 function cleaned(text: string, max: number): string {
   return text
     .slice(0, 8 * max)
@@ -36,12 +34,8 @@ function cleaned(text: string, max: number): string {
 
 function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
-  const isNothing = value === undefined || value === null || (typeof value === 'object' && isEmpty(value));
-  return isNothing ? '' : JSON.stringify(value);
-}
-
-function isEmpty(value: object): boolean {
-  return Object.keys(value).length === 0;
+  const isEmpty = typeof value === 'object' && Object.keys(value ?? {}).length === 0;
+  return value === undefined || isEmpty ? '' : JSON.stringify(value);
 }
 
 function errorOf(entry: unknown): SaidError | undefined {
@@ -55,7 +49,7 @@ function errorOf(entry: unknown): SaidError | undefined {
   };
 }
 
-/** Reads an answer that is no success: its status, and what its body says. */
+/** Parses the body of an answer other than success. */
 export function saidOf(status: number, body: string): Said {
   try {
     const { errors } = JSON.parse(body) as { errors?: unknown };
@@ -67,7 +61,7 @@ export function saidOf(status: number, body: string): Said {
   }
 }
 
-/** The words for people, without the status: `MANIFEST_INVALID, manifest invalid, unknown media type: …`; may be empty. */
+/** The errors as text for people, without the status: `MANIFEST_INVALID, manifest invalid, unknown media type: …`; may be empty. */
 export function saidText({ errors }: Said): string {
   const texts = errors.map(({ code, message, detail }) => [code, message, detail].filter(Boolean).join(', '));
   return [...new Set(texts)].join('; ');

@@ -3,9 +3,9 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { createGate } from '../../src/auth/authorize.ts';
 import { libtrustId } from '../../src/auth/key-id.ts';
-import { createKeyRing, type KeySet } from '../../src/auth/key-ring.ts';
+import { KeyRing, type KeySet } from '../../src/auth/key-ring.ts';
 import { pullAccess, pushAccess, catalogAccess, type Access } from '../../src/auth/scope.ts';
-import { createVerifier } from '../../src/auth/verify.ts';
+import { Verifier } from '../../src/auth/verify.ts';
 import { OciError } from '../../src/oci/error.ts';
 import { parsePath } from '../../src/oci/path.ts';
 import { signToken, type TokenOverrides } from '../support/token.ts';
@@ -20,7 +20,7 @@ const ourId = libtrustId(key);
 const manifest = '/v2/group/project/manifests/latest';
 
 function gateOf(ring: { current(): KeySet } = { current: () => keys }, clock = Date.now) {
-  const verifier = createVerifier({ keys: ring, issuer: site.issuer, audience: site.service, clock });
+  const verifier = new Verifier({ keys: ring, issuer: site.issuer, audience: site.service, clock });
   return createGate({ verifier, realm: REALM, service: site.service });
 }
 
@@ -201,7 +201,7 @@ describe('the gate stays shut for a token', () => {
     const keyFile = directory.path('key');
     const [before, after] = [privatePem('P-256'), privatePem('P-256')];
     writeFileSync(keyFile, before);
-    const ring = createKeyRing({ keyFile, onError: () => undefined });
+    const ring = new KeyRing({ keyFile, onError: () => undefined });
     const rotating = gateOf(ring);
     const old = bearerOf(before);
     await rotating.authorize(old, parsePath(manifest));

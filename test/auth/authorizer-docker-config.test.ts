@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it, test } from 'vit
 import { catalogAccess, pullAccess, pushAccess } from '../../src/auth/scope.ts';
 import { RegistryOutage } from '../../src/registry/answer.ts';
 import { createCredentialReader } from '../../src/registry/authorizer-credentials.ts';
-import { dockerConfigAuthorizer, type DockerConfigOptions } from '../../src/registry/authorizer-docker-config.ts';
+import { DockerConfigAuthorizer, type DockerConfigOptions } from '../../src/registry/authorizer-docker-config.ts';
 import type { Authorizer } from '../../src/registry/authorizer.ts';
 import { startTokenEndpoint, type TokenEndpoint } from './token-endpoint.ts';
 
@@ -35,7 +35,7 @@ afterAll(async () => {
 function setUp(auths: Record<string, unknown>, options: DockerConfigOptions = {}, registry = endpoint.url): Authorizer {
   writeFileSync(file, JSON.stringify({ auths }));
   const readCredentials = createCredentialReader({ files: [file], env: {} }, { clock: () => now });
-  return dockerConfigAuthorizer({ registry, readCredentials, dispatcher }, { clock: () => now, ...options });
+  return new DockerConfigAuthorizer({ registry, readCredentials, dispatcher }, { clock: () => now, ...options });
 }
 
 function bearer(realm: string | URL = new URL('/token', endpoint.url), more = `,scope="${scope}"`): string {
@@ -292,7 +292,7 @@ describe('credentials stay at home', () => {
     const readCredentials = createCredentialReader({ files: [file], env: {} }, { clock: () => now });
     const hub = new URL('https://registry-1.docker.io');
     const create = () =>
-      dockerConfigAuthorizer({ registry: hub, readCredentials, dispatcher: agent }, { clock: () => now });
+      new DockerConfigAuthorizer({ registry: hub, readCredentials, dispatcher: agent }, { clock: () => now });
     expect(await create().renew(access, bearer('https://auth.docker.io/token'))).toBe(true);
     expect(seen).toEqual([`Basic ${alice.auth}`]);
     const other = create().renew(access, bearer('https://auth.docker.io.example.com/token'));

@@ -3,7 +3,7 @@ import { Agent } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pullAccess, pushAccess, type Access } from '../../src/auth/scope.ts';
 import { createCredentialReader } from '../../src/registry/authorizer-credentials.ts';
-import { dockerConfigAuthorizer } from '../../src/registry/authorizer-docker-config.ts';
+import { DockerConfigAuthorizer } from '../../src/registry/authorizer-docker-config.ts';
 import type { Authorizer } from '../../src/registry/authorizer.ts';
 import { createSiteKeys, type SiteKeys } from '../support/keys.ts';
 import { startRegistry, type Registry } from '../support/registry.ts';
@@ -41,7 +41,7 @@ function authorizerOf(user: string): Authorizer {
   const file = directory.path('config.json');
   writeFileSync(file, JSON.stringify({ auths: { [url.host]: { auth: Buffer.from(user).toString('base64') } } }));
   const readCredentials = createCredentialReader({ files: [file], env: {} });
-  return dockerConfigAuthorizer({ registry: url, readCredentials, dispatcher });
+  return new DockerConfigAuthorizer({ registry: url, readCredentials, dispatcher });
 }
 
 /** Statuses of a request and of what came of its renewals, as a client of the registry makes them. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createMinter } from '../../src/auth/mint.ts';
+import { Minter } from '../../src/auth/mint.ts';
 import { pullAccess } from '../../src/auth/scope.ts';
 import { keyAuthorizer, noAuthorizer } from '../../src/registry/authorizer.ts';
 import { privateKeyOf, privatePem } from './pem.ts';
@@ -8,7 +8,7 @@ const access = [pullAccess('a')];
 
 describe('keyAuthorizer', () => {
   const keys = { version: 1, trusted: [], signing: { key: privateKeyOf(privatePem('P-256')), chain: [] } };
-  const minter = createMinter({ keys: { current: () => keys }, issuer: 'i', service: 's', tokenKeyId: 'libtrust' });
+  const minter = new Minter({ keys: { current: () => keys }, issuer: 'i', service: 's', tokenKeyId: 'libtrust' });
   const authorizer = keyAuthorizer(minter);
 
   it('gives a minted token', async () => {

@@ -2,14 +2,14 @@ import { createPublicKey } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { libtrustId } from '../../src/auth/key-id.ts';
-import { createKeyRing, KeyFileError, type KeyFiles, type KeyRing } from '../../src/auth/key-ring.ts';
+import { KeyRing, KeyFileError, type KeyFiles } from '../../src/auth/key-ring.ts';
 import { certificateOf, privateKeyOf, privatePem, scratch } from './pem.ts';
 
 /** A ring whose clock the test moves: `pass` lets the next use look at the files. */
 function ringOf(files: KeyFiles, options: { needsCertificate?: boolean } = {}) {
   const errors: string[] = [];
   let now = 0;
-  const ring = createKeyRing(
+  const ring = new KeyRing(
     { ...files, onError: (message) => errors.push(message) },
     { ...options, clock: () => now, checkInterval: 1_000 },
   );

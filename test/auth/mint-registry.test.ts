@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createKeyRing } from '../../src/auth/key-ring.ts';
-import { createMinter, type Minter, type TokenKeyId } from '../../src/auth/mint.ts';
+import { KeyRing } from '../../src/auth/key-ring.ts';
+import { Minter, type TokenKeyId } from '../../src/auth/mint.ts';
 import { catalogAccess, deleteAccess, pullAccess, pushAccess } from '../../src/auth/scope.ts';
 import { startRegistry, type Registry } from '../support/registry.ts';
 import { certificateChainIn, certificateOf, privatePem, scratch } from './pem.ts';
@@ -26,8 +26,8 @@ async function startSite(pem: string, tokenKeyId: TokenKeyId, certificates?: str
   const auth = { realm: 'https://gitlab.example.com/jwt/auth', service: 'container_registry', issuer: 'an-issuer' };
   const registry = await startRegistry({ name: 'auth', auth: { ...auth, rootCertBundle: certFile } });
   cleanups.push(() => registry.close());
-  const keys = createKeyRing({ keyFile, certFile, onError: () => undefined });
-  return { registry, minter: createMinter({ ...auth, keys, tokenKeyId }) };
+  const keys = new KeyRing({ keyFile, certFile, onError: () => undefined });
+  return { registry, minter: new Minter({ ...auth, keys, tokenKeyId }) };
 }
 
 /** Status, error code and challenge of a request with a token. */
@@ -67,8 +67,8 @@ describe('a registry takes a minted token', () => {
     writeFileSync(directory.path('bundle'), chain.join(''));
     writeFileSync(directory.path('key'), key);
     const files = { keyFile: directory.path('key'), certFile: directory.path('bundle') };
-    const keys = createKeyRing({ ...files, onError: () => undefined }, { needsCertificate: true });
-    const minter = createMinter({ keys, issuer: 'an-issuer', service: 'container_registry', tokenKeyId: 'x5c' });
+    const keys = new KeyRing({ ...files, onError: () => undefined }, { needsCertificate: true });
+    const minter = new Minter({ keys, issuer: 'an-issuer', service: 'container_registry', tokenKeyId: 'x5c' });
     expect(await ask(root, await minter.mint([]), '/v2/')).toMatchObject({ status: 200 });
   });
 
@@ -106,5 +106,5 @@ it('reads nothing but certificates out of the file that a registry trusts too', 
     certificateOf(directory.path('key')) + readFileSync(directory.path('key'), 'utf8'),
   );
   const files = { keyFile: directory.path('key'), certFile: directory.path('crt') };
-  expect(createKeyRing({ ...files, onError: () => undefined }).current().trusted).toHaveLength(1);
+  expect(new KeyRing({ ...files, onError: () => undefined }).current().trusted).toHaveLength(1);
 });

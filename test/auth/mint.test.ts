@@ -3,7 +3,7 @@ import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { libtrustId, thumbprint } from '../../src/auth/key-id.ts';
 import type { KeySet } from '../../src/auth/key-ring.ts';
-import { createMinter, type Minter, type MinterDeps } from '../../src/auth/mint.ts';
+import { Minter, type MinterDeps } from '../../src/auth/mint.ts';
 import { pullAccess, pushAccess } from '../../src/auth/scope.ts';
 import { privateKeyOf, privatePem } from './pem.ts';
 
@@ -15,11 +15,11 @@ function keySet(pem: string, version = 1, chain: string[] = []): KeySet {
 }
 
 /** A minter whose clock and keys the test moves. */
-function minterOf(pem = ecKey, more: Partial<MinterDeps> = {}, options: Parameters<typeof createMinter>[1] = {}) {
+function minterOf(pem = ecKey, more: Partial<MinterDeps> = {}, options: ConstructorParameters<typeof Minter>[1] = {}) {
   const state = { now: NOW, keys: keySet(pem) };
   const deps = { issuer: 'omnibus-gitlab-issuer', service: 'container_registry', tokenKeyId: 'libtrust' as const };
   const keys = { current: () => state.keys };
-  return { state, minter: createMinter({ ...deps, keys, clock: () => state.now, ...more }, options) };
+  return { state, minter: new Minter({ ...deps, keys, clock: () => state.now, ...more }, options) };
 }
 
 const ecKey = privatePem('P-256');
@@ -68,7 +68,7 @@ describe("a minted token's content", () => {
   });
 });
 
-describe('createMinter', () => {
+describe('Minter', () => {
   it('refuses keys without a private one', () => {
     const keys = { current: (): KeySet => ({ version: 1, trusted: [] }) };
     expect(() => minterOf(ecKey, { keys })).toThrow('no private key');

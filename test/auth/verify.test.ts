@@ -2,7 +2,7 @@ import { createPublicKey } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { KeySet } from '../../src/auth/key-ring.ts';
 import { pullAccess } from '../../src/auth/scope.ts';
-import { createVerifier, InvalidToken, type VerifierOptions } from '../../src/auth/verify.ts';
+import { Verifier, InvalidToken, type VerifierOptions } from '../../src/auth/verify.ts';
 import { signToken, type TokenOverrides } from '../support/token.ts';
 import { privateKeyOf, privatePem } from './pem.ts';
 
@@ -28,7 +28,7 @@ function verifierOf(keySet = trusting(rsa), options: VerifierOptions = {}) {
   });
   const keys = { current: () => counted(state.keys) };
   const deps = { keys, issuer: site.issuer, audience: site.service, clock: () => state.now };
-  return { state, verifier: createVerifier(deps, options) };
+  return { state, verifier: new Verifier(deps, options) };
 }
 
 function token(overrides: TokenOverrides = {}): string {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { createKeyRing } from '../../src/auth/key-ring.ts';
+import { KeyRing } from '../../src/auth/key-ring.ts';
 import { anonymous, TIMEOUT } from '../../src/cli/init-places.ts';
 import { findFacts, type Facts } from '../../src/init/facts.ts';
 import { candidatesOf, commonSettings, findSettings } from '../../src/init/settings.ts';
@@ -86,7 +86,7 @@ function takes(form: 'rfc7638' | 'libtrust'): Promise<URL> {
 
 test('the form of the key id is the one that both registries take, the likeliest first', async () => {
   const candidates = candidatesOf({ issuers: ['a', 'b'], services: ['s'], keyIds: ['libtrust', 'rfc7638'] });
-  const ring = createKeyRing({ keyFile: keys.keyFile, onError: () => undefined });
+  const ring = new KeyRing({ keyFile: keys.keyFile, onError: () => undefined });
   const accepted = async (form: 'rfc7638' | 'libtrust'): ReturnType<typeof findSettings> =>
     findSettings('primary', { ...anonymous(await takes(form), undefined), keys: ring }, candidates);
   const [three, two] = [await accepted('rfc7638'), await accepted('libtrust')];

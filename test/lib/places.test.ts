@@ -63,7 +63,7 @@ test('what waits has a place as soon as others have no more use for theirs', asy
   const slots = createSlots(1);
   const lend: PlacesOptions['lend'] = (claim) => slots.takeFree({ priority: 'on-demand', claim });
   const giveBack = await slots.take({ priority: 'on-demand' });
-  const { begin, running } = startWork(createPlaces({ ...none, lend, onLendable: slots.onFree }));
+  const { begin, running } = startWork(createPlaces({ ...none, lend, onLendable: (act) => slots.onFree(act) }));
   for (const name of ['own', 'lent']) void begin(name);
   await settle();
   expect([...running.keys()]).toEqual(['own']);

@@ -123,9 +123,9 @@ test('a held slot is wanted by those who do not go behind its holder', async () 
   const giveBack = await slots.take(client!);
   expect(slots.isWanted(client!)).toBe(false);
   void slots.take(background!);
-  expect([client!, background!].map(slots.isWanted)).toEqual([false, true]);
+  expect([client!, background!].map((ticket) => slots.isWanted(ticket))).toEqual([false, true]);
   void slots.take({ priority: 'on-demand' });
-  expect([client!, background!].map(slots.isWanted)).toEqual([true, true]);
+  expect([client!, background!].map((ticket) => slots.isWanted(ticket))).toEqual([true, true]);
   giveBack();
 });
 

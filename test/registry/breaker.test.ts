@@ -1,7 +1,7 @@
 // The circuit breaker: what opens it, what does not, and that it always closes again.
 import { afterEach, expect, test } from 'vitest';
 import { RegistryOutage } from '../../src/registry/answer.ts';
-import { createBreaker, type Breaker } from '../../src/registry/breaker.ts';
+import { Breaker } from '../../src/registry/breaker.ts';
 import { waitFor } from '../support/tool.ts';
 
 interface Bench {
@@ -23,7 +23,7 @@ const outage = (): Promise<never> => Promise.reject(new RegistryOutage('primary'
 function bench(probe: () => Promise<void> = outage): Bench {
   const changes: boolean[] = [];
   const made: Bench = {
-    breaker: createBreaker(
+    breaker: new Breaker(
       {
         registry: 'primary',
         probe: () => {

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { createPatience } from '../../src/registry/patience.ts';
+import { Patience } from '../../src/registry/patience.ts';
 
 /** The two ends of a connection. */
 async function connection(): Promise<readonly [Socket, Socket]> {
@@ -20,8 +20,8 @@ async function connection(): Promise<readonly [Socket, Socket]> {
 
 test('an answer that came while this process was busy is no time-out', async () => {
   const [near, far] = await connection();
-  const patience = createPatience({ registry: 'primary', timeout: 10, isFull: () => false });
-  const asked = patience.race(once(near, 'data')).finally(patience.stop);
+  const patience = new Patience({ registry: 'primary', timeout: 10, isFull: () => false });
+  const asked = patience.race(once(near, 'data')).finally(() => patience.stop());
   far.write('the answer');
   // It is there, and the time is over, before anything is read.
   const until = performance.now() + 50;
