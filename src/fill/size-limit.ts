@@ -1,34 +1,34 @@
-// The bound of a blob whose end the primary does not tell: what its manifest says, and in any case what we take.
+// The size limit of a blob: how many bytes are read of it where the primary gives no length.
 import type { Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { Overlong } from './digest-mismatch.ts';
 import { SourceFailed } from './source.ts';
 
 /** How many bytes a blob may have. */
-export interface Bound {
-  /** As far as is known without a question. */
+export interface SizeLimit {
+  /** The limit that is known without a request. */
   readonly bytes: number;
-  /** Asked once when more came: the bound by the primary's word. Rejects with {@link Overlong} where more came than that. */
+  /** Asks the primary for the limit after more bytes came. Rejects with {@link Overlong} where more came than that. */
   raise(received: number): Promise<number>;
 }
 
-/** What a bound is made of. */
-export interface BoundDeps {
-  /** What is said of the blob's size by manifests, which anybody may write, or proof. */
+/** What a limit is derived from. */
+export interface SizeLimitDeps {
+  /** The size by a manifest, which anybody may have pushed, or by an earlier download. */
   readonly claimed: number | undefined;
-  /** The most that is taken of any blob. */
+  /** The largest blob that is accepted. */
   readonly max: number;
   /** Asks the primary for the size. */
   readonly head: () => Promise<Answer<{ readonly size?: number }>>;
   readonly onOverlong: () => void;
 }
 
-/** @see Bound */
-export function createBound({ claimed = Infinity, max, head, onOverlong }: BoundDeps): Bound {
+/** @see SizeLimit */
+export function createSizeLimit({ claimed = Infinity, max, head, onOverlong }: SizeLimitDeps): SizeLimit {
   const bytes = Math.min(claimed, max);
 
-  /** A manifest may say too little: the primary's own word is then the bound. */
-  async function told(): Promise<number> {
+  /** A manifest may give a size that is too small: then the primary's own answer is the limit. */
+  async function askedLimit(): Promise<number> {
     if (bytes === max) return max;
     const answer = await head();
     if (answer.kind !== 'found') throw new SourceFailed(`more than ${bytes} bytes came, and its size cannot be asked`);
@@ -38,15 +38,15 @@ export function createBound({ claimed = Infinity, max, head, onOverlong }: Bound
   return {
     bytes,
     async raise(received) {
-      const most = await told();
-      if (received <= most) return most;
+      const limit = await askedLimit();
+      if (received <= limit) return limit;
       onOverlong();
-      throw new Overlong(most);
+      throw new Overlong(limit);
     },
   };
 }
 
-/** A body as it was opened, or the refusal of one that says itself to be of a blob larger than `max` bytes. */
+/** The answer itself; `too-large` where the primary gives a size above `max` bytes. */
 export function withinMax(answer: Answer<BlobBody>, max: number): Answer<BlobBody> {
   if (answer.kind !== 'found' || (answer.value.size ?? 0) <= max) return answer;
   answer.value.body.destroy();
