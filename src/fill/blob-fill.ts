@@ -1,19 +1,15 @@
 // A fill: one blob on its way from the primary through the spool into the secondary, and the readers who follow it.
-import type { Hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { unlessAborted } from '../lib/abort.ts';
-import { CallerLeft } from '../lib/claim.ts';
-import { QueueFull, type Priority } from '../lib/slots.ts';
-import { hasherFor, matches, type Digest } from '../oci/digest.ts';
-import { BUSY_HERE, found, type Answer, type Failure } from '../registry/answer.ts';
+import type { Priority } from '../lib/slots.ts';
+import type { Digest } from '../oci/digest.ts';
+import { found, type Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
-import { FillSlot } from './connection-slot.ts';
+import type { FillSlot } from './connection-slot.ts';
 import { SHUTTING_DOWN, type FillContext } from './context.ts';
-import { DigestMismatch } from './digest-mismatch.ts';
 import { PrimaryBlob, whenClosed } from './primary-blob.ts';
-import { createTicket, type FillTicket } from './queue.ts';
+import { createTicket, failureOf, type FillTicket } from './queue.ts';
 import { Repositories } from './repositories.ts';
-import { discard, SourceFailed } from './source.ts';
+import { SourceFailed } from './source-errors.ts';
 import { Speed } from './speed.ts';
 import type { RecoveredFile } from './spool.ts';
 import { SpooledBlob } from './spooled-blob.ts';
@@ -25,9 +21,6 @@ import { transfer } from './transfer.ts';
  * reader continues from the primary.
  */
 export type FillState = 'waiting' | 'flying' | 'whole' | 'failed' | 'spilled';
-
-// A whole blob that is not stored within this time (ms) is marked, so that its file survives a crash.
-const KEEP_AFTER = 1_000;
 
 /** The download of one blob. Those who use it hold it, and release it afterwards. */
 export class BlobFill {
@@ -43,8 +36,6 @@ export class BlobFill {
   size: number | undefined;
   /** Milliseconds since the epoch: when it began to wait, later when bytes began to come. */
   startedAt = Date.now();
-  /** Connections to the primary while it is flying. */
-  connections = 1;
   /** Clients that read it now, and whether any has: its bytes cross only for the first. */
   readers = 0;
   wasRead = false;
@@ -54,7 +45,6 @@ export class BlobFill {
   spooled: SpooledBlob | undefined;
 
   readonly #context: FillContext;
-  readonly #onSlot = Promise.withResolvers<undefined>();
   readonly #onEnd = Promise.withResolvers<undefined>();
   readonly #onDrop = Promise.withResolvers<undefined>();
   readonly #stop = new AbortController();
@@ -64,8 +54,6 @@ export class BlobFill {
   #holders = 1;
   #isDropped = false;
 
-  /** Resolves when it has a slot for its request to the primary. */
-  readonly hasSlot = this.#onSlot.promise;
   /** Resolves when no more bytes come into the spool, whatever the state is then. */
   readonly ended = this.#onEnd.promise;
   /** Resolves when it is given up: nobody can join it any more. */
@@ -112,46 +100,35 @@ export class BlobFill {
 
   /** Begins with the first call; resolves when bytes can be read, or with why not. */
   open(): Promise<Answer<undefined>> {
-    this.#opening ??= (this.name === undefined ? this.#check() : this.#request(this.name))
-      .catch((error: unknown) => this.#failureOf(error))
+    const context = this.#context;
+    this.#opening ??= (this.name === undefined ? this.#check() : this.#request())
+      .catch((error: unknown) => failureOf(context, this, error))
       .then(async (answer) => {
         this.ticket.claim.keep();
-        if (answer.kind !== 'found') await this.#fail();
+        if (answer.kind === 'found') return answer;
+        this.#enter('failed');
+        await this.drop();
         return answer;
       });
     return this.#opening;
   }
 
-  async #request(name: string): Promise<Answer<undefined>> {
-    const { slots, closing } = this.#context;
-    const { ticket } = this;
-    const giveBack = await unlessAborted(slots.take(ticket), closing, (late) => late());
-    const slot = new FillSlot(slots, ticket, giveBack);
-    this.#onSlot.resolve(undefined);
-    try {
-      const answer = await unlessAborted(this.source.openFirst(), closing, discard);
-      if (answer.kind !== 'found') {
-        slot.leave();
-        return answer;
-      }
-      if (ticket.claim.isAbandoned) {
-        // Callers that came since then have started another fill.
-        discard(answer);
-        throw new CallerLeft();
-      }
-      // The blob exists: it is transferred, whoever leaves.
-      ticket.claim.keep();
-      ticket.isUnknown = false;
-      slots.poke();
-      await this.#receive(answer.value, slot, name);
-      return found(undefined);
-    } catch (error) {
+  async #request(): Promise<Answer<undefined>> {
+    const answer = await this.source.begin();
+    if (answer.kind !== 'found') return answer;
+    // The blob exists: it is transferred, whoever leaves.
+    this.ticket.claim.keep();
+    this.ticket.isUnknown = false;
+    this.#context.slots.poke();
+    const { body, slot } = answer.value;
+    await this.#receive(body, slot).catch((error: unknown) => {
       slot.leave();
       throw error;
-    }
+    });
+    return found(undefined);
   }
 
-  async #receive(body: BlobBody, slot: FillSlot, name: string): Promise<void> {
+  async #receive(body: BlobBody, slot: FillSlot): Promise<void> {
     const reserved = body.size ?? 0;
     const file = (await this.#context.reserve(reserved))
       ? await this.#context.spool.create(this.digest, reserved).catch((error: Error) => void (this.error = error))
@@ -161,22 +138,19 @@ export class BlobFill {
     if (file) {
       this.spooled = new SpooledBlob(this.digest, file);
       this.state = 'flying';
-      void this.#fly(body, slot, this.spooled).finally(() => {
-        slot.leave();
-        this.#end(name);
-      });
-      void this.repositories.storeIn(name);
+      void this.#fly(body, slot, this.spooled).finally(slot.leave);
+      void this.repositories.storeIn(this.name!);
     } else {
       this.#firstBody = body;
-      this.state = 'spilled';
       // This connection is used for longer than the transfer into the spool.
       whenClosed(body.body, slot.leave);
-      this.#end(name);
+      this.#land('spilled', this.error);
     }
   }
 
   async #fly(body: BlobBody, slot: FillSlot, spooled: SpooledBlob): Promise<void> {
     const { signal } = this.#stop;
+    const { parts } = this.#context.options;
     const take = async (chunk: Buffer, position: number): Promise<boolean> => {
       signal.throwIfAborted();
       if (this.size === undefined) {
@@ -185,67 +159,41 @@ export class BlobFill {
       }
       return spooled.write(chunk, position);
     };
-    const more = (): (() => void) | undefined => this.#addConnection();
-    const early = (): (() => void) | undefined => this.#context.slots.takeFree(this.ticket);
-    const { parts } = this.#context.options;
     try {
-      const isComplete = await transfer(body, { source: this.source, parts, slot, take, more, early, signal });
+      const isComplete = await transfer(body, { source: this.source, parts, slot, take, signal });
       if (isComplete && (await spooled.isHashed())) {
-        this.verify(spooled.hashToEdge());
+        this.source.verify(spooled.hashToEdge());
         this.size = spooled.edge;
-        this.state = 'whole';
+        this.#land('whole');
       } else {
         spooled.stop();
-        this.error = spooled.error;
-        this.state = 'spilled';
+        this.#land('spilled', spooled.error);
       }
     } catch (error) {
-      this.error = error as Error;
-      this.state = 'failed';
+      this.#land('failed', error as Error);
     }
   }
 
-  #addConnection(): (() => void) | undefined {
-    const giveBack = this.#context.slots.takeMore(this.ticket);
-    if (!giveBack) return undefined;
-    this.connections += 1;
-    return () => {
-      this.connections -= 1;
-      giveBack();
-    };
-  }
-
-  /** @throws DigestMismatch where the bytes are not the blob's */
-  verify(hash: Hash): void {
-    const isRight = matches(this.digest, hash);
-    this.source.noteDigest(isRight);
-    if (!isRight) throw new DigestMismatch(this.digest);
-  }
-
-  /** A hash of the bytes that the spool has, or of none for a reader that begins with the first byte. */
-  hashTo(position: number): Hash {
-    return position > 0 && this.spooled ? this.spooled.hashToEdge() : hasherFor(this.digest);
-  }
-
   /** The transfer is over. */
-  #end(name: string): void {
+  #land(state: 'whole' | 'failed' | 'spilled', error?: Error): void {
     const { meter, log } = this.#context;
-    this.spooled?.wake();
-    this.#onEnd.resolve(undefined);
-    meter('flights_total', { result: this.state });
-    if (this.state === 'whole') return this.#keepUntilStored();
-    const facts = { repository: name, digest: this.digest, ...(this.error ? { cause: String(this.error) } : {}) };
-    if (this.state === 'spilled') log.warn(facts, 'no room in the spool: blob passed through');
+    this.error = error;
+    this.#enter(state);
+    meter('flights_total', { result: state });
+    if (state === 'whole') return;
+    const facts = { repository: this.name, digest: this.digest, ...(error ? { cause: String(error) } : {}) };
+    if (state === 'spilled') log.warn(facts, 'no room in the spool: blob passed through');
     else log.error(facts, 'blob transfer failed');
     // Those who asked for it in this turn of the event loop still get it.
     setImmediate(() => void this.drop());
   }
 
-  #keepUntilStored(): void {
-    void this.repositories.settle();
-    setTimeout(() => {
-      if (!this.repositories.isSettled) void this.keep();
-    }, KEEP_AFTER).unref();
+  /** Enters its last state. */
+  #enter(state: 'whole' | 'failed' | 'spilled'): void {
+    this.state = state;
+    this.spooled?.wake();
+    this.#onEnd.resolve(undefined);
+    if (state === 'whole') this.repositories.onWhole();
   }
 
   /** Hashes a file of an earlier run, and stores it in the repositories that were confirmed then. */
@@ -263,27 +211,9 @@ export class BlobFill {
       return { kind: 'missing', code: 'BLOB_UNKNOWN' };
     }
     log.info({ digest, size, repositories: names }, 'taking up a blob of an earlier run');
-    this.state = 'whole';
-    this.#onEnd.resolve(undefined);
     for (const name of names) void this.repositories.storeIn(name);
-    this.#keepUntilStored();
+    this.#enter('whole');
     return found(undefined);
-  }
-
-  #failureOf(error: unknown): Failure {
-    const { closing, log } = this.#context;
-    if (closing.aborted) return SHUTTING_DOWN;
-    if (error instanceof QueueFull) return BUSY_HERE;
-    if (this.ticket.claim.isAbandoned) return { kind: 'unavailable', reason: 'given up' };
-    log.error({ repository: this.name, digest: this.digest, err: error }, 'blob transfer could not begin');
-    return { kind: 'unavailable', reason: String(error) };
-  }
-
-  /** It could not be opened. */
-  async #fail(): Promise<void> {
-    this.state = 'failed';
-    this.#onEnd.resolve(undefined);
-    await this.drop();
   }
 
   /** Whether somebody else than the filler holds it. */
@@ -335,17 +265,12 @@ export class BlobFill {
     stream.once('close', () => (this.readers -= 1));
   }
 
-  /** Marks the file as one that the next run takes up. */
-  async keep(): Promise<void> {
-    await this.spooled?.keep(this.repositories.storedNames).catch(() => undefined);
-  }
-
   /** Ends everything, since the program ends; a whole blob that is not stored everywhere stays for the next run. */
   async close(): Promise<void> {
     this.#stop.abort(new SourceFailed('shutting down'));
     await this.#opening?.then(() => this.ended);
     const isUnstored = this.state === 'whole' && !this.repositories.isSettled;
-    if (isUnstored) await this.keep();
+    if (isUnstored) await this.repositories.keepFile();
     // What waits now is a recovered file that nobody has asked for.
     if (isUnstored || this.state === 'waiting') await this.spooled?.leave();
     else await this.spooled?.dispose();

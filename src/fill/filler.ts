@@ -2,18 +2,19 @@
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BACKGROUND, Claim, type Caller } from '../lib/claim.ts';
-import { takenAtLeast } from '../lib/least-rate.ts';
 import type { Priority, Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
 import { BUSY_HERE, found, type Answer, type Failure } from '../registry/answer.ts';
 import { BlobFill } from './blob-fill.ts';
+import { atClientRate, clientStream } from './client-stream.ts';
 import { CorruptBlobs, fillOptions, SHUTTING_DOWN } from './context.ts';
 import type { FillContext, FillerDeps, FillerOptions } from './context.ts';
-import { allFromPrimary, PassThroughReader, uploadBeside } from './pass-through.ts';
+import { allFromPrimary } from './pass-through.ts';
 import { PrimaryBlob } from './primary-blob.ts';
 import { promote, untilOpen } from './queue.ts';
-import { FillReader, type ReaderOptions } from './reader.ts';
-import { SourceFailed, type OpenAt, type SourceOptions } from './source.ts';
+import type { ReaderOptions } from './reader.ts';
+import type { OpenAt, SourceOptions } from './source.ts';
+import { SourceFailed } from './source-errors.ts';
 import { underWay, type UnderWay } from './under-way.ts';
 
 /** The primary gave wrong bytes twice in a row: it is not asked for them again for a while. */
@@ -97,24 +98,8 @@ export class Filler {
   }
 
   /** A stream of a fill's bytes for a client of a repository that has it. */
-  read(name: string, fill: BlobFill, range: ReaderOptions = {}): Readable {
-    const { meter, store, isStored, options } = this.#context;
-    const { leastRate } = options;
-    if (fill.state !== 'spilled' || fill.spooled?.edge || range.start !== undefined)
-      return new FillReader(fill, range, { leastRate, onTooSlow: this.#dropReader });
-    meter('passed_through_total');
-    const body = fill.takeFirstBody();
-    const source = allFromPrimary(fill, body);
-    if (!body || !isStored(name)) {
-      const stream: Readable = Readable.from(
-        this.#atLeastRate(source, () => stream),
-        { objectMode: false },
-      );
-      return stream;
-    }
-    const { upload, answer } = uploadBeside(store, name, fill);
-    void answer.then(({ kind }) => meter('stores_total', { result: kind === 'found' ? 'stored' : 'failed' }));
-    return new PassThroughReader(source, upload, leastRate, this.#dropReader);
+  read(name: string, fill: BlobFill, range?: ReaderOptions): Readable {
+    return clientStream(this.#context, name, fill, range);
   }
 
   /** Reads a client's part of a blob from the primary beside any fill: each body in a slot, for the client, counted. */
@@ -122,7 +107,8 @@ export class Filler {
     const ticket: Ticket = { priority: 'on-demand', claim: Claim.of(caller) };
     const { openForClient: open, slotPerBody: slot, reading } = new PrimaryBlob(this.#context, name, digest, ticket);
     const { onBytes, limit, rates } = reading;
-    return { open, how: { onBytes, limit, slot, rates }, atLeastRate: this.#atLeastRate };
+    const atLeastRate: Beside['atLeastRate'] = (source, reader) => atClientRate(this.#context, source, reader);
+    return { open, how: { onBytes, limit, slot, rates }, atLeastRate };
   }
 
   /** Brings a blob and resolves when it is stored in the secondary. */
@@ -222,14 +208,4 @@ export class Filler {
     }
     return false;
   }
-
-  readonly #atLeastRate: Beside['atLeastRate'] = (source, reader) =>
-    takenAtLeast(source, this.#context.options.leastRate, () => this.#dropReader(reader()));
-
-  /** A reader that takes next to nothing must not keep its slot. */
-  readonly #dropReader = (reader: Readable): void => {
-    if (reader.destroyed) return;
-    this.#context.meter('readers_dropped_total');
-    reader.destroy(new SourceFailed('the reader took too little'));
-  };
 }

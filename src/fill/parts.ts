@@ -5,7 +5,9 @@ import type { Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import type { ConnectionSlot } from './connection-slot.ts';
 import { Todo, type Piece } from './pieces.ts';
-import { discard, GaveWay, readSource, type OpenAt } from './source.ts';
+import { discard, readSource, type OpenAt } from './source.ts';
+import { GaveWay } from './source-errors.ts';
+import { PieceSpeed } from './speed.ts';
 import type { PartsOptions, TransferDeps } from './transfer.ts';
 
 // Without helpers the first connection requests this many pieces at once: each request costs a round trip.
@@ -50,22 +52,6 @@ interface EarlyPiece {
   /** Never rejects; undefined where the request has to be repeated. */
   readonly body: Promise<BlobBody | undefined>;
   readonly giveBack: () => void;
-}
-
-/** How fast a body comes, from its second chunk on. */
-class PieceSpeed {
-  #since: number | undefined;
-  #bytes = 0;
-
-  add(bytes: number): void {
-    if (this.#since === undefined) this.#since = performance.now();
-    else this.#bytes += bytes;
-  }
-
-  /** Milliseconds until so many more bytes are there. */
-  timeFor(bytes: number): number {
-    return this.#bytes === 0 ? Infinity : ((performance.now() - this.#since!) / this.#bytes) * bytes;
-  }
 }
 
 /** The transfer of one large blob. */
@@ -143,7 +129,7 @@ export class Parts {
   #startHelpers(): void {
     while (this.#isShared && !this.#todo.isEmpty && this.#helpers.size < this.#deps.parts.connections - 1) {
       if (this.#halt.signal.aborted) return;
-      const giveBack = this.#deps.more();
+      const giveBack = this.#deps.source.addConnection();
       if (!giveBack) return;
       const helper = this.#help(this.#todo.take(this.#length)!).finally(() => {
         this.#helpers.delete(helper);
@@ -204,7 +190,7 @@ export class Parts {
 
   /** Requests the next piece while the last bytes of one are on their way, if there is a slot for both. */
   #requestEarly(open: OpenAt): EarlyPiece | undefined {
-    const giveBack = this.#isShared && !this.#todo.isEmpty ? this.#deps.early() : undefined;
+    const giveBack = this.#isShared && !this.#todo.isEmpty ? this.#deps.source.takeFreeSlot() : undefined;
     const piece = giveBack && this.#next();
     if (!piece) return undefined;
     const until = piece.until === this.#size ? undefined : piece.until;

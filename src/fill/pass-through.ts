@@ -1,6 +1,7 @@
 // Pass-through: what the spool does not hold goes from the primary to its client, and into the secondary beside.
 import type { Hash } from 'node:crypto';
 import { PassThrough, Readable, type Writable } from 'node:stream';
+import { hasherFor } from '../oci/digest.ts';
 import type { Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { watchRate, type LeastRate, type RateWatch } from '../lib/least-rate.ts';
@@ -27,7 +28,7 @@ const UPLOAD_TIMEOUT = 5_000;
 async function* heldBack(
   source: AsyncIterable<Buffer>,
   hash: Hash,
-  verify: (hash: Hash) => void,
+  verify: () => void,
 ): AsyncGenerator<Buffer, void, undefined> {
   let held: Buffer | undefined;
   for await (const chunk of source) {
@@ -35,7 +36,7 @@ async function* heldBack(
     if (held) yield held;
     held = chunk;
   }
-  verify(hash);
+  verify();
   if (held) yield held;
 }
 
@@ -46,8 +47,9 @@ export async function* fromPrimary(
 ): AsyncGenerator<Buffer, void, undefined> {
   const { openInSlot, reading, slotPerBody: slot } = fill.source;
   const source = readSource(first, openInSlot, { ...reading, from, until, size: fill.size, slot, signal });
-  if (isChecked) yield* heldBack(source, fill.hashTo(from), (hash) => fill.verify(hash));
-  else yield* source;
+  if (!isChecked) return yield* source;
+  const hash = from > 0 && fill.spooled ? fill.spooled.hashToEdge() : hasherFor(fill.digest);
+  yield* heldBack(source, hash, () => fill.source.verify(hash));
 }
 
 /** All bytes of a spilled fill, checked, for a reader that has none yet; `first` is open already. */

@@ -1,14 +1,17 @@
 // One blob at the primary: opens its bytes, whole or in part, on behalf of those who wait for them.
+import type { Hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { unlessAborted } from '../lib/abort.ts';
+import { CallerLeft } from '../lib/claim.ts';
 import { QueueFull, type Ticket } from '../lib/slots.ts';
-import type { Digest } from '../oci/digest.ts';
-import { BUSY_HERE, type Answer } from '../registry/answer.ts';
+import { matches, type Digest } from '../oci/digest.ts';
+import { BUSY_HERE, found, type Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
-import { slotPerBody, type ConnectionSlot } from './connection-slot.ts';
+import { FillSlot, slotPerBody, type ConnectionSlot } from './connection-slot.ts';
 import type { FillContext } from './context.ts';
 import { createSizeLimit, withinMax } from './size-limit.ts';
-import type { OpenAt, SourceOptions } from './source.ts';
+import { discard, type OpenAt, type SourceOptions } from './source.ts';
+import { DigestMismatch } from './source-errors.ts';
 
 /** How the bodies of a blob are read. */
 export type Reading = Pick<SourceOptions, 'onBytes' | 'onResume' | 'pace' | 'patience' | 'rates' | 'limit'>;
@@ -41,6 +44,11 @@ export class PrimaryBlob {
   readonly reading: Reading;
   /** The slot of a body from {@link openInSlot} or {@link openForClient}. */
   readonly slotPerBody: ConnectionSlot;
+  /** Connections of the transfer. */
+  connections = 1;
+  readonly #onSlot = Promise.withResolvers<undefined>();
+  /** Resolves when the transfer has a slot for its request. */
+  readonly hasSlot = this.#onSlot.promise;
 
   constructor(context: FillContext, name: string, digest: Digest, ticket: Ticket) {
     this.#context = context;
@@ -92,29 +100,54 @@ export class PrimaryBlob {
   };
 
   /**
-   * Opens the first body. Of a blob that is large, or whose size is not known, it is the first piece only: several
-   * connections fetch the rest, and no byte crosses twice. Given up when all who wait have left.
+   * Begins the transfer: waits for a slot and opens the first body in it.
+   * @throws QueueFull; CallerLeft when all who wait have left; the reason of the end when the program ends
    */
-  async openFirst(): Promise<Answer<BlobBody>> {
-    const { parts } = this.#context.options;
-    const size = this.#context.sizeOf(this.#digest);
-    if (size !== undefined && size < parts.above) return this.#openWanted(0);
-    const answer = await this.#openWanted(0, parts.size);
-    // An empty blob has no first piece, and some registries do not take ranges.
-    if (answer.kind === 'unsatisfiable' || answer.kind === 'invalid') return this.#openWanted(0);
-    if (answer.kind !== 'found') return answer;
-    const { start, end, size: whole, body } = answer.value;
-    if (start === 0 && (whole !== undefined || end === undefined)) return answer;
-    body.destroy();
-    return this.#openWanted(0);
+  async begin(): Promise<Answer<{ readonly body: BlobBody; readonly slot: FillSlot }>> {
+    const { slots, closing } = this.#context;
+    const ticket = this.#ticket;
+    const giveBack = await unlessAborted(slots.take(ticket), closing, (late) => late());
+    const slot = new FillSlot(slots, ticket, giveBack);
+    this.#onSlot.resolve(undefined);
+    let isOpen = false;
+    try {
+      const answer = await unlessAborted(this.#openFirst(), closing, discard);
+      if (answer.kind !== 'found') return answer;
+      if (ticket.claim?.isAbandoned) {
+        // Callers that came since then have started another fill.
+        discard(answer);
+        throw new CallerLeft();
+      }
+      isOpen = true;
+      return found({ body: answer.value, slot });
+    } finally {
+      if (!isOpen) slot.leave();
+    }
   }
 
-  /** Notes whether the bytes of the whole blob had its digest. */
-  noteDigest(isRight: boolean): void {
+  /** Takes a slot for one more connection, if there is one to spare; gives the function that gives it back. */
+  addConnection(): (() => void) | undefined {
+    const giveBack = this.#context.slots.takeMore(this.#ticket);
+    if (!giveBack) return undefined;
+    this.connections += 1;
+    return () => {
+      this.connections -= 1;
+      giveBack();
+    };
+  }
+
+  /** Takes a free slot for the short time in which one piece ends and the next is requested. */
+  takeFreeSlot(): (() => void) | undefined {
+    return this.#context.slots.takeFree(this.#ticket);
+  }
+
+  /** Compares the hash of all bytes with the digest. @throws DigestMismatch */
+  verify(hash: Hash): void {
     const { corrupt, meter } = this.#context;
-    if (isRight) return corrupt.delete(this.#digest);
+    if (matches(this.#digest, hash)) return corrupt.delete(this.#digest);
     meter('digest_mismatches_total', { registry: 'primary' });
     this.#wrongBytes('the primary gave wrong bytes for this blob');
+    throw new DigestMismatch(this.#digest);
   }
 
   get #facts(): object {
@@ -130,6 +163,24 @@ export class PrimaryBlob {
   #wrongBytes(message: string): void {
     this.#context.corrupt.add(this.#digest);
     this.#context.log.error(this.#facts, message);
+  }
+
+  /**
+   * Of a blob that is large, or whose size is not known, the first body is the first piece only: several connections
+   * fetch the rest, and no byte crosses twice.
+   */
+  async #openFirst(): Promise<Answer<BlobBody>> {
+    const { parts } = this.#context.options;
+    const size = this.#context.sizeOf(this.#digest);
+    if (size !== undefined && size < parts.above) return this.#openWanted(0);
+    const answer = await this.#openWanted(0, parts.size);
+    // An empty blob has no first piece, and some registries do not take ranges.
+    if (answer.kind === 'unsatisfiable' || answer.kind === 'invalid') return this.#openWanted(0);
+    if (answer.kind !== 'found') return answer;
+    const { start, end, size: whole, body } = answer.value;
+    if (start === 0 && (whole !== undefined || end === undefined)) return answer;
+    body.destroy();
+    return this.#openWanted(0);
   }
 
   #openWanted(position: number, until?: number): Promise<Answer<BlobBody>> {

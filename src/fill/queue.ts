@@ -1,9 +1,9 @@
 // The queue of fills: how long a client waits for a slot and for the primary's answer.
 import { Claim, type Caller } from '../lib/claim.ts';
-import { PRIORITIES, type Priority, type Ticket } from '../lib/slots.ts';
-import type { Answer, Failure } from '../registry/answer.ts';
+import { PRIORITIES, QueueFull, type Priority, type Ticket } from '../lib/slots.ts';
+import { BUSY_HERE, type Answer, type Failure } from '../registry/answer.ts';
 import type { BlobFill } from './blob-fill.ts';
-import type { FillContext } from './context.ts';
+import { SHUTTING_DOWN, type FillContext } from './context.ts';
 
 /** The ticket of all who wait for one blob. */
 export interface FillTicket extends Ticket {
@@ -57,7 +57,16 @@ export function untilOpen(
     if (!isFirst) promote(context, fill.ticket, priority);
     // A recovered file needs neither a slot nor the primary.
     if (priority !== 'on-demand' || fill.name === undefined) return opening;
-    const queued = await inTime(Promise.race([fill.hasSlot, opening]), slotPatience, 'no free slot');
+    const queued = await inTime(Promise.race([fill.source.hasSlot, opening]), slotPatience, 'no free slot');
     return queued ?? (isFirst ? opening : inTime(opening, timeout, 'no answer'));
   });
+}
+
+/** What an error means to those who wait for a fill. */
+export function failureOf({ closing, log }: FillContext, { name, digest, ticket }: BlobFill, error: unknown): Failure {
+  if (closing.aborted) return SHUTTING_DOWN;
+  if (error instanceof QueueFull) return BUSY_HERE;
+  if (ticket.claim.isAbandoned) return { kind: 'unavailable', reason: 'given up' };
+  log.error({ repository: name, digest, err: error }, 'blob transfer could not begin');
+  return { kind: 'unavailable', reason: String(error) };
 }

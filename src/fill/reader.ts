@@ -4,7 +4,7 @@ import { takenAtLeast, type LeastRate } from '../lib/least-rate.ts';
 import { pump } from '../lib/pump.ts';
 import type { BlobFill } from './blob-fill.ts';
 import { fromPrimary } from './pass-through.ts';
-import { SourceFailed } from './source.ts';
+import { SourceFailed } from './source-errors.ts';
 
 /** What a reader wants: from `start` to `end` inclusive; without an end, to the blob's. */
 export interface ReaderOptions {

@@ -9,6 +9,8 @@ import { FillReader } from './reader.ts';
 type Stored = Answer<undefined>;
 
 const RETRY_MAX = 600_000;
+// A whole blob that is not stored within this time (ms) is marked, so that its file survives a crash.
+const KEEP_AFTER = 1_000;
 
 /** The repositories of one fill. */
 export class Repositories {
@@ -30,11 +32,6 @@ export class Repositories {
 
   get names(): readonly string[] {
     return [...this.#members];
-  }
-
-  /** Those that are stored in the secondary. */
-  get storedNames(): readonly string[] {
-    return this.names.filter(this.#context.isStored);
   }
 
   /** Whether the blob is whole, and uploaded to every repository that is stored. */
@@ -79,14 +76,27 @@ export class Repositories {
     return upload;
   }
 
+  /** The blob is whole: its file stays until it is stored. */
+  onWhole(): void {
+    void this.settle();
+    setTimeout(() => {
+      if (!this.#isSettled) void this.keepFile();
+    }, KEEP_AFTER).unref();
+  }
+
+  /** Marks the file as one that the next run takes up. */
+  async keepFile(): Promise<void> {
+    await this.#fill.spooled?.keep(this.#storedNames).catch(() => undefined);
+  }
+
   /** Looks whether nothing is left to store, and lets the fill go after a while then. */
   async settle(): Promise<void> {
     await this.#fill.ended;
     if (this.#fill.state !== 'whole') return;
-    const uploads = this.storedNames.map((name) => this.#uploads.get(name));
+    const uploads = this.#storedNames.map((name) => this.#uploads.get(name));
     if (uploads.includes(undefined)) return;
     const answers = await Promise.all(uploads);
-    const isComplete = this.storedNames.length === uploads.length;
+    const isComplete = this.#storedNames.length === uploads.length;
     if (this.#isSettled || !isComplete || !answers.every((answer) => answer?.kind === 'found')) return;
     this.#isSettled = true;
     setTimeout(() => {
@@ -149,7 +159,7 @@ export class Repositories {
       log.warn(facts, 'the secondary takes no writes: blobs are not stored; their files are kept for now');
       this.#context.isReadOnly = true;
     }
-    await fill.keep();
+    await this.keepFile();
     this.#retryLater(name);
   }
 
@@ -161,6 +171,10 @@ export class Repositories {
     setTimeout(() => {
       if (this.#isOpen && !this.#fill.isGone) void this.storeIn(name);
     }, pause).unref();
+  }
+
+  get #storedNames(): readonly string[] {
+    return this.names.filter(this.#context.isStored);
   }
 
   get #isOpen(): boolean {

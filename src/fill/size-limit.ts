@@ -1,8 +1,7 @@
 // The size limit of a blob: how many bytes are read of it where the primary gives no length.
 import type { Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
-import { Overlong } from './digest-mismatch.ts';
-import { SourceFailed } from './source.ts';
+import { Overlong, SourceFailed } from './source-errors.ts';
 
 /** How many bytes a blob may have. */
 export interface SizeLimit {

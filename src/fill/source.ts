@@ -1,11 +1,11 @@
 // The source of a blob: a registry's body, continued at the byte reached whenever the connection breaks.
-import { setTimeout as delay } from 'node:timers/promises';
 import { unlessAborted } from '../lib/abort.ts';
 import { LEAST_RATE, watchRate, watchSlow, type LeastRate, type SlowWatch } from '../lib/least-rate.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { found, type Answer } from '../registry/answer.ts';
 import type { ConnectionSlot } from './connection-slot.ts';
-import { Overlong } from './digest-mismatch.ts';
+import { Resumption } from './resumption.ts';
+import { GaveWay, Overlong, SourceFailed } from './source-errors.ts';
 import type { SizeLimit } from './size-limit.ts';
 
 /** Opens the body at a byte, up to the byte `until` where that is not its end, with a fresh token and a fresh redirect. */
@@ -46,27 +46,6 @@ export interface SourceRates {
 /** {@link SourceRates} by default. Clients wait for a first byte, so a slow body is noticed within seconds. */
 export const SOURCE_RATES: SourceRates = { least: LEAST_RATE, shared: { bytes: 16 * 1024, window: 2_000 } };
 
-/** The source could not be read to its end; `cause` says why. */
-export class SourceFailed extends Error {
-  constructor(message: string, cause?: unknown) {
-    super(message, { cause });
-    this.name = 'SourceFailed';
-  }
-}
-
-/** A body was closed since others wait for its slot. */
-export class GaveWay extends Error {}
-
-// A registry that restarts is back within this time; a client that gets no byte for longer is better off with an error.
-const PATIENCE = 30_000;
-// The first retry comes at once, the next after 100 ms, then doubling pauses of 2 s at most.
-const PAUSE = 100;
-const PAUSE_MAX = 2_000;
-
-function pauseBefore(attempt: number): number {
-  return attempt === 0 ? 0 : Math.min(PAUSE_MAX, PAUSE * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
-}
-
 /** Destroys the body of an answer that comes too late. */
 export function discard(late: Answer<BlobBody>): void {
   if (late.kind === 'found') late.value.body.destroy();
@@ -81,10 +60,7 @@ class Source {
   #position: number;
   #until: number | undefined;
   #mostBytes: number;
-  /** Since when (ms) there has been no progress, in how many attempts, and bytes since the last progress. */
-  #brokeAt: number | undefined;
-  #attempts = 0;
-  #bytes = 0;
+  readonly #resumption: Resumption;
   #hasReread = false;
   /** The body whose next bytes are waited for. */
   #awaited: BlobBody['body'] | undefined;
@@ -98,6 +74,7 @@ class Source {
     this.#position = from;
     this.#until = until;
     this.#mostBytes = limit?.bytes ?? Infinity;
+    this.#resumption = new Resumption(options, rates.least.bytes);
   }
 
   async *read(first: BlobBody | undefined): AsyncGenerator<Buffer, void, undefined> {
@@ -138,7 +115,7 @@ class Source {
           // What the primary says about the blob itself is final.
           if (answer.kind !== 'unavailable' && answer.kind !== 'busy') throw cause;
         }
-        await this.#pauseAfter(cause);
+        await this.#resumption.pauseAfter(cause, this.#position);
       }
     } finally {
       this.#slow?.stop();
@@ -191,12 +168,8 @@ class Source {
 
   #count(bytes: number): void {
     this.#position += bytes;
-    this.#bytes += bytes;
+    this.#resumption.count(bytes);
     this.#options.onBytes?.(bytes);
-    if (this.#bytes < this.#rates.least.bytes) return;
-    this.#bytes = 0;
-    this.#brokeAt = undefined;
-    this.#attempts = 0;
   }
 
   #checkSize(opened: BlobBody): void {
@@ -216,27 +189,6 @@ class Source {
     } catch (error) {
       throw new SourceFailed(signal?.aborted ? 'stopped' : 'cannot be opened', error);
     }
-  }
-
-  /** Waits before the next attempt. @throws SourceFailed where there is to be none */
-  async #pauseAfter(cause: unknown): Promise<void> {
-    const { signal, patience = PATIENCE, onResume, slot } = this.#options;
-    if (signal?.aborted) throw new SourceFailed('stopped', signal.reason);
-    if (cause instanceof GaveWay) return this.#passSlot(true);
-    this.#brokeAt ??= performance.now();
-    if (performance.now() - this.#brokeAt > patience) throw new SourceFailed('no progress', cause);
-    onResume?.(this.#position, cause);
-    await delay(pauseBefore(this.#attempts), undefined, signal && { signal }).catch(() => undefined);
-    this.#attempts += 1;
-    if (slot?.isWanted()) await this.#passSlot(false);
-  }
-
-  /** Gives the slot to others until it comes back; that time does not count as time without progress. */
-  async #passSlot(isSlow: boolean): Promise<void> {
-    const { slot, signal } = this.#options;
-    const since = performance.now();
-    await slot?.pass(signal, isSlow);
-    if (this.#brokeAt !== undefined) this.#brokeAt += performance.now() - since;
   }
 
   #endOffer(): void {

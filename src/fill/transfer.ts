@@ -20,14 +20,10 @@ export const PARTS: PartsOptions = { connections: 4, size: 8 * 1024 * 1024, abov
 
 /** What a transfer needs. */
 export interface TransferDeps {
-  readonly source: Pick<PrimaryBlob, 'open' | 'reading'>;
+  readonly source: PrimaryBlob;
   readonly parts: PartsOptions;
   /** The slot of its first connection. */
   readonly slot: ConnectionSlot;
-  /** Takes a slot for one more connection, if there is one to spare; gives the function that gives it back. */
-  readonly more: () => (() => void) | undefined;
-  /** Takes a free slot for the short time in which one piece ends and the next is requested. */
-  readonly early: () => (() => void) | undefined;
   /** Takes bytes; false where no more are wanted. */
   readonly take: (chunk: Buffer, position: number) => Promise<boolean>;
   readonly signal: AbortSignal;

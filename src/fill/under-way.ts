@@ -24,7 +24,7 @@ export interface UnderWay {
 const SHOWN_MAX = 200;
 
 function shapeOf(fill: BlobFill): UnderWay {
-  const { digest, ticket, repositories, spooled, size = null, readers, connections, startedAt } = fill;
+  const { digest, ticket, repositories, spooled, size = null, readers, source, startedAt } = fill;
   const state = fill.state === 'waiting' ? 'waiting' : fill.state === 'whole' ? 'storing' : 'flying';
   const isFlying = state === 'flying';
   const bytes = state === 'waiting' ? 0 : (spooled?.bytes ?? 0);
@@ -34,7 +34,7 @@ function shapeOf(fill: BlobFill): UnderWay {
     bytes,
     size: state === 'waiting' ? null : size,
     bytesPerSecond: isFlying ? fill.speed.look(bytes, Date.now(), startedAt) : 0,
-    connections: isFlying ? connections : 0,
+    connections: isFlying ? source.connections : 0,
     readers,
     priority: ticket.priority,
     startedAt: new Date(startedAt).toISOString(),

@@ -1,7 +1,7 @@
 // A blob that is not here: read through from the primary while it is stored.
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { DigestMismatch } from '../fill/digest-mismatch.ts';
+import { DigestMismatch } from '../fill/source-errors.ts';
 import type { Corrupt } from '../fill/filler.ts';
 import type { BlobFill } from '../fill/blob-fill.ts';
 import { readSource } from '../fill/source.ts';
