@@ -6,7 +6,7 @@ import { createAdminApp, createApp } from './app.ts';
 import type { Config } from './config/config.ts';
 import { matchesRepository } from './config/glob.ts';
 import { parseRepositoryFilter } from './config/repository-filter.ts';
-import { createFiller } from './fill/filler.ts';
+import { Filler } from './fill/filler.ts';
 import type { SourceRates } from './fill/source.ts';
 import { Spool } from './fill/spool.ts';
 import { createStore } from './fill/store.ts';
@@ -135,7 +135,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
   const store = createStore(secondary);
   const memory = createMemory(config.memoryCache);
   const rows = await createSqliteStore({ file: join(config.dataDir, 'state.db'), log });
-  const filler = createFiller(
+  const filler = new Filler(
     {
       primary,
       store: noteUploads(store, rows),
@@ -280,7 +280,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     rows,
     replication,
     pulls,
-    transfers: { list: filler.underWay },
+    transfers: { list: () => filler.underWay() },
     url: () => sockets?.url,
   });
   const admin = createAdminApp(log, {

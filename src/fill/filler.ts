@@ -1,25 +1,20 @@
-// The filler: at most one flight a blob, whoever asks, and only for repositories that the primary says have it.
+// The filler: at most one fill of each blob, and readers only from repositories that have the blob at the primary.
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { unlessAborted } from '../lib/abort.ts';
-import type { Budget } from '../lib/budget.ts';
-import { BACKGROUND, CallerLeft, Claim, type Caller } from '../lib/claim.ts';
-import { LEAST_RATE, takenAtLeast, type LeastRate } from '../lib/least-rate.ts';
-import type { Priority, Slots, Ticket } from '../lib/slots.ts';
+import { BACKGROUND, Claim, type Caller } from '../lib/claim.ts';
+import type { Priority, Ticket } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
 import { BUSY_HERE, found, type Answer, type Failure } from '../registry/answer.ts';
-import type { BlobBody } from '../registry/blob.ts';
-import { Flight, type FlightDeps } from './flight.ts';
-import { createBeginnings, SHUTTING_DOWN, type FillTicket } from './beginning.ts';
-import { createLeftovers, isWhole } from './leftovers.ts';
-import { createOrigin, whenClosed, type OriginOptions, type OriginParts } from './origin.ts';
-import { passing, PassThroughReader, uploadBeside } from './pass-through.ts';
-import { FlightReader, type ReaderOptions } from './reader.ts';
-import { SourceFailed, type OpenAt, type SourceOptions } from './source.ts';
-import type { Leftover, Spool } from './spool.ts';
-import { Trip, type TripDeps } from './trip.ts';
-import { createTrips } from './trips.ts';
-import { FlightSlot, type Turn } from './turn.ts';
+import { BlobFill } from './blob-fill.ts';
+import { atClientRate, clientStream } from './client-stream.ts';
+import { CorruptBlobs, fillOptions, SHUTTING_DOWN } from './context.ts';
+import type { FillContext, FillerDeps, FillerOptions } from './context.ts';
+import { allFromPrimary } from './pass-through.ts';
+import { PrimaryBlob } from './primary-blob.ts';
+import { promote, untilOpen } from './queue.ts';
+import type { ReaderOptions } from './reader.ts';
+import type { OpenAt, SourceOptions } from './source.ts';
+import { SourceFailed } from './source-errors.ts';
 import { underWay, type UnderWay } from './under-way.ts';
 
 /** The primary gave wrong bytes twice in a row: it is not asked for them again for a while. */
@@ -27,330 +22,190 @@ export interface Corrupt {
   readonly kind: 'corrupt';
 }
 
-/** What a filler is made of. */
-export interface FillerDeps extends Omit<
-  TripDeps,
-  'isOpen' | 'onSettled' | 'onReadOnly' | 'onWritable' | 'storeAgainAfter'
-> {
-  readonly spool: Spool;
-  readonly slots: Slots;
-  readonly budget: Budget;
-  /** The size of a blob, as far as it is known before the primary is asked. */
-  readonly sizeOf: (digest: Digest) => number | undefined;
-}
-
-/** Times in milliseconds. */
-export interface FillerOptions extends OriginOptions {
-  /** How long a stored blob's file stays, for those who asked the secondary just before it was there. */
-  readonly linger?: number;
-  /** When a blob that could not be stored is tried again; the pause doubles. */
-  readonly storeAgainAfter?: number;
-  /** What a client takes at least of what has not gone into the spool. */
-  readonly leastRate?: LeastRate;
-}
-
 /** @see Filler.beside */
 export interface Beside {
   readonly open: OpenAt;
   /** How what it opens is to be read. */
-  readonly how: Pick<SourceOptions, 'onBytes' | 'bound' | 'turn' | 'rates'>;
-  /** What `source` gives to the stream `reader`, which is dropped where it takes too little. */
+  readonly how: Pick<SourceOptions, 'onBytes' | 'limit' | 'slot' | 'rates'>;
+  /** The bytes of `source` for the stream `reader`, which is destroyed where it takes too few. */
   readonly atLeastRate: (source: AsyncIterable<Buffer>, reader: () => Readable) => AsyncGenerator<Buffer>;
 }
 
+/** Whether the answer that a fill got for its own repository is the answer for another one, too. */
+function isAnswerFor(name: string, fill: BlobFill, { kind }: Failure): boolean {
+  if (fill.name === name) return true;
+  return fill.name !== undefined && (kind === 'unavailable' || kind === 'busy' || kind === 'locked-out');
+}
+
 /**
- * Brings blobs from the primary. None of its promises rejects for what a registry or the file system does. What a caller
- * waits for is done in its share; it is the background's where none is given.
+ * Brings blobs from the primary. No promise rejects because of a registry or the file system. Work that a caller waits
+ * for is done in the caller's share of the queues, other work in the background's.
  */
-export interface Filler {
+export class Filler {
+  readonly #context: FillContext;
+  readonly #fills = new Map<Digest, BlobFill>();
+  readonly #closing = new AbortController();
+  #recovering: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: FillerDeps, given: FillerOptions = {}) {
+    const options = fillOptions(given);
+    this.#context = {
+      ...deps,
+      options,
+      closing: this.#closing.signal,
+      corrupt: new CorruptBlobs(options.corruptFor),
+      reserve: (bytes) => this.#reserve(bytes),
+      isReadOnly: false,
+    };
+  }
+
   /**
-   * Joins or starts the flight of a blob, once the primary has confirmed the blob in this repository. The flight is
-   * held for the caller, who releases it when its readers are made. @throws CallerLeft as soon as the caller has left.
+   * Joins or starts the fill of a blob, once the primary has confirmed the blob in this repository. The fill is held for
+   * the caller, who releases it when its readers are made. @throws CallerLeft as soon as the caller has left
    */
-  open(name: string, digest: Digest, priority: Priority, caller?: Caller): Promise<Answer<Flight> | Corrupt>;
-  /** A stream of a flight's bytes for a member of it. */
-  read(name: string, flight: Flight, options?: ReaderOptions): Readable;
-  /**
-   * How a client's part of a blob is read from the primary beside any flight: each body within a slot, on the client's
-   * behalf, and counted.
-   */
-  beside(name: string, digest: Digest, caller?: Caller): Beside;
-  /** Brings a blob and resolves when it is stored in the secondary. */
-  fill(name: string, digest: Digest, priority: Priority, caller?: Caller): Promise<Answer<undefined> | Corrupt>;
-  /** The blobs that come in now, those that clients wait for first; as many as a person can look at. */
-  underWay(): readonly UnderWay[];
-  /** Takes up what an earlier run left. */
-  recover(): Promise<void>;
-  /** Lets flights and uploads end for `grace` milliseconds, then ends them; whole files stay for the next run. */
-  close(grace: number): Promise<void>;
-}
-
-function discard(late: Answer<BlobBody>): void {
-  if (late.kind === 'found') late.value.body.destroy();
-}
-
-/** @see Filler */
-export function createFiller(deps: FillerDeps, options: FillerOptions = {}): Filler {
-  const { store, spool, slots, budget, log, meter, isStored } = deps;
-  const {
-    timeout = 5_000,
-    slotPatience = 30_000,
-    linger = 10_000,
-    storeAgainAfter = 30_000,
-    leastRate = LEAST_RATE,
-  } = options;
-  const origin = createOrigin(deps, { ...options, timeout, slotPatience });
-  const trips = createTrips(spool, { linger });
-  const closing = new AbortController();
-  const isOpen = (): boolean => !closing.signal.aborted;
-  const beginnings = createBeginnings({ slots, budget, log, isOpen, sizeOf: deps.sizeOf }, { timeout, slotPatience });
-
-  const leftovers = createLeftovers({ spool, begin: beginWith, isOpen });
-
-  // Whether it was said that the secondary takes no writes, since it last took one.
-  let isReadOnlySaid = false;
-  const tripDeps: TripDeps = {
-    ...deps,
-    isOpen,
-    onSettled: trips.dropLater,
-    onReadOnly(facts) {
-      if (!isReadOnlySaid)
-        log.warn(facts, 'the secondary takes no writes: blobs are not stored; their files are kept for now');
-      isReadOnlySaid = true;
-    },
-    onWritable: () => (isReadOnlySaid = false),
-    storeAgainAfter,
-  };
-
-  const partsOf = (name: string, digest: Digest, ticket: Ticket, turn?: Turn): FlightDeps & OriginParts => ({
-    digest,
-    spool,
-    reserve: trips.reserve,
-    ...origin.partsOf(name, digest, ticket, turn),
-  });
-
-  async function start(name: string, digest: Digest, ticket: FillTicket, onAsked: () => void): Promise<Answer<Trip>> {
-    const { signal } = closing;
-    const slot = new FlightSlot(slots, ticket, await unlessAborted(slots.take(ticket), signal, (late) => late()));
-    onAsked();
-    try {
-      const parts = partsOf(name, digest, ticket, slot);
-      const answer = await unlessAborted(parts.begin(), signal, discard);
-      if (answer.kind !== 'found') {
-        slot.leave();
-        return answer;
-      }
-      if (ticket.claim.isAbandoned) {
-        // Whoever came after those who left asks anew: two flights of one blob would not know of each other.
-        discard(answer);
-        throw new CallerLeft();
-      }
-      // Now it is known to exist: the transfer goes on whoever leaves.
-      ticket.claim.keep();
-      ticket.isUnknown = false;
-      slots.poke();
-      const flight = await Flight.start(parts, answer.value);
-      const trip = new Trip(tripDeps, flight, ticket, [name]);
-      trips.add(trip);
-      // What goes past the spool keeps the connection for longer than its flight.
-      if (flight.state === 'spilled') whenClosed(answer.value.body, slot.leave);
-      else {
-        void trip.storeIn(name);
-        void flight.ended.then(slot.leave);
-      }
-      void flight.ended.then(() => landed(name, trip));
-      return found(trip);
-    } catch (error) {
-      slot.leave();
-      throw error;
-    }
-  }
-
-  /** What a flight's end means for those who come after. */
-  function landed(name: string, trip: Trip): void {
-    const { digest, state, error } = trip.flight;
-    meter('flights_total', { result: state });
-    if (state === 'whole') return;
-    const facts = { repository: name, digest, ...(error ? { cause: String(error) } : {}) };
-    if (state === 'spilled') log.warn(facts, 'no room in the spool: blob passed through');
-    else log.error(facts, 'blob transfer failed');
-    // Whoever asked for the flight in this very turn still gets it.
-    setImmediate(trips.drop, trip);
-  }
-
-  function launch(name: string, digest: Digest, priority: Priority, caller: Caller): Promise<Answer<Trip>> {
-    const ticket = beginnings.ticketFor(digest, priority);
-    return beginnings.begin(digest, name, ticket, caller, (onAsked) => start(name, digest, ticket, onAsked));
-  }
-
-  /** That a blob is known to be wrong is told to those only whose repository has it. */
-  async function corruptFor(name: string, digest: Digest, caller: Caller): Promise<Failure | Corrupt> {
-    const ask = (signal: AbortSignal): Promise<Answer<unknown>> =>
-      deps.primary.blobs.head(name, digest, timeout, signal);
-    const member = await deps.lookups.runFor(caller, ask, BUSY_HERE);
-    return member.kind === 'found' ? { kind: 'corrupt' } : member;
-  }
-
-  /** The trip of a blob, its flight held for the caller. */
-  async function tripFor(
-    name: string,
-    digest: Digest,
-    priority: Priority,
-    caller: Caller,
-  ): Promise<Answer<Trip> | Corrupt> {
-    await leftovers.known();
-    for (let isFirst = true; ; isFirst = false) {
-      if (!isOpen()) return SHUTTING_DOWN;
-      if (origin.isCorrupt(digest)) return corruptFor(name, digest, caller);
-      void leftovers.takeUp(digest);
-      const flying = trips.get(digest);
-      const isUsable = flying !== undefined && flying.flight.state !== 'failed';
-      const under = beginnings.of(digest);
-      const answer = isUsable
-        ? found(flying)
-        : await (under ? beginnings.join(under, priority, caller) : launch(name, digest, priority, caller));
-      if (answer.kind !== 'found') {
-        // What was said of another repository says nothing about this one.
-        if (under && under.name !== name && !beginnings.isForAll(under, answer)) continue;
-        // A question of somebody before us may have passed the moment of the push that our client knows of.
-        if (under && isFirst && answer.kind === 'missing') continue;
-        return answer;
-      }
-      const trip = answer.value;
-      if (!trip.flight.hold()) continue;
-      beginnings.promote(trip.ticket, priority);
-      const member = await trip.join(name, timeout, caller).catch(async (error: unknown) => {
-        await trip.flight.release();
-        throw error;
-      });
-      if (member.kind === 'found') return answer;
-      await trip.flight.release();
-      return member;
-    }
-  }
-
-  async function open(
+  async open(
     name: string,
     digest: Digest,
     priority: Priority,
     caller = BACKGROUND,
-  ): Promise<Answer<Flight> | Corrupt> {
-    const trip = await tripFor(name, digest, priority, caller);
-    return trip.kind === 'found' ? found(trip.value.flight) : trip;
-  }
-
-  /** Nobody keeps a slot for next to nothing. */
-  function dropReader(reader: Readable): void {
-    if (reader.destroyed) return;
-    meter('readers_dropped_total');
-    reader.destroy(new SourceFailed('the reader took too little'));
-  }
-
-  const paced: Beside['atLeastRate'] = (source, reader) => takenAtLeast(source, leastRate, () => dropReader(reader()));
-
-  function read(name: string, flight: Flight, range: ReaderOptions = {}): Readable {
-    if (flight.state !== 'spilled' || flight.edge > 0 || range.start !== undefined)
-      return new FlightReader(flight, range, { leastRate, onTooSlow: dropReader });
-    meter('passed_through_total');
-    const body = flight.claim();
-    const source = passing(flight, body);
-    if (!body || !isStored(name)) {
-      const stream: Readable = Readable.from(
-        paced(source, () => stream),
-        { objectMode: false },
-      );
-      return stream;
+  ): Promise<Answer<BlobFill> | Corrupt> {
+    await this.#recovering;
+    for (let isFirst = true; ; isFirst = false) {
+      if (this.#closing.signal.aborted) return SHUTTING_DOWN;
+      if (this.#context.corrupt.has(digest)) return this.#corruptFor(name, digest, caller);
+      const known = this.#fills.get(digest);
+      const joined = known?.isUsable ? known : undefined;
+      const fill = joined ?? this.#add(BlobFill.requested(this.#context, digest, name, priority));
+      if (fill.state === 'waiting') {
+        const answer = await untilOpen(this.#context, fill, priority, caller);
+        if (answer.kind !== 'found') {
+          if (joined && !isAnswerFor(name, joined, answer)) continue;
+          // The request of an earlier caller may be older than the push that this caller knows of.
+          if (joined && isFirst && answer.kind === 'missing') continue;
+          return answer;
+        }
+      }
+      if (!fill.hold()) continue;
+      promote(this.#context, fill.ticket, priority);
+      const member = await fill.repositories.join(name, caller).catch(async (error: unknown) => {
+        await fill.release();
+        throw error;
+      });
+      if (member.kind === 'found') return found(fill);
+      await fill.release();
+      return member;
     }
-    const { upload, answer } = uploadBeside(store, name, flight);
-    void answer.then(({ kind }) => meter('stores_total', { result: kind === 'found' ? 'stored' : 'failed' }));
-    return new PassThroughReader(source, upload, leastRate, dropReader);
   }
 
-  function beside(name: string, digest: Digest, caller = BACKGROUND): Beside {
+  /** A stream of a fill's bytes for a client of a repository that has it. */
+  read(name: string, fill: BlobFill, range?: ReaderOptions): Readable {
+    return clientStream(this.#context, name, fill, range);
+  }
+
+  /** Reads a client's part of a blob from the primary beside any fill: each body in a slot, for the client, counted. */
+  beside(name: string, digest: Digest, caller: Caller = BACKGROUND): Beside {
     const ticket: Ticket = { priority: 'on-demand', claim: Claim.of(caller) };
-    const parts = origin.partsOf(name, digest, ticket);
-    const { openPart: open, turnBeside: turn, onBytes, bound, rates } = parts;
-    return { open, how: { onBytes, bound, turn, rates }, atLeastRate: paced };
+    const { openForClient: open, slotPerBody: slot, reading } = new PrimaryBlob(this.#context, name, digest, ticket);
+    const { onBytes, limit, rates } = reading;
+    const atLeastRate: Beside['atLeastRate'] = (source, reader) => atClientRate(this.#context, source, reader);
+    return { open, how: { onBytes, limit, slot, rates }, atLeastRate };
   }
 
-  async function fill(
+  /** Brings a blob and resolves when it is stored in the secondary. */
+  async fill(
     name: string,
     digest: Digest,
     priority: Priority,
     caller = BACKGROUND,
   ): Promise<Answer<undefined> | Corrupt> {
+    const { isStored, store } = this.#context;
     if (!isStored(name)) return { kind: 'unsupported' };
-    const answer = await tripFor(name, digest, priority, caller);
-    // Here that word is the secondary's: it takes no writes.
+    const answer = await this.open(name, digest, priority, caller);
+    // Of a fill, `unsupported` says that the secondary takes no writes.
     if (answer.kind === 'unsupported') return { kind: 'unavailable', reason: 'the primary gives no blobs' };
     if (answer.kind !== 'found') return answer;
-    const trip = answer.value;
-    const { flight } = trip;
-    // Now: what nobody has claimed in this turn is closed.
-    const first = flight.claim();
+    const fill = answer.value;
+    // At once: a first body that nobody has taken is closed at the end of this turn of the event loop.
+    const first = fill.takeFirstBody();
     try {
-      if (flight.state !== 'spilled' || flight.edge > 0) {
-        const stored = await trip.storeIn(name);
-        if (stored.kind === 'found' || flight.state !== 'spilled') return stored;
+      if (fill.state !== 'spilled' || fill.spooled?.edge) {
+        const stored = await fill.repositories.storeIn(name);
+        if (stored.kind === 'found' || fill.state !== 'spilled') return stored;
       }
-      const body = (): Readable => Readable.from(passing(flight, first), { objectMode: false });
-      return await store.upload(name, digest, body, flight.size);
+      const body = (): Readable => Readable.from(allFromPrimary(fill, first), { objectMode: false });
+      return await store.upload(name, digest, body, fill.size);
     } finally {
       first?.body.destroy();
-      await flight.release();
+      await fill.release();
     }
   }
 
-  /** A whole file of an earlier run is hashed again, and stored in the repositories that were proved then. */
-  async function takeUp({ digest, size, names, file }: Leftover, ticket: Ticket): Promise<Answer<Trip>> {
-    const flight = Flight.landed(partsOf(names[0]!, digest, ticket), file, size);
-    const isRight = await isWhole(flight, closing.signal).catch(() => false);
-    if (!isOpen()) {
-      await flight.leave();
-      return SHUTTING_DOWN;
-    }
-    if (!isRight) {
-      log.error({ digest, repositories: names }, 'a blob of an earlier run is not what it was: removed');
-      await flight.release();
-      return { kind: 'missing', code: 'BLOB_UNKNOWN' };
-    }
-    log.info({ digest, size, repositories: names }, 'taking up a blob of an earlier run');
-    const trip = new Trip(tripDeps, flight, ticket, names);
-    trips.add(trip);
-    for (const name of names) void trip.storeIn(name);
-    return found(trip);
+  /** The blobs that come in now, those that clients wait for first; as many as a person can look at. */
+  underWay(): readonly UnderWay[] {
+    return underWay(this.#fills.values());
   }
 
-  /** Those who ask for the blob meanwhile wait for its file. */
-  function beginWith(left: Leftover): Promise<Answer<Trip>> {
-    const ticket = beginnings.ticketFor(left.digest, 'background');
-    return beginnings.begin(left.digest, undefined, ticket, BACKGROUND, () => takeUp(left, ticket));
+  /** Checks and stores the files of an earlier run; requests for blobs wait until it is known which there are. */
+  async recover(): Promise<void> {
+    const finding = this.#findFiles();
+    this.#recovering = finding.catch(() => undefined);
+    for (const fill of await finding) {
+      if (!this.#closing.signal.aborted) await untilOpen(this.#context, fill, 'background', BACKGROUND);
+    }
   }
 
-  async function close(grace: number): Promise<void> {
+  /** Lets transfers and uploads end for `grace` milliseconds, then ends them; whole files stay for the next run. */
+  async close(grace: number): Promise<void> {
     const limit = new AbortController();
-    const ending = trips.all.map((trip) => trip.ended());
+    const flying = [...this.#fills.values()].filter(({ state }) => state !== 'waiting');
     await Promise.race([
-      Promise.all(ending),
+      Promise.all(flying.map((fill) => fill.ended.then(() => fill.repositories.ended()))),
       delay(grace, undefined, { signal: limit.signal, ref: false }).catch(() => undefined),
     ]);
     limit.abort();
-    closing.abort(new SourceFailed('shutting down'));
-    await beginnings.ended();
-    await leftovers.leave();
-    const left = trips.all;
-    trips.clear();
-    for (const { flight } of left) flight.abort(new SourceFailed('shutting down'));
-    await Promise.all(left.map((trip) => trip.flight.ended.then(() => trip.close())));
+    this.#closing.abort(new SourceFailed('shutting down'));
+    await Promise.all([...this.#fills.values()].map((fill) => fill.close()));
   }
 
-  return {
-    open,
-    read,
-    beside,
-    fill,
-    underWay: () => underWay(beginnings.all, trips.all),
-    recover: leftovers.recover,
-    close,
-  };
+  #add(fill: BlobFill): BlobFill {
+    this.#fills.set(fill.digest, fill);
+    void fill.dropped.then(() => {
+      if (this.#fills.get(fill.digest) === fill) this.#fills.delete(fill.digest);
+    });
+    return fill;
+  }
+
+  async #findFiles(): Promise<BlobFill[]> {
+    const files = await this.#context.spool.recover();
+    const fills = files.map((file) => {
+      if (!this.#fills.has(file.digest)) return this.#add(BlobFill.recovered(this.#context, file));
+      void file.file.dispose();
+      return undefined;
+    });
+    return fills.filter((fill) => fill !== undefined);
+  }
+
+  /** A client is told that the primary's bytes are wrong only if its repository has the blob. */
+  async #corruptFor(name: string, digest: Digest, caller: Caller): Promise<Failure | Corrupt> {
+    const { primary, lookups, options } = this.#context;
+    const ask = (signal: AbortSignal): Promise<Answer<unknown>> =>
+      primary.blobs.head(name, digest, options.timeout, signal);
+    const member = await lookups.runFor(caller, ask, BUSY_HERE);
+    return member.kind === 'found' ? { kind: 'corrupt' } : member;
+  }
+
+  /** Reserves space in the spool; removes whole files that nobody reads for it, stored ones first. */
+  async #reserve(bytes: number): Promise<boolean> {
+    const { spool } = this.#context;
+    if (spool.reserve(bytes)) return true;
+    if (!spool.couldHold(bytes)) return false;
+    for (const isSettled of [true, false]) {
+      for (const fill of this.#fills.values()) {
+        if (fill.state !== 'whole' || fill.isHeld || fill.repositories.isSettled !== isSettled) continue;
+        await fill.drop();
+        if (spool.reserve(bytes)) return true;
+      }
+    }
+    return false;
+  }
 }

@@ -1,39 +1,81 @@
-// Pass-through: a blob that the spool does not hold goes from the primary to its client and into the store at once.
+// Pass-through: what the spool does not hold goes from the primary to its client, and into the secondary beside.
+import type { Hash } from 'node:crypto';
 import { PassThrough, Readable, type Writable } from 'node:stream';
+import { hasherFor } from '../oci/digest.ts';
 import type { Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { watchRate, type LeastRate, type RateWatch } from '../lib/least-rate.ts';
-import type { Flight } from './flight.ts';
+import type { BlobFill } from './blob-fill.ts';
+import { readSource } from './source.ts';
 import type { Store } from './store.ts';
 
-// A store that takes nothing for this long (ms) is given up, so that it never holds up the client.
-const STORE_PATIENCE = 5_000;
-
-/** The primary's bytes, checked, for somebody who has nothing of a spilled flight yet; `first` is open already. */
-export function passing(flight: Flight, first: BlobBody | undefined): AsyncGenerator<Buffer> {
-  return flight.rest({ from: 0, until: flight.size, isChecked: true, first });
+/** What a reader of a spilled fill wants from the primary. */
+export interface Rest {
+  readonly from: number;
+  /** The byte after the last; undefined: to the end. */
+  readonly until: number | undefined;
+  /** Whether the reader has read exactly the spool's hashed bytes, or begins with the first: then the digest is checked. */
+  readonly isChecked: boolean;
+  /** A body that is open already. */
+  readonly first?: BlobBody | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** An upload of a flight's blob whose bytes are written by somebody else; it is destroyed when the store is done. */
+// An upload that takes nothing for this time (ms) is given up, so that it does not hold up the client.
+const UPLOAD_TIMEOUT = 5_000;
+
+/** Passes bytes on, the last chunk only after `verify` has accepted the hash of all. @throws what `verify` throws */
+async function* heldBack(
+  source: AsyncIterable<Buffer>,
+  hash: Hash,
+  verify: () => void,
+): AsyncGenerator<Buffer, void, undefined> {
+  let held: Buffer | undefined;
+  for await (const chunk of source) {
+    hash.update(chunk);
+    if (held) yield held;
+    held = chunk;
+  }
+  verify();
+  if (held) yield held;
+}
+
+/** The primary's bytes for one reader of a spilled fill. @throws DigestMismatch before the last chunk if checked */
+export async function* fromPrimary(
+  fill: BlobFill,
+  { from, until, isChecked, first, signal }: Rest,
+): AsyncGenerator<Buffer, void, undefined> {
+  const { openInSlot, reading, slotPerBody: slot } = fill.source;
+  const source = readSource(first, openInSlot, { ...reading, from, until, size: fill.size, slot, signal });
+  if (!isChecked) return yield* source;
+  const hash = from > 0 && fill.spooled ? fill.spooled.hashToEdge() : hasherFor(fill.digest);
+  yield* heldBack(source, hash, () => fill.source.verify(hash));
+}
+
+/** All bytes of a spilled fill, checked, for a reader that has none yet; `first` is open already. */
+export function allFromPrimary(fill: BlobFill, first: BlobBody | undefined): AsyncGenerator<Buffer> {
+  return fromPrimary(fill, { from: 0, until: fill.size, isChecked: true, first });
+}
+
+/** An upload of a blob whose bytes somebody else writes; it is destroyed when the upload is over. */
 export function uploadBeside(
   store: Store,
   name: string,
-  flight: Flight,
+  fill: BlobFill,
 ): { upload: Writable; answer: Promise<Answer<undefined>> } {
   const upload = new PassThrough();
   const answer = store
-    .upload(name, flight.digest, () => upload, flight.size)
+    .upload(name, fill.digest, () => upload, fill.size)
     .catch((error: unknown): Answer<undefined> => ({ kind: 'unavailable', reason: String(error) }));
-  // Whoever does not take it must not hold up the client.
   return { upload, answer: answer.finally(() => upload.destroy()) };
 }
 
 /** Resolves when `sink` takes more, is gone, or was given up for taking nothing. */
 function untilDrained(sink: Writable): Promise<void> {
   return new Promise((resolve) => {
-    const patience = setTimeout(() => sink.destroy(new Error('the store is too slow')), STORE_PATIENCE);
+    const timer = setTimeout(() => sink.destroy(new Error('the store is too slow')), UPLOAD_TIMEOUT);
     const done = (): void => {
-      clearTimeout(patience);
+      clearTimeout(timer);
       sink.off('drain', done).off('close', done);
       resolve();
     };
@@ -42,37 +84,37 @@ function untilDrained(sink: Writable): Promise<void> {
 }
 
 /**
- * A stream of `source` for one client that writes the same bytes to `store`. When the client leaves, the store still
- * gets the rest; when the store fails, the client does not notice. An error of the source destroys both. A store that is
- * slow is not the client's fault.
+ * A stream of `source` for one client that writes the same bytes to an upload. When the client leaves, the upload still
+ * gets the rest; when the upload fails, the client does not notice. An error of the source destroys both. Time in which
+ * the upload is slow does not count against the client's least rate.
  */
 export class PassThroughReader extends Readable {
-  readonly #store: Writable;
+  readonly #upload: Writable;
   readonly #watch: RateWatch;
   #isOffered = false;
   #more: (() => void) | undefined;
 
   constructor(
     source: AsyncIterable<Buffer>,
-    store: Writable,
+    upload: Writable,
     leastRate: LeastRate,
     onTooSlow: (reader: Readable) => void,
   ) {
     super({ highWaterMark: 256 * 1024 });
-    this.#store = store;
+    this.#upload = upload;
     this.#watch = watchRate(
       leastRate,
       () => this.#isOffered,
       () => onTooSlow(this),
     );
-    store.on('error', () => undefined);
+    upload.on('error', () => undefined);
     this.#pump(source).then(
       () => {
-        store.end();
+        upload.end();
         this.push(null);
       },
       (error: Error) => {
-        store.destroy(error);
+        upload.destroy(error);
         this.destroy(error);
       },
     );
@@ -90,8 +132,8 @@ export class PassThroughReader extends Readable {
 
   async #pump(source: AsyncIterable<Buffer>): Promise<void> {
     for await (const chunk of source) {
-      await Promise.all([this.#toClient(chunk), this.#toStore(chunk)]);
-      if (this.destroyed && this.#store.destroyed) return;
+      await Promise.all([this.#toClient(chunk), this.#toUpload(chunk)]);
+      if (this.destroyed && this.#upload.destroyed) return;
     }
   }
 
@@ -107,8 +149,8 @@ export class PassThroughReader extends Readable {
     this.#watch.count(chunk.length);
   }
 
-  async #toStore(chunk: Buffer): Promise<void> {
-    if (this.#store.destroyed || this.#store.write(chunk)) return;
-    await untilDrained(this.#store);
+  async #toUpload(chunk: Buffer): Promise<void> {
+    if (this.#upload.destroyed || this.#upload.write(chunk)) return;
+    await untilDrained(this.#upload);
   }
 }

@@ -1,9 +1,10 @@
-// A reader of a flight: at its own pace, from any byte, waiting for nothing that is already there.
+// A reader of a fill: reads from any byte, at its own pace, whatever is in the spool.
 import { Readable, type Writable } from 'node:stream';
 import { takenAtLeast, type LeastRate } from '../lib/least-rate.ts';
 import { pump } from '../lib/pump.ts';
-import type { Flight } from './flight.ts';
-import { SourceFailed } from './source.ts';
+import type { BlobFill } from './blob-fill.ts';
+import { fromPrimary } from './pass-through.ts';
+import { SourceFailed } from './source-errors.ts';
 
 /** What a reader wants: from `start` to `end` inclusive; without an end, to the blob's. */
 export interface ReaderOptions {
@@ -11,23 +12,37 @@ export interface ReaderOptions {
   readonly end?: number | undefined;
 }
 
-/** How slow a reader may be that goes on from the primary by itself; any where absent. */
+/** The least rate of a reader that continues from the primary. */
 export interface ReaderLimit {
   readonly leastRate: LeastRate;
   readonly onTooSlow: (reader: Readable) => void;
 }
 
-// What a reader holds in memory at once, twice at the most: one chunk on its way, one read ahead.
+// A reader holds two such chunks in memory at most: one that is sent, one that is read ahead.
 const CHUNK = 128 * 1024;
 
-/** A stream of a flight's bytes. It ends only when all of them were given; else it is destroyed with the reason. */
-export class FlightReader extends Readable {
-  readonly #flight: Flight;
+// No reader gets the last bytes before the digest is right: a response without them is not complete.
+const HELD_BACK = 1024;
+
+/**
+ * The byte after the last that may be read now. One who reads a part may have what is in the spool from `partFrom` on;
+ * one who reads everything gets hashed bytes only, since the hash is continued from the primary where the spool ends.
+ */
+export function visibleEnd({ state, size, spooled }: BlobFill, partFrom?: number): number {
+  const edge = spooled?.edge ?? 0;
+  if (state !== 'flying') return edge;
+  // Where the end is not known, every byte may be one of the last.
+  if (size === undefined) return Math.max(0, edge - HELD_BACK);
+  return Math.max(0, Math.min(partFrom === undefined ? edge : spooled!.endFrom(partFrom), size - HELD_BACK));
+}
+
+/** A stream of a fill's bytes. It ends only when all of them were read; else it is destroyed with the reason. */
+export class FillReader extends Readable {
+  readonly #fill: BlobFill;
   readonly #start: number;
   readonly #end: number | undefined;
   readonly #left = new AbortController();
   readonly #isHolding: boolean;
-  /** Who reads all gets only what was hashed: where the spool ends early, the hash goes on from there. */
   readonly #isPart: boolean;
   readonly #limit: ReaderLimit | undefined;
   #position: number;
@@ -35,15 +50,15 @@ export class FlightReader extends Readable {
   #wake: (() => void) | undefined;
   #onward: AsyncGenerator<Buffer> | undefined;
 
-  constructor(flight: Flight, { start = 0, end }: ReaderOptions = {}, limit?: ReaderLimit) {
+  constructor(fill: BlobFill, { start = 0, end }: ReaderOptions = {}, limit?: ReaderLimit) {
     super({ highWaterMark: CHUNK });
     this.#limit = limit;
-    this.#flight = flight;
+    this.#fill = fill;
     this.#start = start;
     this.#position = start;
     this.#end = end;
     this.#isPart = start > 0 || end !== undefined;
-    this.#isHolding = flight.hold();
+    this.#isHolding = fill.hold();
     if (!this.#isHolding) this.destroy(new SourceFailed('the spool file is gone'));
   }
 
@@ -69,30 +84,30 @@ export class FlightReader extends Readable {
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#left.abort(new SourceFailed('the reader left'));
     this.#wake?.();
-    if (this.#isHolding) void this.#flight.release();
+    if (this.#isHolding) void this.#fill.release();
     callback(error);
   }
 
   async #next(buffer: Buffer): Promise<Buffer | null> {
-    const flight = this.#flight;
+    const fill = this.#fill;
     for (;;) {
       if (this.destroyed || (this.#end !== undefined && this.#position > this.#end)) return null;
-      // First of all: of bytes that turned out wrong nobody gets more, whatever part was asked for.
-      if (flight.state === 'failed') throw flight.error ?? new SourceFailed('failed');
-      const visible = this.#isPart ? flight.visibleFrom(this.#position) : flight.visible;
+      // First of all: nobody gets more of wrong bytes, whatever part was asked for.
+      if (fill.state === 'failed') throw fill.error ?? new SourceFailed('failed');
+      const visible = visibleEnd(fill, this.#isPart ? this.#position : undefined);
       const limit = Math.min(visible, this.#end === undefined ? Infinity : this.#end + 1);
       if (this.#position < limit) return this.#spooled(buffer, limit);
-      if (flight.state === 'whole') return null;
-      if (flight.state === 'spilled') return this.#fromPrimary();
+      if (fill.state === 'whole') return null;
+      if (fill.state === 'spilled') return this.#fromPrimary();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
-        flight.onProgress(resolve);
+        fill.spooled!.onProgress(resolve);
       });
     }
   }
 
   async #spooled(buffer: Buffer, limit: number): Promise<Buffer> {
-    const bytes = await this.#flight.read(this.#position, buffer.subarray(0, limit - this.#position));
+    const bytes = await this.#fill.spooled!.read(this.#position, buffer.subarray(0, limit - this.#position));
     if (bytes.length === 0) throw new SourceFailed('the spool file is shorter than it was');
     this.#position += bytes.length;
     return bytes;
@@ -104,14 +119,14 @@ export class FlightReader extends Readable {
     return done ? null : value;
   }
 
-  /** What the spool did not take. Who reads a part only can't check it: its client, who asked for that part, must. */
+  /** What the spool does not have. One who reads a part cannot check its digest: its client has to. */
   #rest(): AsyncGenerator<Buffer> {
-    const { size, edge } = this.#flight;
+    const { size, spooled } = this.#fill;
     const end = this.#end === size! - 1 ? undefined : this.#end;
-    const rest = this.#flight.rest({
+    const rest = fromPrimary(this.#fill, {
       from: this.#position,
       until: end === undefined ? size : end + 1,
-      isChecked: this.#start === 0 && end === undefined && this.#position === edge,
+      isChecked: this.#start === 0 && end === undefined && this.#position === (spooled?.edge ?? 0),
       signal: this.#left.signal,
     });
     if (!this.#limit) return rest;

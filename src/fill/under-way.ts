@@ -1,14 +1,13 @@
-// What is told of the transfers under way: shapes of plain values, for those who only look.
+// The transfers under way, as plain values for the status page.
 import { PRIORITIES, type Priority } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Beginning } from './beginning.ts';
-import type { Trip } from './trip.ts';
+import type { BlobFill } from './blob-fill.ts';
 
 /** One blob that comes in; times are ISO 8601 in UTC. */
 export interface UnderWay {
   readonly digest: Digest;
   readonly repositories: readonly string[];
-  /** Bytes that have come, and that the blob has; null until the primary has told. */
+  /** Bytes that have come, and that the blob has; null until the primary has answered. */
   readonly bytes: number;
   readonly size: number | null;
   readonly bytesPerSecond: number;
@@ -24,43 +23,38 @@ export interface UnderWay {
 // More than a person looks at; thousands may wait.
 const SHOWN_MAX = 200;
 
-function ofBeginning(digest: Digest, { name, ticket, startedAt }: Beginning): UnderWay {
+function shapeOf(fill: BlobFill): UnderWay {
+  const { digest, ticket, repositories, spooled, size = null, readers, source, startedAt } = fill;
+  const state = fill.state === 'waiting' ? 'waiting' : fill.state === 'whole' ? 'storing' : 'flying';
+  const isFlying = state === 'flying';
+  const bytes = state === 'waiting' ? 0 : (spooled?.bytes ?? 0);
   return {
     digest,
-    repositories: name === undefined ? [] : [name],
-    bytes: 0,
-    size: null,
-    bytesPerSecond: 0,
-    connections: 0,
-    readers: 0,
-    priority: ticket.priority,
-    startedAt: new Date(startedAt).toISOString(),
-    state: 'waiting',
-  };
-}
-
-function ofTrip({ flight, ticket, repositories, speed }: Trip): UnderWay {
-  const { digest, bytes, size = null, state, connections, readers, startedAt } = flight;
-  const isFlying = state !== 'whole';
-  return {
-    digest,
-    repositories,
+    repositories: repositories.names,
     bytes,
-    size,
-    bytesPerSecond: isFlying ? speed.look(bytes, Date.now(), startedAt) : 0,
-    connections: isFlying ? connections : 0,
+    size: state === 'waiting' ? null : size,
+    bytesPerSecond: isFlying ? fill.speed.look(bytes, Date.now(), startedAt) : 0,
+    connections: isFlying ? source.connections : 0,
     readers,
     priority: ticket.priority,
     startedAt: new Date(startedAt).toISOString(),
-    state: isFlying ? 'flying' : 'storing',
+    state,
   };
 }
 
-/** The first {@link SHOWN_MAX}: flights before those that wait, and of each those that clients wait for first. */
-export function underWay(beginnings: ReadonlyMap<Digest, Beginning>, trips: readonly Trip[]): readonly UnderWay[] {
-  const rank = ({ priority, state }: UnderWay): number =>
-    PRIORITIES.indexOf(priority) + (state === 'waiting' ? PRIORITIES.length : 0);
-  const flying = trips.filter(({ flight, isSettled }) => !isSettled && flight.state !== 'failed').map(ofTrip);
-  const waiting = [...beginnings.entries()].slice(0, SHOWN_MAX).map((entry) => ofBeginning(...entry));
-  return [...flying, ...waiting].toSorted((one, other) => rank(one) - rank(other)).slice(0, SHOWN_MAX);
+function isUnderWay({ state, isBegun, repositories }: BlobFill): boolean {
+  return isBegun && state !== 'failed' && !repositories.isSettled;
+}
+
+function rankOf({ ticket, state }: BlobFill): number {
+  return PRIORITIES.indexOf(ticket.priority) + (state === 'waiting' ? PRIORITIES.length : 0);
+}
+
+/** The first {@link SHOWN_MAX}: flying before waiting ones, and of each those first that clients wait for. */
+export function underWay(fills: Iterable<BlobFill>): readonly UnderWay[] {
+  return [...fills]
+    .filter(isUnderWay)
+    .toSorted((one, other) => rankOf(one) - rankOf(other))
+    .slice(0, SHOWN_MAX)
+    .map(shapeOf);
 }

@@ -1,4 +1,4 @@
-// The link to the primary, shared out: connections for flights, for look-ups, lists and manifests; bytes for replication.
+// The link to the primary, shared out: connections for fills, for look-ups, lists and manifests; bytes for replication.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import { createBudget, noBudget, type Budget } from '../lib/budget.ts';
@@ -10,16 +10,16 @@ import type { QuestionPlaces } from '../proxy/deps.ts';
 
 /** What each may take of the link. */
 export interface Link {
-  /** For flights, and parts beside them. */
+  /** For fills, and parts beside them. */
   readonly slots: Slots;
   readonly budget: Budget;
   readonly places: QuestionPlaces;
 }
 
-// Connections that flights leave to questions: a tag's HEAD must not wait for a layer.
+// Connections that fills leave to questions: a tag's HEAD must not wait for a layer.
 const QUESTION_CONNECTIONS = 6;
 // How many of those each kind may take: two are left at any time to what is asked by HEAD (tags, membership), and two to
-// the others. Where flights leave slots free, lists and manifests have more of them, a quarter of all connections at the
+// the others. Where fills leave slots free, lists and manifests have more of them, a quarter of all connections at the
 // most; what is asked by HEAD may have all, since each ends within a round trip.
 const LIST_CONNECTIONS = 1;
 const MANIFEST_CONNECTIONS = 3;

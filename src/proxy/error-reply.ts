@@ -1,7 +1,6 @@
 // Every error under /v2/ leaves here, as OCI error JSON.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { DigestMismatch, Overlong } from '../fill/digest-mismatch.ts';
-import { SourceFailed } from '../fill/source.ts';
+import { DigestMismatch, Overlong, SourceFailed } from '../fill/source-errors.ts';
 import { CallerLeft } from '../lib/claim.ts';
 import { ERROR_MEDIA_TYPE, errorBody, OciError } from '../oci/error.ts';
 import { API_VERSION } from './headers.ts';

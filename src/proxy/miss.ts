@@ -1,9 +1,9 @@
 // A blob that is not here: read through from the primary while it is stored.
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { DigestMismatch } from '../fill/digest-mismatch.ts';
+import { DigestMismatch } from '../fill/source-errors.ts';
 import type { Corrupt } from '../fill/filler.ts';
-import type { Flight } from '../fill/flight.ts';
+import type { BlobFill } from '../fill/blob-fill.ts';
 import { readSource } from '../fill/source.ts';
 import type { Caller } from '../lib/claim.ts';
 import type { OciError } from '../oci/error.ts';
@@ -26,7 +26,7 @@ export type ServeMiss = (
 /** A range that begins this near (bytes) to what is there waits for it; a farther one is fetched by itself. */
 const NEAR = 8 * 1024 * 1024;
 
-/** Far parts at once: each has a slot to the primary for as long as its client takes. More wait for the flight. */
+/** Far parts at once: each has a slot to the primary for as long as its client takes. More wait for the fill. */
 const FAR_MAX = 4;
 
 /** A stream whose source is told at once when nobody wants it any more. */
@@ -41,10 +41,10 @@ function leavable(source: (left: AbortSignal) => AsyncIterable<Buffer>): Readabl
   return stream;
 }
 
-/** Waits where the answer's head depends on how the flight ends: an empty blob's, and a length for clients of old. */
-async function settle(flight: Flight, httpVersion: string): Promise<void> {
-  if (flight.size === 0 || (flight.size === undefined && httpVersion === '1.0')) await flight.ended;
-  if (flight.state === 'failed') throw flight.error ?? new Error('failed');
+/** Waits where the answer's head depends on how the fill ends: an empty blob's, and a length for clients of old. */
+async function settle(fill: BlobFill, httpVersion: string): Promise<void> {
+  if (fill.size === 0 || (fill.size === undefined && httpVersion === '1.0')) await fill.ended;
+  if (fill.state === 'failed') throw fill.error ?? new Error('failed');
 }
 
 /** @see ServeMiss */
@@ -71,7 +71,7 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
     return undefined;
   }
 
-  async function farBody(place: Place, flight: Flight, span: Span, caller: Caller): Promise<Readable | undefined> {
+  async function farBody(place: Place, fill: BlobFill, span: Span, caller: Caller): Promise<Readable | undefined> {
     farParts += 1;
     const body = await farPart(place, span, caller).catch((error: unknown) => {
       farParts -= 1;
@@ -80,17 +80,17 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
     if (!body) farParts -= 1;
     body?.once('close', () => (farParts -= 1));
     // Whatever part of wrong bytes a client was to get, it must not look complete.
-    void flight.ended.then(() => {
-      if (flight.error instanceof DigestMismatch) body?.destroy(flight.error);
+    void fill.ended.then(() => {
+      if (fill.error instanceof DigestMismatch) body?.destroy(fill.error);
     });
     return body;
   }
 
-  async function bodyFor(place: Place, flight: Flight, span: Span | undefined, caller: Caller): Promise<Readable> {
-    if (!span) return filler.read(place.name, flight);
-    const isFar = flight.state === 'flying' && !flight.isNear(span.start, NEAR) && farParts < FAR_MAX;
-    const far = isFar ? await farBody(place, flight, span, caller) : undefined;
-    return far ?? filler.read(place.name, flight, span);
+  async function bodyFor(place: Place, fill: BlobFill, span: Span | undefined, caller: Caller): Promise<Readable> {
+    if (!span) return filler.read(place.name, fill);
+    const isFar = fill.state === 'flying' && !fill.spooled?.isNear(span.start, NEAR) && farParts < FAR_MAX;
+    const far = isFar ? await farBody(place, fill, span, caller) : undefined;
+    return far ?? filler.read(place.name, fill, span);
   }
 
   return async (request, reply, place, range) => {
@@ -99,29 +99,29 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
       meter('pulls_total', { kind: 'blob', origin: opened.kind });
       throw failed(opened, request.note);
     }
-    const flight = opened.value;
+    const fill = opened.value;
     try {
-      void flight.ended.then(() => {
-        if (flight.state !== 'whole' || flight.size === undefined) return;
-        memory.learnSize(place.digest, flight.size);
+      void fill.ended.then(() => {
+        if (fill.state !== 'whole' || fill.size === undefined) return;
+        memory.learnSize(place.digest, fill.size);
         // What is stored of it the local registry has hashed.
         if (!memory.isDamaged(place.digest)) memory.markRead(place.digest);
       });
-      await settle(flight, request.raw.httpVersion);
-      const { size } = flight;
+      await settle(fill, request.raw.httpVersion);
+      const { size } = fill;
       // Without a size there is no range to speak of: the whole blob is a right answer, too.
       const span = range && size !== undefined ? resolveRange(range, size) : undefined;
       if (range && size !== undefined && !span) throw unsatisfiable(size);
-      // Of a flight that another client reads, or has read, nothing crosses for this one.
-      if (request.note) request.note.isShared = flight.wasRead;
-      const body = await bodyFor(place, flight, span, request.caller);
-      flight.countReader(body);
+      // Of a fill that another client reads, or has read, nothing crosses for this one.
+      if (request.note) request.note.isShared = fill.wasRead;
+      const body = await bodyFor(place, fill, span, request.caller);
+      fill.countReader(body);
       meter('pulls_total', { kind: 'blob', origin: 'fill' });
       request.answeredFrom = 'fill';
       const shape = { size, span: span ?? { start: 0, end: (size ?? 0) - 1 }, isPart: span !== undefined };
       return sendBody(reply, place.digest, shape, body, { timeout: readerTimeout, meter });
     } finally {
-      flight.release();
+      fill.release();
     }
   };
 }

@@ -113,7 +113,7 @@ test('wrong, right and wrong again is not twice in a row', async () => {
     await answer.value.ended;
     outcomes.push(answer.value.state);
     await answer.value.release();
-    await waitFor(() => rig.spool.used === 0, { what: 'the flight to be forgotten' });
+    await waitFor(() => rig.spool.used === 0, { what: 'the fill to be forgotten' });
   }
   expect(outcomes).toEqual(['failed', 'whole', 'failed', 'whole']);
 });

@@ -43,8 +43,8 @@ const isLook: RelayMatch = ({ method, path }) => method === 'HEAD' && path.start
 
 const asked = (): string[] => sites.relay.requests.map(({ path }) => path.slice(path.lastIndexOf('/') + 1));
 
-test('a client that joins a background flight that waits for a slot moves it ahead of the others', async () => {
-  // One slot in all: a background flight has it, two more wait.
+test('a client that joins a background fill that waits for a slot moves it ahead of the others', async () => {
+  // One slot in all: a background fill has it, two more wait.
   await using rig = await createRig(sites, { slots: createSlots(1) });
   const [running, second, wanted] = await Promise.all(
     ['running', 'second', 'wanted'].map((seed) => pushed(seed, 'p/a')),
@@ -78,7 +78,7 @@ test('what clients ask for goes before what is only started ahead of them, and t
   expect(asked()).toEqual([runs, wanted, alone, ahead, replicated].map((content) => content!.digest));
 });
 
-test('background flights leave half of the slots to clients', async () => {
+test('background fills leave half of the slots to clients', async () => {
   await using rig = await createRig(sites, { slots: createSlots(4) });
   const contents = await Promise.all(['b1', 'b2', 'b3', 'client'].map((seed) => pushed(seed, 'p/b')));
   const gate = createGate();
@@ -120,7 +120,7 @@ test('a client that joins a question from before a push asks by itself, once', a
   expect(sites.relay.count(bodyOf(content))).toBe(2);
 });
 
-test('a client of a repository that joins a flight asks again where it shared a question from before a push', async () => {
+test('a client of a repository that joins a fill asks again where it shared a question from before a push', async () => {
   await using rig = await createRig(sites);
   const content = await pushed('just linked', 'p/first', 'p/linked');
   await rig.filler.fill('p/first', digestOf(content), 'background');
@@ -147,7 +147,7 @@ test('that a blob is wrong at the primary is told to those only whose repository
   expect(sites.relay.count(bodyOf(content))).toBe(2);
 });
 
-test('a client does not wait for a background flight that gets no answer for longer than for its own', async () => {
+test('a client does not wait for a background fill that gets no answer for longer than for its own', async () => {
   await using rig = await createRig(sites, { filler: { timeout: 200 } });
   const content = await pushed('hangs', 'p/hangs');
   sites.relay.rules.push({ hang: true });
@@ -221,7 +221,7 @@ test('nothing is asked of the primary before the files of an earlier run are kno
   expect(sites.relay.count(bodyOf(content))).toBe(1);
 });
 
-test('a part beside flights waits for a slot as a client’s, is counted, and gives the slot back with its body', async () => {
+test('a part beside fills waits for a slot as a client’s, is counted, and gives the slot back with its body', async () => {
   const slots = createSlots(1);
   await using rig = await createRig(sites, { slots });
   const content = await pushed('beside', 'p/beside');
@@ -244,7 +244,7 @@ test('a part beside flights waits for a slot as a client’s, is counted, and gi
   expect(rig.count('primary_body_bytes_total')).toBe(10);
 });
 
-test('a slot comes back from a flight that was refused, that failed, and that went past the spool', async () => {
+test('a slot comes back from a fill that was refused, that failed, and that went past the spool', async () => {
   await using rig = await createRig(sites, { slots: createSlots(1), spoolMax: 1_000, filler: { patience: 0 } });
   const [missing, cut, large, after] = [
     blob(10, 'missing'),

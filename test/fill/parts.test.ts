@@ -1,7 +1,9 @@
 // F8: a large blob comes over several connections, each fetching a piece; nobody notices but the clock.
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
-import type { Flight } from '../../src/fill/flight.ts';
-import { Spool, type SpoolFile } from '../../src/fill/spool.ts';
+import type { BlobFill } from '../../src/fill/blob-fill.ts';
+import { visibleEnd } from '../../src/fill/reader.ts';
+import { Spool } from '../../src/fill/spool.ts';
+import type { SpoolFile } from '../../src/fill/spool-file.ts';
 import type { PartsOptions } from '../../src/fill/transfer.ts';
 import { noBudget, type Budget } from '../../src/lib/budget.ts';
 import { Claim, stayingCaller } from '../../src/lib/claim.ts';
@@ -39,7 +41,7 @@ async function pushed(seed: string, size = SIZE): Promise<SmallBlob> {
   return content;
 }
 
-async function opened(rig: Rig, content: SmallBlob, priority: Priority = 'on-demand'): Promise<Flight> {
+async function opened(rig: Rig, content: SmallBlob, priority: Priority = 'on-demand'): Promise<BlobFill> {
   // Each blob is of a client of its own.
   const answer = await rig.filler.open('f8/parts', digestOf(content), priority, stayingCaller(content.digest));
   if (answer.kind !== 'found') throw new Error(answer.kind);
@@ -54,9 +56,9 @@ async function bytesOf(stream: AsyncIterable<Buffer>): Promise<Buffer> {
 
 /** What a client of a blob, or of a part of it, gets. */
 async function read(rig: Rig, content: SmallBlob, range?: { start: number; end: number }): Promise<Buffer> {
-  const flight = await opened(rig, content);
-  const stream = rig.filler.read('f8/parts', flight, range);
-  await flight.release();
+  const fill = await opened(rig, content);
+  const stream = rig.filler.read('f8/parts', fill, range);
+  await fill.release();
   return bytesOf(stream);
 }
 
@@ -116,17 +118,19 @@ test('clients have what is before a piece that is late, and parts behind it', as
   await using rig = await rigOf();
   const content = await pushed('late piece');
   const late = gateAt(piece(content, 1));
-  const flight = await opened(rig, content);
-  const whole = bytesOf(rig.filler.read('f8/parts', flight));
-  await waitFor(() => late.arrived === 1 && flight.isNear(6 * MiB + 10, 0), { what: 'pieces behind the late one' });
+  const fill = await opened(rig, content);
+  const whole = bytesOf(rig.filler.read('f8/parts', fill));
+  await waitFor(() => late.arrived === 1 && fill.spooled!.isNear(6 * MiB + 10, 0), {
+    what: 'pieces behind the late one',
+  });
   const [start, end] = [6 * MiB, 6 * MiB + 9];
   expect(await read(rig, content, { start, end })).toEqual(content.bytes.subarray(start, end + 1));
   expect(await read(rig, content, { start: 0, end: MiB - 1 })).toEqual(content.bytes.subarray(0, MiB));
-  expect(flight.edge).toBe(MiB);
-  expect(flight.state).toBe('flying');
+  expect(fill.spooled!.edge).toBe(MiB);
+  expect(fill.state).toBe('flying');
   late.open();
   expect(digestOfBytes(await whole)).toBe(content.digest);
-  await flight.release();
+  await fill.release();
   expect(sites.relay.bodyBytes(bodyOf(content))).toBe(SIZE);
 });
 
@@ -250,13 +254,13 @@ test('the last bytes wait for the hash also where they came first', async () => 
   await using rig = await rigOf();
   const content = await pushed('last bytes first');
   const late = gateAt(piece(content, 3));
-  const flight = await opened(rig, content);
-  await waitFor(() => flight.isNear(SIZE - 1, 0), { what: 'the last byte' });
-  expect(flight.visibleFrom(7 * MiB)).toBeLessThan(SIZE);
+  const fill = await opened(rig, content);
+  await waitFor(() => fill.spooled!.isNear(SIZE - 1, 0), { what: 'the last byte' });
+  expect(visibleEnd(fill, 7 * MiB)).toBeLessThan(SIZE);
   late.open();
-  await flight.ended;
-  expect(flight.visibleFrom(7 * MiB)).toBe(SIZE);
-  await flight.release();
+  await fill.ended;
+  expect(visibleEnd(fill, 7 * MiB)).toBe(SIZE);
+  await fill.release();
 });
 
 const ticketOf = (share: string): Ticket => ({ priority: 'on-demand', claim: Claim.of(stayingCaller(share)) });
@@ -265,7 +269,7 @@ const ticketOf = (share: string): Ticket => ({ priority: 'on-demand', claim: Cla
 const open = (content: SmallBlob): number =>
   sites.relay.count((request) => bodyOf(content)(request) && request.state === 'open');
 
-test('other flights find slots: more connections take half of them at the most, and those that wait go first', async () => {
+test('other fills find slots: more connections take half of them at the most, and those that wait go first', async () => {
   const slots = createSlots(4);
   await using rig = await rigOf({ slots });
   const [large, second, third] = [await pushed('large'), await pushed('second', 1000), await pushed('third', 1000)];
@@ -343,7 +347,7 @@ function fullDisk(room: number): (dir: string, max: number) => Spool {
 test('a disk that is full behind a first piece that is late costs no client a byte', async () => {
   await using rig = await rigOf({ spool: fullDisk(6.5 * MiB) });
   const content = await pushed('disk full');
-  // The flight's own connection waits, and others come to the end of the disk.
+  // The fill's own connection waits, and others come to the end of the disk.
   const holdGate = createGate();
   onTestFinished(() => holdGate.open());
   sites.relay.rules.push({ match: piece(content, 0), holdAfter: 1_000, holdGate, times: 1 });

@@ -1,4 +1,4 @@
-// F7: a part of a blob that is not here comes from the flight where that is near, else straight from the primary.
+// F7: a part of a blob that is not here comes from the fill where that is near, else straight from the primary.
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { blob, type SmallBlob } from '../support/content.ts';
 import { startProxySite, type Answer, type ProxySite } from '../support/proxy.ts';
@@ -52,8 +52,8 @@ function expectPart(answer: Answer, layer: SmallBlob, start: number, end: number
   expect(answer.body.equals(layer.bytes.subarray(start, end + 1))).toBe(true);
 }
 
-test('a part begins a flight for the whole blob, which is stored', async () => {
-  const { layer, holdGate } = await held('begins a flight');
+test('a part begins a fill for the whole blob, which is stored', async () => {
+  const { layer, holdGate } = await held('begins a fill');
   holdGate.open();
   expectPart(await part(layer, 'bytes=0-99'), layer, 0, 99);
   await untilStored(site, 'f7/app', layer);
@@ -80,7 +80,7 @@ test.each([
   ['beyond its end', `bytes=${SIZE - 50}-${SIZE + 50}`, SIZE - 50, SIZE - 1],
   ['from behind', 'bytes=-777', SIZE - 777, SIZE - 1],
 ])(
-  'a part far from what is there, %s, comes from the primary while the flight goes on',
+  'a part far from what is there, %s, comes from the primary while the fill goes on',
   async (what, range, start, end) => {
     const { layer, holdGate } = await held(what);
     expectPart(await part(layer, range), layer, start, end);
@@ -103,14 +103,14 @@ test('a far part of a registry that ignores Range is waited for', async () => {
   const { layer, holdGate } = await held('ignores ranges');
   site.relay.rules.push({ match: isRange, ignoreRange: true });
   const far = part(layer, `bytes=${16 * MiB}-${16 * MiB + 9}`);
-  // Of flights, this one and the one of the test before, there may be others.
+  // Of fills, this one and the one of the test before, there may be others.
   const isFar: RelayMatch = (request) => bodyOf(layer)(request) && firstByteOf(request) === 16 * MiB;
   await waitFor(() => site.relay.count(isFar) === 1, { what: 'the request for the part' });
   holdGate.open();
   expectPart(await far, layer, 16 * MiB, 16 * MiB + 9);
 });
 
-test('a part behind the end is our own 416, and the flight goes on', async () => {
+test('a part behind the end is our own 416, and the fill goes on', async () => {
   const { layer, holdGate } = await held('behind the end');
   const answer = await part(layer, `bytes=${SIZE}-`);
   expect(answer).toMatchObject({

@@ -1,4 +1,4 @@
-// F2, F3: readers of one flight are at their own pace, cost little, and own nothing of it.
+// F2, F3: readers of one fill are at their own pace, cost little, and own nothing of it.
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { blob, largeBlob, type Blob } from '../support/content.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';

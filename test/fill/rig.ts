@@ -1,7 +1,8 @@
 // The rooms of filling and copying without the pull API: two open registries, a relay before each, and every knob.
 import { Transport } from '../../src/registry/transport.ts';
 import { join } from 'node:path';
-import { createFiller, type Filler, type FillerOptions } from '../../src/fill/filler.ts';
+import type { FillerOptions } from '../../src/fill/context.ts';
+import { Filler } from '../../src/fill/filler.ts';
 import { Spool } from '../../src/fill/spool.ts';
 import { createStore, type Store, type StoreOptions } from '../../src/fill/store.ts';
 import { noBudget, type Budget } from '../../src/lib/budget.ts';
@@ -121,7 +122,7 @@ export async function createRig(sites: RigSites, options: RigOptions = {}): Prom
     (level: string) =>
     (facts: object, message = ''): void =>
       void log.push({ level, facts: { ...facts }, message });
-  const filler = createFiller(
+  const filler = new Filler(
     {
       primary: primary.registry,
       store,

@@ -3,8 +3,9 @@ import { readdir } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import type { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { Flight } from '../../src/fill/flight.ts';
-import { Spool, type SpoolFile } from '../../src/fill/spool.ts';
+import type { BlobFill } from '../../src/fill/blob-fill.ts';
+import { Spool } from '../../src/fill/spool.ts';
+import type { SpoolFile } from '../../src/fill/spool-file.ts';
 import { createSlots } from '../../src/lib/slots.ts';
 import { digestOf as digestOfBytes } from '../support/content.ts';
 import { blob, type SmallBlob } from '../support/content.ts';
@@ -34,7 +35,7 @@ async function pushed(seed: string): Promise<SmallBlob> {
   return content;
 }
 
-async function opened(rig: Rig, content: SmallBlob): Promise<Flight> {
+async function opened(rig: Rig, content: SmallBlob): Promise<BlobFill> {
   const answer = await rig.filler.open('room/app', digestOf(content), 'on-demand');
   if (answer.kind !== 'found') throw new Error(answer.kind);
   return answer.value;
@@ -46,9 +47,9 @@ async function digestOfStream(stream: Readable): Promise<string> {
 
 /** Reads all of a blob through the filler, as a client does. */
 async function readAll(rig: Rig, content: SmallBlob): Promise<string> {
-  const flight = await opened(rig, content);
-  const stream = rig.filler.read('room/app', flight);
-  await flight.release();
+  const fill = await opened(rig, content);
+  const stream = rig.filler.read('room/app', fill);
+  await fill.release();
   return digestOfStream(stream);
 }
 
@@ -71,9 +72,9 @@ function fullDisk(room: number, code: string): (dir: string, max: number) => Spo
 test('a file that was let go but is still read keeps its room, and is read to its end', async () => {
   await using rig = await createRig(sites, { spoolMax: size, filler: { linger: 0 } });
   const [first, second] = [await pushed('still read'), await pushed('comes next')];
-  const flight = await opened(rig, first);
-  const reader = rig.filler.read('room/app', flight);
-  await flight.release();
+  const fill = await opened(rig, first);
+  const reader = rig.filler.read('room/app', fill);
+  await fill.release();
   await rig.filler.fill('room/app', digestOf(first), 'background');
   await waitFor(() => rig.count('stores_total', { result: 'stored' }) === 1, { what: 'the blob to be stored' });
   await waitFor(async () => (await rig.store.has('room/app', digestOf(first))).kind === 'found', {
@@ -106,10 +107,10 @@ test('room is taken from a stored blob before one that could not be stored', asy
 test('a disk that is full in the middle costs no client a byte', async () => {
   await using rig = await createRig(sites, { spool: fullDisk(size / 2, 'ENOSPC') });
   const content = await pushed('disk full');
-  const flights = await Promise.all([opened(rig, content), opened(rig, content)]);
-  const readers = flights.map((flight) => rig.filler.read('room/app', flight));
-  const parts = flights.map((flight) => rig.filler.read('room/app', flight, { start: 700_000, end: 700_009 }));
-  await Promise.all(flights.map((flight) => flight.release()));
+  const fills = await Promise.all([opened(rig, content), opened(rig, content)]);
+  const readers = fills.map((fill) => rig.filler.read('room/app', fill));
+  const parts = fills.map((fill) => rig.filler.read('room/app', fill, { start: 700_000, end: 700_009 }));
+  await Promise.all(fills.map((fill) => fill.release()));
   expect(await Promise.all(readers.map(digestOfStream))).toEqual([content.digest, content.digest]);
   const part = digestOfBytes(content.bytes.subarray(700_000, 700_010));
   expect(await Promise.all(parts.map(digestOfStream))).toEqual([part, part]);
@@ -183,9 +184,9 @@ test.each<[string, number, RigOptions]>([
       filler: { leastRate: { bytes: 65_536, window: scaled(100) } },
     });
     const content = await pushed(`slow, ${how}`);
-    const flight = await opened(rig, content);
-    const stream = rig.filler.read('room/app', flight);
-    await flight.release();
+    const fill = await opened(rig, content);
+    const stream = rig.filler.read('room/app', fill);
+    await fill.release();
     expect(await readSlowly(stream, fast)).toBe('the reader took too little');
     expect(rig.count('readers_dropped_total')).toBe(1);
     (await slots.take({ priority: 'on-demand' }))();
@@ -198,12 +199,12 @@ test('a client that waits for the primary is not dropped', async () => {
   const content = await pushed('waits for the primary');
   const holdGate = createGate();
   sites.relay.rules.push({ match: bodyOf(content), holdAfter: size / 2, holdGate, times: 1 });
-  const flight = await opened(rig, content);
-  const reading = digestOfStream(rig.filler.read('room/app', flight));
+  const fill = await opened(rig, content);
+  const reading = digestOfStream(rig.filler.read('room/app', fill));
   await waitFor(() => holdGate.arrived === 1, { what: 'half of the blob' });
   // Whoever begins to stand still after it, and is dropped, shows that its time was up, too.
-  const other = rig.filler.read('room/app', flight);
-  await flight.release();
+  const other = rig.filler.read('room/app', fill);
+  await fill.release();
   expect(await readSlowly(other, 0)).toBe('the reader took too little');
   holdGate.open();
   expect(await reading).toBe(content.digest);

@@ -102,8 +102,8 @@ test('a primary that gives a byte and breaks off, again and again, is given up',
   const content = await pushed('a byte at a time');
   sites.relay.rules.push({ match: bodyOf(content), cutAfter: 1 });
   expect(await rig.filler.fill('slow/app', digestOf(content), 'background')).toMatchObject({ kind: 'unavailable' });
-  const flight = rig.log.find(({ message }) => message === 'blob transfer failed');
-  expect(flight?.facts['cause']).toContain('no progress');
+  const fill = rig.log.find(({ message }) => message === 'blob transfer failed');
+  expect(fill?.facts['cause']).toContain('no progress');
 });
 
 test('a primary that gives a byte now and then, and never breaks off, is given up', async () => {

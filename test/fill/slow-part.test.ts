@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => site.close());
 
-test('a client of a part that stands still is dropped, and the flight goes on', async () => {
+test('a client of a part that stands still is dropped, and the fill goes on', async () => {
   const layer = await largeBlob(48 * MiB, 'slow part');
   await pushBlob(site.primaryTarget('f7/slow'), layer);
   const holdGate = createGate();

@@ -165,7 +165,7 @@ describe('a fill outlives its client', () => {
     });
     const whole = await begin();
     whole.resume();
-    await waitFor(() => gate.arrived === 1, { what: 'the flight at the gate' });
+    await waitFor(() => gate.arrived === 1, { what: 'the fill at the gate' });
     const far = createGate();
     site.relay.rules.push({ match: isBody, holdAfter: 1_000, holdGate: far });
     const part = await begin({ range: `bytes=${size - 100_000}-` });

@@ -3,8 +3,8 @@ import { createServer, get, type IncomingMessage, type ServerResponse } from 'no
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
-import type { Flight } from '../../src/fill/flight.ts';
-import { FlightReader } from '../../src/fill/reader.ts';
+import type { BlobFill } from '../../src/fill/blob-fill.ts';
+import { FillReader } from '../../src/fill/reader.ts';
 import { blob, digestOf as digestOfBytes, type SmallBlob } from '../support/content.ts';
 import { pushBlob } from '../support/push.ts';
 import { createGate } from '../support/relay-rule.ts';
@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterEach(() => sites.relay.reset());
 afterAll(() => sites.close());
 
-async function opened(rig: Rig, content: SmallBlob): Promise<Flight> {
+async function opened(rig: Rig, content: SmallBlob): Promise<BlobFill> {
   await pushBlob(sites.primaryTarget('reader/app'), content);
   const answer = await rig.filler.open('reader/app', digestOf(content), 'on-demand');
   if (answer.kind !== 'found') throw new Error(answer.kind);
@@ -62,12 +62,12 @@ async function receive(client: IncomingMessage): Promise<{ digest: string; size:
 test('writes every byte once, whatever the pace of the client', async () => {
   await using rig = await createRig(sites);
   const content = blob(12 * MiB + 7, 'paces');
-  const flight = await opened(rig, content);
+  const fill = await opened(rig, content);
   const { target, client } = await response();
-  new FlightReader(flight).pipe(target);
-  await flight.release();
+  new FillReader(fill).pipe(target);
+  await fill.release();
   // A client that begins late, when all that the sockets hold is on its way.
-  await flight.ended;
+  await fill.ended;
   expect(await receive(client)).toEqual({ digest: content.digest, size: content.size, whole: true });
 });
 
@@ -77,17 +77,17 @@ test('does not end the response when it is destroyed before it is done', async (
   const holdGate = createGate();
   onTestFinished(() => holdGate.open());
   sites.relay.rules.push({ match: bodyOf(content), holdAfter: MiB, holdGate });
-  const flight = await opened(rig, content);
+  const fill = await opened(rig, content);
   const { target, client } = await response();
-  const reader = new FlightReader(flight);
+  const reader = new FillReader(fill);
   reader.on('error', () => {});
   reader.pipe(target);
-  await flight.release();
+  await fill.release();
   await waitFor(() => holdGate.arrived === 1 && client.readableLength > 0, { what: 'the first bytes' });
   reader.destroy();
   await once(reader, 'close');
   holdGate.open();
-  await flight.ended;
+  await fill.ended;
   expect(target.writableEnded).toBe(false);
   target.destroy();
   expect(await receive(client)).toMatchObject({ whole: false });
@@ -99,12 +99,12 @@ test('gives its hold back when its client leaves', async () => {
   const holdGate = createGate();
   onTestFinished(() => holdGate.open());
   sites.relay.rules.push({ match: bodyOf(content), holdAfter: MiB, holdGate });
-  const flight = await opened(rig, content);
+  const fill = await opened(rig, content);
   const { target, client } = await response();
-  const reader = new FlightReader(flight);
+  const reader = new FillReader(fill);
   reader.on('error', () => {});
   reader.pipe(target);
-  await flight.release();
+  await fill.release();
   client.destroy();
   await once(target, 'close');
   // The pipe alone does not know; whoever sends the response destroys what it was to send.
@@ -113,13 +113,13 @@ test('gives its hold back when its client leaves', async () => {
   await waitFor(() => rig.spool.used === 0, { what: 'the file to be let go' });
 });
 
-test('of a flight that is gone fails at once', async () => {
+test('of a fill that is gone fails at once', async () => {
   await using rig = await createRig(sites);
-  const flight = await opened(rig, blob(1_000, 'gone'));
-  await flight.ended;
+  const fill = await opened(rig, blob(1_000, 'gone'));
+  await fill.ended;
   await rig.filler.close(1_000);
-  await flight.release();
-  expect(flight.isGone).toBe(true);
-  const reader = new FlightReader(flight);
+  await fill.release();
+  expect(fill.isGone).toBe(true);
+  const reader = new FillReader(fill);
   await expect(once(reader, 'data')).rejects.toThrow('the spool file is gone');
 });

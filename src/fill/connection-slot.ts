@@ -1,22 +1,23 @@
-// A connection's slot while others wait for it: one that brings next to nothing gives it up, and goes on in its turn.
+// The slot of a connection to the primary. A connection that is nearly idle gives it to others that wait, and continues
+// when it has a slot again.
 import { unlessAborted } from '../lib/abort.ts';
 import type { Slots, Ticket } from '../lib/slots.ts';
 
-/** The slot of a connection. */
-export interface Turn {
+/** The slot of one connection. */
+export interface ConnectionSlot {
   /** Whether others wait for it. */
   isWanted(): boolean;
-  /** Offers it to those who wait, or will: {@link Slots.offer}. */
+  /** Offers it to those who wait, now or later: {@link Slots.offer}. */
   offer(giveWay: () => void): () => void;
   /**
-   * Gives it up and resolves with another, which comes after those who wait; where it was slow, after those who come
-   * later as well. Rejects when `signal` is aborted before.
+   * Gives the slot back and resolves with another one, after those who wait. After a slow connection, those who come
+   * later go first as well. Rejects when `signal` is aborted before.
    */
   pass(signal: AbortSignal | undefined, isSlow: boolean): Promise<void>;
 }
 
-/** The slot that a flight keeps for its own connection until it ends. */
-export class FlightSlot implements Turn {
+/** The slot that a fill keeps for its own connection until the transfer ends. */
+export class FillSlot implements ConnectionSlot {
   readonly #slots: Slots;
   readonly #ticket: Ticket;
   #giveBack: () => void;
@@ -51,8 +52,8 @@ export class FlightSlot implements Turn {
   };
 }
 
-/** Of a body that gives its slot back whenever it is closed, and takes one whenever it is opened. */
-export function turnOfEach(slots: Slots, ticket: Ticket): Turn {
+/** The slot of connections that each take one when they are opened and give it back when they are closed. */
+export function slotPerBody(slots: Slots, ticket: Ticket): ConnectionSlot {
   return {
     isWanted: () => slots.isWanted(ticket),
     offer: (giveWay) => slots.offer(ticket, giveWay),

@@ -1,4 +1,4 @@
-// What ends a transfer whose bytes are wrong.
+// The errors that end a transfer.
 import type { Digest } from '../oci/digest.ts';
 
 /** The bytes did not have the digest that they were asked by. */
@@ -16,3 +16,14 @@ export class Overlong extends Error {
     this.name = 'Overlong';
   }
 }
+
+/** The source could not be read to its end; `cause` says why. */
+export class SourceFailed extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'SourceFailed';
+  }
+}
+
+/** A body was closed since others wait for its slot. */
+export class GaveWay extends Error {}

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
-import { FlightSlot } from '../../src/fill/turn.ts';
+import { FillSlot } from '../../src/fill/connection-slot.ts';
 import { Claim, stayingCaller } from '../../src/lib/claim.ts';
 import { createSlots, QueueFull, type Ticket } from '../../src/lib/slots.ts';
 
 const ticketOf = (share: string): Ticket => ({ priority: 'on-demand', claim: Claim.of(stayingCaller(share)) });
 
-test('a flight that gives its slot up gets another, however many of its share wait', async () => {
+test('a fill that gives its slot up gets another, however many of its share wait', async () => {
   const slots = createSlots(1, { waitingMax: 1 });
   const ticket = ticketOf('farm');
-  const slot = new FlightSlot(slots, ticket, await slots.take(ticket));
+  const slot = new FillSlot(slots, ticket, await slots.take(ticket));
   const next = slots.take(ticketOf('farm'));
   const other = slots.take(ticketOf('other'));
   await expect(slots.take(ticketOf('farm'))).rejects.toBeInstanceOf(QueueFull);
