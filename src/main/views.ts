@@ -43,7 +43,7 @@ export function createViews(deps: ViewsDeps): Views {
     attention: createAttention({ rows, primary, inspector: replication.inspector }, { isOn }),
     image: (repository, reference, host) => askImage(repository, reference, pullHost(deps.url(), host)),
     doctor: createDoctorView(config),
-    clearDamaged: replication.clearDamaged,
+    clearDamaged: (filter) => replication.clearDamaged(filter),
   };
 }
 

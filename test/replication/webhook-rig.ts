@@ -2,7 +2,8 @@
 import Fastify from 'fastify';
 import { onTestFinished } from 'vitest';
 import type { MalformedEvent, Mark } from '../../src/replication/rows.ts';
-import { addWebhookRoute, WEBHOOK_PATH, type EventRows } from '../../src/replication/webhook.ts';
+import type { EventRows } from '../../src/replication/event-writer.ts';
+import { addWebhookRoute, WEBHOOK_PATH } from '../../src/replication/webhook.ts';
 
 export const now = 1_700_000_000_000;
 export const token = 'notification secret';

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { StoreUnavailable, type Outcome, type Row, type RowStore } from '../../src/replication/rows.ts';
-import type { Sync } from '../../src/replication/worker.ts';
+import type { Sync } from '../../src/replication/job.ts';
 import { waitFor } from '../support/tool.ts';
 import { createHold, FOR_EVER, mark, open, repository, start, synced, untilSynced } from './worker-rig.ts';
 
