@@ -10,9 +10,10 @@ import { ANSWER_TIMEOUT, type Site } from './site.ts';
 const PAGE = 500;
 
 /** A store that notes where a blob is about to be before it uploads it. */
-export function noteUploads(store: Store, rows: Pick<RowStore, 'addPlaces'>): Store {
+export function noteUploads(store: Store, rows: Pick<RowStore, 'addBlobLocations'>): Store {
   // Without the note the blob may cross the WAN once more some day.
-  const note = (name: string, digest: Digest): Promise<void> => rows.addPlaces(name, [digest]).catch(() => undefined);
+  const note = (name: string, digest: Digest): Promise<void> =>
+    rows.addBlobLocations(name, [digest]).catch(() => undefined);
   return {
     ...store,
     async upload(name, digest, ...rest) {
@@ -48,7 +49,7 @@ export class BlobLocations {
     const fresh = digests.filter((digest) => !this.#noted.has(keyOf(digest)));
     for (let start = 0; start < fresh.length; start += PAGE) {
       const page = fresh.slice(start, start + PAGE);
-      await this.#site.rows.addPlaces(name, page);
+      await this.#site.rows.addBlobLocations(name, page);
       for (const digest of page) this.#noted.set(keyOf(digest), true);
     }
   }
@@ -56,7 +57,7 @@ export class BlobLocations {
   /** Links a blob from another repository that has it; false where none has. @throws CopyFailed */
   async link(name: string, digest: Digest): Promise<boolean> {
     const { primary, rows } = this.#site;
-    const others = (await rows.placesOf(digest)).filter((other) => other !== name);
+    const others = (await rows.blobLocations(digest)).filter((other) => other !== name);
     if (others.length === 0) return false;
     // That another repository has it does not mean that it belongs to this one.
     const belongs = await primary.blobs.head(name, digest, ANSWER_TIMEOUT);

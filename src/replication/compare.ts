@@ -3,7 +3,7 @@ import { createSlots, type Slots } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseReference } from '../oci/reference.ts';
 import type { Outages } from './outage.ts';
-import type { Row } from './rows.ts';
+import type { Row } from './row.ts';
 import { ANSWER_TIMEOUT, type Site } from './site.ts';
 import { WalkFailed } from './walk.ts';
 

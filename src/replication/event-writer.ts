@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../lib/log.ts';
 import { marksBelow, type EventMark, type ParsedEvents } from './events.ts';
-import { PRIORITY, StoreUnavailable, type RowStore } from './rows.ts';
+import { PRIORITY } from './row.ts';
+import { StoreUnavailable, type RowStore } from './rows.ts';
 
 /** The part of the rows that events are written to. */
 export type EventRows = Pick<RowStore, 'mark' | 'keepMalformed' | 'repositories'>;

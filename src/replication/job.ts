@@ -1,7 +1,9 @@
 // A job: the work on one claimed row, until its outcome is written.
 import { setTimeout as delay } from 'node:timers/promises';
 import { retryAt } from './retry.ts';
-import { StoreUnavailable, type Outcome, type Row, type RowStore } from './rows.ts';
+import type { Outcome } from './row-queue.ts';
+import type { Row } from './row.ts';
+import { StoreUnavailable, type RowStore } from './rows.ts';
 import type { Site } from './site.ts';
 
 /** Works on one claimed row. Whatever it throws becomes a failed attempt. */

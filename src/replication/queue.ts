@@ -1,6 +1,7 @@
 // The queue: makes rows due, and wakes the worker for them.
 import type { Bell } from './bell.ts';
-import type { Mark, RowFilter } from './rows.ts';
+import type { Mark } from './row-queue.ts';
+import type { RowFilter } from './row-views.ts';
 import type { Site } from './site.ts';
 
 /** Every change resolves after it is on disk. */

@@ -4,7 +4,8 @@ import { allRepositories, primaryRepositories, type ListedRepositories } from '.
 import type { Outages } from './outage.ts';
 import type { Queue } from './queue.ts';
 import type { RepositoryWalk } from './repository-walk.ts';
-import { PRIORITY, type RowStore } from './rows.ts';
+import { PRIORITY } from './row.ts';
+import type { RowStore } from './rows.ts';
 import type { Site } from './site.ts';
 import { noteCompared } from './suspension.ts';
 import { WalkRun, type Progress, type Visit } from './walk-run.ts';

@@ -3,7 +3,8 @@
 import type { Digest } from '../oci/digest.ts';
 import { referrerTagsOf } from '../oci/referrer-tag.ts';
 import type { Queue } from './queue.ts';
-import { PRIORITY, type Mark, type RowPriority } from './rows.ts';
+import type { Mark } from './row-queue.ts';
+import { PRIORITY, type RowPriority } from './row.ts';
 import { ANSWER_TIMEOUT, type Site } from './site.ts';
 import { walkReferrers, WalkFailed } from './walk.ts';
 

@@ -9,7 +9,9 @@ import { copyFailure, Waiting } from './copy-failure.ts';
 import { forEach } from './for-each.ts';
 import type { RemovalPolicy } from './removal-policy.ts';
 import type { Remover } from './remove.ts';
-import { PRIORITY, WHOLE_REPOSITORY, type Counts, type Outcome, type Row } from './rows.ts';
+import type { Outcome } from './row-queue.ts';
+import type { Counts } from './row-views.ts';
+import { PRIORITY, WHOLE_REPOSITORY, type Row } from './row.ts';
 import { ANSWER_TIMEOUT, type Site } from './site.ts';
 import { walkTags } from './walk.ts';
 

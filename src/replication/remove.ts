@@ -8,7 +8,8 @@ import type { Manifest } from '../oci/manifest.ts';
 import type { Store } from '../fill/store.ts';
 import { failureText, wordsOf } from '../registry/answer.ts';
 import { copyFailure, CopyFailed, SecondaryReadOnly, Waiting } from './copy-failure.ts';
-import { ANY_CHANGE, type Dummy } from './rows.ts';
+import type { Dummy } from './records.ts';
+import { ANY_CHANGE } from './row.ts';
 import { ANSWER_TIMEOUT, type Site } from './site.ts';
 
 const EMPTY = Buffer.from('{}');

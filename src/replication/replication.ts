@@ -23,7 +23,7 @@ import { RemovalPolicy } from './removal-policy.ts';
 import { Removals } from './removal.ts';
 import { Remover } from './remove.ts';
 import { RepositoryWalk } from './repository-walk.ts';
-import { PRIORITY } from './rows.ts';
+import { PRIORITY } from './row.ts';
 import { Schedule } from './schedule.ts';
 import type { Site } from './site.ts';
 import { notePrimary } from './suspension.ts';

@@ -5,7 +5,8 @@ import { forEach } from './for-each.ts';
 import type { Outages } from './outage.ts';
 import type { Queue } from './queue.ts';
 import type { Referrers } from './referrers.ts';
-import { PRIORITY, WHOLE_REPOSITORY, type Mark, type Row } from './rows.ts';
+import type { Mark } from './row-queue.ts';
+import { PRIORITY, WHOLE_REPOSITORY, type Row } from './row.ts';
 import { ANSWER_TIMEOUT, type Site } from './site.ts';
 import { walkTags } from './walk.ts';
 

@@ -1,5 +1,5 @@
 // When a failed row is tried again.
-import { PUT_OFF_MAX } from './rows.ts';
+import { PUT_OFF_MAX } from './row.ts';
 
 // Pauses (ms) double up to the maximum, with jitter: one broken tag costs some forty attempts a day, not thousands.
 const RETRY_FIRST = 500;

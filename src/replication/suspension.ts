@@ -1,6 +1,7 @@
 // Suspended removals. At a first start, and with another primary, the primary may be the wrong one, or an empty one. Until
 // it is known to be right, nothing is removed that it may never have had.
-import type { RowFilter, RowStore } from './rows.ts';
+import type { RowFilter } from './row-views.ts';
+import type { RowStore } from './rows.ts';
 import type { Site } from './site.ts';
 
 /** What the suspension is kept in. */

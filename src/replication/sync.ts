@@ -9,7 +9,8 @@ import type { Referrers } from './referrers.ts';
 import type { Removals } from './removal.ts';
 import type { RepositoryWalk } from './repository-walk.ts';
 import { retryAt } from './retry.ts';
-import { PRIORITY, PUT_OFF_MAX, WHOLE_REPOSITORY, type Outcome, type Row } from './rows.ts';
+import type { Outcome } from './row-queue.ts';
+import { PRIORITY, PUT_OFF_MAX, WHOLE_REPOSITORY, type Row } from './row.ts';
 import { ANSWER_TIMEOUT, type Site } from './site.ts';
 
 /** What syncing is made of. */

@@ -7,7 +7,7 @@ import { forEach } from './for-each.ts';
 import type { Inspector } from './inspect.ts';
 import { IntegrityCheck, Unknown } from './integrity-check.ts';
 import type { Queue } from './queue.ts';
-import { PRIORITY, type Row } from './rows.ts';
+import { PRIORITY, type Row } from './row.ts';
 import type { Site } from './site.ts';
 
 /** How far a run is, for people; times in milliseconds since the epoch. */

@@ -3,7 +3,7 @@ import { forEach, inParts } from './for-each.ts';
 import type { Outages } from './outage.ts';
 import type { Queue } from './queue.ts';
 import type { Count } from './repository-walk.ts';
-import { PRIORITY, WHOLE_REPOSITORY } from './rows.ts';
+import { PRIORITY, WHOLE_REPOSITORY } from './row.ts';
 import type { Site } from './site.ts';
 
 /** How far a run is, for people; times in milliseconds since the epoch. */

@@ -2,7 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Bell } from './bell.ts';
 import { Job, release, STORE_PAUSE, type JobContext, type Sync } from './job.ts';
-import type { Row, RowStore } from './rows.ts';
+import type { Row } from './row.ts';
+import type { RowStore } from './rows.ts';
 import type { Site } from './site.ts';
 
 /** What a worker uses of its site. */

@@ -1,7 +1,8 @@
 // How much is removed before a person is asked.
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { Removals, removalLimit } from '../../src/replication/removal.ts';
-import { PRIORITY, type Counts } from '../../src/replication/rows.ts';
+import type { Counts } from '../../src/replication/row-views.ts';
+import { PRIORITY } from '../../src/replication/row.ts';
 import { NotCompared } from '../../src/replication/suspension.ts';
 import { blob } from '../support/content.ts';
 import { image, manifest } from '../support/image.ts';

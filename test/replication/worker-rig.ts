@@ -1,7 +1,9 @@
 // A worker over a real store, and work that a test can hold up.
 import { onTestFinished } from 'vitest';
 import { digestOf } from '../../src/oci/digest.ts';
-import { PRIORITY, type Outcome, type Row, type RowStore } from '../../src/replication/rows.ts';
+import type { Outcome } from '../../src/replication/row-queue.ts';
+import { PRIORITY, type Row } from '../../src/replication/row.ts';
+import type { RowStore } from '../../src/replication/rows.ts';
 import { Worker, type WorkerOptions, type WorkerParts, type WorkerSite } from '../../src/replication/worker.ts';
 import { waitFor } from '../support/tool.ts';
 import { silent } from './store/silent.ts';
