@@ -30,8 +30,9 @@ import { createStorage } from './proxy/storage.ts';
 import { TagLookup, type HeadTag } from './proxy/tag-lookup.ts';
 import { BUSY_HERE } from './registry/answer.ts';
 import { viaOf } from './registry/client.ts';
-import { noteUploads } from './replication/places.ts';
+import { noteUploads } from './replication/blob-locations.ts';
 import { startReplication } from './replication/replication.ts';
+import type { Site } from './replication/site.ts';
 import { WEBHOOK_PATH, type WebhookDeps } from './replication/webhook.ts';
 import { createSqliteStore } from './replication/store/sqlite.ts';
 import { parseRepositories } from './replication/walk.ts';
@@ -151,22 +152,26 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     { ...knobs, timeout: config.primaryTimeout, blobMax: config.blobMax },
   );
   const isOn = config.replication && config.store;
+  const site: Site = {
+    primary,
+    secondary,
+    rows,
+    log,
+    meter: rateWatch.meter,
+    clock: Date.now,
+    isReplicated: isStored,
+  };
   const replication = await startReplication(
+    site,
     {
-      primary,
-      secondary,
       filler,
       store,
-      rows,
-      isStored,
       known: (name, digest) => memory.manifest(name, digest)?.manifest,
       listedRepositories: () => listedRepositories(config.repositoriesFile),
       onDummy: memory.hide,
       onRemoved: memory.forget,
       onDamaged: (_name, digest) => memory.markDamaged(digest),
       onHealed: memory.clearDamaged,
-      log,
-      meter: rateWatch.meter,
     },
     {
       isOn,
@@ -210,9 +215,12 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     tags,
     places: link.places,
     meter,
-    enqueue: replication.enqueue,
+    enqueue: (wish) => replication.enqueue(wish),
     isStored,
-    suspicion: replication.suspicion,
+    suspicion: {
+      suspect: (name, digest) => replication.reportDamage(name, digest),
+      clear: (name, digest) => replication.reportWhole(name, digest),
+    },
   };
   const app = await createApp({
     logger: log,
@@ -240,7 +248,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
             tokens: config.eventsToken,
             isReplicated: isStored,
             onNamed: forgetNamed,
-            onMarked: replication.nudge,
+            onMarked: () => replication.nudge(),
             meter: webhook.meter,
           }
         : undefined,

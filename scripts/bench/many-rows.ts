@@ -1,6 +1,8 @@
 // 100,000 rows of 2,000 repositories, none of them due while they are looked at.
 import { digestOf } from '../../src/oci/digest.ts';
-import type { Mark, Outcome, RowPriority, RowStore } from '../../src/replication/rows.ts';
+import type { Mark, Outcome } from '../../src/replication/row-queue.ts';
+import type { RowPriority } from '../../src/replication/row.ts';
+import type { RowStore } from '../../src/replication/rows.ts';
 
 export const ROWS = 100_000;
 export const REPOSITORIES = 2_000;

@@ -1,7 +1,7 @@
 // A comparison of both sites that finds nothing to do, as nearly every one of them.
 import { join } from 'node:path';
 import type { Digest } from '../../src/oci/digest.ts';
-import { PRIORITY } from '../../src/replication/rows.ts';
+import { PRIORITY } from '../../src/replication/row.ts';
 import { createSqliteStore } from '../../src/replication/store/sqlite.ts';
 import { silent } from '../../test/replication/store/silent.ts';
 import { image } from '../../test/support/image.ts';

@@ -5,7 +5,8 @@ import { parseReference } from '../oci/reference.ts';
 import type { Registry } from '../registry/registry.ts';
 import { forEach } from '../replication/for-each.ts';
 import { BACKFILLED } from '../replication/reconcile.ts';
-import { WHOLE_REPOSITORY, type Row, type RowStore } from '../replication/rows.ts';
+import { WHOLE_REPOSITORY, type Row } from '../replication/row.ts';
+import type { RowStore } from '../replication/rows.ts';
 import { WalkFailed, walkTags } from '../replication/walk.ts';
 import { ok, skipped, warning, type Finding } from './finding.ts';
 

@@ -1,6 +1,6 @@
 // The source of a blob: a registry's body, continued at the byte reached whenever the connection breaks.
 import { unlessAborted } from '../lib/abort.ts';
-import { LEAST_RATE, watchRate, watchSlow, type LeastRate, type SlowWatch } from '../lib/least-rate.ts';
+import { LEAST_RATE, watchRate, watchSlow, type LeastRate, type RateWatch } from '../lib/least-rate.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { found, type Answer } from '../registry/answer.ts';
 import type { ConnectionSlot } from './connection-slot.ts';
@@ -56,7 +56,7 @@ class Source {
   readonly #open: OpenAt;
   readonly #options: SourceOptions;
   readonly #rates: SourceRates;
-  #slow: SlowWatch | undefined;
+  #slow: RateWatch | undefined;
   #position: number;
   #until: number | undefined;
   #mostBytes: number;

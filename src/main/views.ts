@@ -47,7 +47,7 @@ export function createViews(deps: ViewsDeps): Views {
     attention: createAttention({ rows, primary, inspector: replication.inspector }, { isOn }),
     image: (repository, reference, host) => images.ask(repository, reference, pullHost(deps.url(), host)),
     doctor: createDoctorView(config),
-    clearDamaged: replication.clearDamaged,
+    clearDamaged: (filter) => replication.clearDamaged(filter),
   };
 }
 

@@ -1,7 +1,7 @@
 // The checksum of a repository's tags as GitLab computes it, so that both can be compared.
 import { createHash } from 'node:crypto';
 import { isDigest } from '../oci/digest.ts';
-import { WHOLE_REPOSITORY, type Row } from './rows.ts';
+import { WHOLE_REPOSITORY, type Row } from './row.ts';
 
 /**
  * SHA-256, in hex, over `name` and `digest` of the tags that the secondary has, sorted by name, without separators: what

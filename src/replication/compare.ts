@@ -1,67 +1,64 @@
-// Comparing: what one reference means at the primary and here, for one HEAD a side.
-import { createSlots } from '../lib/slots.ts';
+// Comparing: what one reference means at the primary and in the secondary, by one HEAD to each.
+import { createSlots, type Slots } from '../lib/slots.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseReference } from '../oci/reference.ts';
-import type { Registry } from '../registry/registry.ts';
-import type { Row } from './rows.ts';
-import type { FindTrouble } from './trouble.ts';
+import type { Outages } from './outage.ts';
+import type { Row } from './row.ts';
+import { ANSWER_TIMEOUT, type Site } from './site.ts';
 import { WalkFailed } from './walk.ts';
 
 /**
- * What came out; `digest` is the primary's. `different`: the primary has something else than is here, if anything is; `surplus`: only here;
- * `absent`: on neither side; `unclear`: a registry could not say, for reasons of that one reference.
+ * What came out; `digest` is the primary's. `different`: the secondary has another manifest, or none. `surplus`: only the
+ * secondary has it. `absent`: neither has it. `unclear`: a registry could not say, for reasons of that one reference.
  */
 export type Verdict =
   | { readonly kind: 'same' | 'different'; readonly digest: Digest }
   | { readonly kind: 'surplus' | 'absent' | 'unclear' };
 
-/** Compares one reference, a tag or a digest. @throws WalkFailed where no reference could be compared now. */
-export type Compare = (name: string, reference: string) => Promise<Verdict>;
+/** Compares references, so many at once, whoever asks. */
+export class Comparer {
+  readonly #site: Pick<Site, 'primary' | 'secondary'>;
+  readonly #outages: Outages;
+  readonly #slots: Slots;
 
-/** What comparing needs. */
-export interface CompareDeps {
-  readonly primary: Registry;
-  readonly secondary: Registry;
-  readonly findTrouble: FindTrouble;
-}
+  constructor(site: Pick<Site, 'primary' | 'secondary'>, outages: Outages, atOnce: number) {
+    this.#site = site;
+    this.#outages = outages;
+    // Background work gets half of all slots.
+    this.#slots = createSlots(2 * atOnce);
+  }
 
-/** `atOnce` references are compared at once, whoever asks; `timeout` in milliseconds. */
-export function createCompare(
-  { primary, secondary, findTrouble }: CompareDeps,
-  { atOnce, timeout }: { readonly atOnce: number; readonly timeout: number },
-): Compare {
-  // Background work gets half of all slots.
-  const slots = createSlots(2 * atOnce);
-
-  return async (name, text) => {
+  /** Compares a tag or a digest. @throws WalkFailed in an outage, when no reference could be compared */
+  async compare(name: string, text: string): Promise<Verdict> {
     const reference = parseReference(text);
     if (!reference) return { kind: 'absent' };
-    const release = await slots.take({ priority: 'background' });
+    const release = await this.#slots.take({ priority: 'background' });
     try {
-      const [there, here] = await Promise.all([
-        primary.manifests.head(name, reference, timeout),
-        secondary.manifests.head(name, reference, timeout),
+      const { primary, secondary } = this.#site;
+      const [atPrimary, atSecondary] = await Promise.all([
+        primary.manifests.head(name, reference, ANSWER_TIMEOUT),
+        secondary.manifests.head(name, reference, ANSWER_TIMEOUT),
       ]);
-      for (const answer of [there, here]) {
+      for (const answer of [atPrimary, atSecondary]) {
         if (answer.kind === 'found' || answer.kind === 'missing') continue;
         const failure = new WalkFailed(`${name}:${text}`, answer);
-        if (await findTrouble(failure)) throw failure;
+        if (await this.#outages.find(failure)) throw failure;
         return { kind: 'unclear' };
       }
-      if (there.kind !== 'found') return { kind: here.kind === 'found' ? 'surplus' : 'absent' };
-      const { digest } = there.value;
-      const isSame = here.kind === 'found' && here.value.digest === digest;
+      if (atPrimary.kind !== 'found') return { kind: atSecondary.kind === 'found' ? 'surplus' : 'absent' };
+      const { digest } = atPrimary.value;
+      const isSame = atSecondary.kind === 'found' && atSecondary.value.digest === digest;
       return { kind: isSame ? 'same' : 'different', digest };
     } finally {
       release();
     }
-  };
+  }
 }
 
-/** Whether a verdict is work for a worker; what waits for one already is none. */
+/** Whether a verdict makes its row due. A row that waits for a worker already is left as it is. */
 export function isWork(verdict: Verdict, row: Row | undefined): boolean {
   if (!row) return verdict.kind !== 'absent';
-  // What was held since it was gone waits for a person, unless it is there again, or gone here, too.
+  // A held removal waits for a person, unless the primary has the reference again, or the secondary has not.
   if (row.isHeld) return verdict.kind !== 'surplus';
   // The secondary would refuse the same manifest again.
   if (row.state === 'unsupported' && verdict.kind === 'different') return verdict.digest !== row.primaryDigest;

@@ -15,9 +15,16 @@ export class CopyFailed extends Error {
 }
 
 /** The secondary takes no writes now (maintenance, garbage collection): nothing is wrong with the image. */
-export class SecondaryReadOnly extends CopyFailed {}
+export class SecondaryReadOnly extends CopyFailed {
+  constructor(what: string) {
+    super(what, 'the secondary takes no writes');
+  }
+}
 
-/** It can be done once something else is here, or gone: `waitsFor` as in its row. */
+/** The secondary cannot hold it, now or later. */
+export class Unsupported extends Error {}
+
+/** It can be done once something else is in the secondary, or gone; `waitsFor` as in its row. */
 export class Waiting extends CopyFailed {
   readonly waitsFor: string;
 
@@ -27,7 +34,7 @@ export class Waiting extends CopyFailed {
   }
 }
 
-/** The failure that a registry's answer means; `at` which one, for people. */
+/** The failure that a registry's answer means; `at` says which one, for people. */
 export function copyFailure(what: string, answer: Failure | Corrupt, at: 'primary' | 'secondary'): CopyFailed {
   if (answer.kind === 'corrupt') return new CopyFailed(what, 'the primary gives wrong bytes');
   return new CopyFailed(what, failureText(answer, at), answer);

@@ -4,7 +4,9 @@ import { parseDigest } from '../oci/digest.ts';
 import { checkJson, TooComplex } from '../oci/json.ts';
 import { isManifestType } from '../oci/media-types.ts';
 import { isName, isTag } from '../oci/reference.ts';
-import { WHOLE_REPOSITORY, type MalformedEvent, type Mark } from './rows.ts';
+import type { MalformedEvent } from './records.ts';
+import type { Mark } from './row-queue.ts';
+import { WHOLE_REPOSITORY } from './row.ts';
 import { vendorEvents } from './vendor-events.ts';
 
 /** What an event names: a tag, a digest, or {@link WHOLE_REPOSITORY}; and whether it was pushed. */

@@ -1,4 +1,4 @@
-// Inspecting: whether a blob's bytes in the secondary are what its digest names, by a look at its end or by reading it.
+// Inspecting: whether a blob of the secondary has the bytes that its digest names, by a look at its end or by reading it.
 import type { Readable } from 'node:stream';
 import { givenAtLeast, LEAST_RATE, type LeastRate } from '../lib/least-rate.ts';
 import type { Rate } from '../lib/rate.ts';
@@ -7,12 +7,13 @@ import { algorithmOf, digestOf, hasherFor, matches, type Digest } from '../oci/d
 import type { ByteRange } from '../oci/range.ts';
 import { failureText, isNotStored, type Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
+import { ANSWER_TIMEOUT } from './site.ts';
 
 /** What was found, `reason` for people. */
 export interface Finding {
   /**
-   * `missing`: no byte is there, so that an upload brings it back. `damaged`: other bytes are there. `doubtful`: of
-   * another size than its manifest says, which anybody may write. `unknown`: the secondary did not say.
+   * `missing`: it has no byte, so that an upload brings it back. `damaged`: it has wrong bytes. `doubtful`: its size is
+   * not that of its manifest, which may be wrong. `unknown`: the secondary did not say.
    */
   readonly kind: 'whole' | 'missing' | 'damaged' | 'doubtful' | 'unknown';
   readonly reason: string;
@@ -20,31 +21,19 @@ export interface Finding {
   readonly failure?: Failure;
 }
 
-/** Inspects blobs of the secondary. Never throws for what a registry does. */
-export interface Inspector {
-  /** Looks at the size and at the last byte, since registries speak well of files that are short or gone. */
-  look(name: string, blob: Pick<Descriptor, 'digest' | 'size'>): Promise<Finding>;
-  /** Reads and hashes it, at the rate; rejects only when `signal` is aborted. `onRead` is told of the bytes. */
-  read(name: string, digest: Digest, options?: ReadingOptions): Promise<Finding>;
-  /** Whether the secondary answers as a registry that accepts us: only then what it says of a blob counts. */
-  isAnswering(): Promise<boolean>;
-}
+/** A blob, and its size as a manifest gives it. */
+export type BlobSize = Pick<Descriptor, 'digest' | 'size'>;
 
 /** @see Inspector.read */
 export interface ReadingOptions {
   readonly signal?: AbortSignal;
+  /** Called with the bytes of each chunk. */
   readonly onRead?: (bytes: number) => void;
 }
 
-/** What inspecting needs. */
-export interface InspectDeps {
-  readonly secondary: Registry;
-  readonly rate: Rate;
-}
-
 const WHOLE: Finding = { kind: 'whole', reason: '' };
-const NOT_THERE: Finding = { kind: 'missing', reason: 'the secondary does not have it' };
-/** Not in a registry's words: it counts when it is said twice. */
+const NOT_FOUND: Finding = { kind: 'missing', reason: 'the secondary does not have it' };
+/** The storage's answer, not the registry's: it counts when it comes twice. */
 const NOT_STORED: Finding = { kind: 'missing', reason: 'the storage of the secondary does not have it' };
 
 /** The one byte of a small range: its presence and the size that came with it. */
@@ -63,65 +52,83 @@ async function hasByte(body: Readable): Promise<boolean> {
   return false;
 }
 
-/** @see Inspector; `timeout` in milliseconds to the headers of an answer. */
-export function createInspector(
-  deps: InspectDeps,
-  { timeout = 30_000, leastRate = LEAST_RATE }: { timeout?: number; leastRate?: LeastRate } = {},
-): Inspector {
-  const { secondary, rate } = deps;
+/** Inspects blobs of the secondary. Never throws for what a registry does. */
+export class Inspector {
+  readonly #secondary: Registry;
+  readonly #rate: Rate;
+  readonly #leastRate: LeastRate;
 
-  async function isAnswering(): Promise<boolean> {
+  constructor(secondary: Registry, rate: Rate, { leastRate = LEAST_RATE }: { leastRate?: LeastRate } = {}) {
+    this.#secondary = secondary;
+    this.#rate = rate;
+    this.#leastRate = leastRate;
+  }
+
+  /** Whether the secondary answers as a registry that accepts us: only then its answers about a blob count. */
+  async isAnswering(): Promise<boolean> {
     try {
-      const ping = await secondary.ping({ fresh: true });
+      const ping = await this.#secondary.ping({ fresh: true });
       return ping.isRegistry && ping.acceptsUs;
     } catch {
       return false;
     }
   }
 
-  async function peek(name: string, digest: Digest, range: ByteRange): Promise<Peek> {
-    const answer = await secondary.blobs.open(name, digest, timeout, range);
-    if (answer.kind === 'missing' || answer.kind === 'unsatisfiable' || isNotStored(answer)) return { kind: 'none' };
-    if (answer.kind !== 'found') return unknown(answer);
-    return (await hasByte(answer.value.body)) ? { kind: 'byte', size: answer.value.size } : { kind: 'none' };
+  /** Looks at the size and at the last byte, since a registry's HEAD may be of a file that is short or gone. */
+  async look(name: string, blob: BlobSize): Promise<Finding> {
+    const finding = await this.#lookOnce(name, blob);
+    // A registry's own 404 is sure.
+    if (finding === NOT_FOUND || (finding.kind !== 'missing' && finding.kind !== 'damaged')) return finding;
+    // A registry that is being stopped breaks bodies off, too: its answers do not count then.
+    if (!(await this.isAnswering())) return { kind: 'unknown', reason: 'the secondary does not answer' };
+    return this.#lookOnce(name, blob);
   }
 
-  async function lookOnce(name: string, { digest, size }: Pick<Descriptor, 'digest' | 'size'>): Promise<Finding> {
-    const head = await secondary.blobs.head(name, digest, timeout);
-    if (head.kind === 'missing') return NOT_THERE;
+  /** Reads and hashes it, at the rate; rejects only when `signal` is aborted. */
+  async read(name: string, digest: Digest, options: ReadingOptions = {}): Promise<Finding> {
+    const first = await this.#readOnce(name, digest, options);
+    if (typeof first !== 'number') return first;
+    const again = await this.#readOnce(name, digest, options);
+    if (typeof again !== 'number') return again;
+    // Twice at one byte, from a registry that answers: that is its storage, not the connection.
+    const isStorage = first === again && (await this.isAnswering());
+    return { kind: isStorage ? 'damaged' : 'unknown', reason: `it breaks off at byte ${again}` };
+  }
+
+  async #lookOnce(name: string, { digest, size }: BlobSize): Promise<Finding> {
+    const head = await this.#secondary.blobs.head(name, digest, ANSWER_TIMEOUT);
+    if (head.kind === 'missing') return NOT_FOUND;
     if (isNotStored(head)) return NOT_STORED;
     if (head.kind !== 'found') return unknown(head);
     if (head.value.size === 0) {
       const isEmpty = digestOf(Buffer.alloc(0), algorithmOf(digest)) === digest;
       return isEmpty ? WHOLE : { kind: 'damaged', reason: 'its file is empty' };
     }
-    const last = await peek(name, digest, { suffix: 1 });
+    const last = await this.#peek(name, digest, { suffix: 1 });
     if (last.kind === 'byte') {
-      const here = last.size ?? head.value.size;
-      if (size === undefined || here === undefined || here === size) return WHOLE;
-      return { kind: 'doubtful', reason: `it has ${here} bytes, its manifest says ${size}` };
+      const found = last.size ?? head.value.size;
+      if (size === undefined || found === undefined || found === size) return WHOLE;
+      return { kind: 'doubtful', reason: `it has ${found} bytes, its manifest says ${size}` };
     }
     if (last.kind !== 'none') return last;
-    // A registry that remembers sizes speaks of files that are gone: of those no byte can be read at all.
-    const first = await peek(name, digest, { start: 0, end: 0 });
+    // A registry that remembers sizes answers HEAD for files that are gone: no byte of those can be read.
+    const first = await this.#peek(name, digest, { start: 0, end: 0 });
     if (first.kind === 'byte') return { kind: 'damaged', reason: 'its last byte cannot be read' };
     return first.kind === 'none' ? { kind: 'missing', reason: 'none of its bytes can be read' } : first;
   }
 
-  async function look(name: string, blob: Pick<Descriptor, 'digest' | 'size'>): Promise<Finding> {
-    const finding = await lookOnce(name, blob);
-    // A 404 in a registry's own words is sure.
-    if (finding === NOT_THERE || (finding.kind !== 'missing' && finding.kind !== 'damaged')) return finding;
-    // A registry that is being stopped breaks bodies off, too: what it says then does not count.
-    if (!(await isAnswering())) return { kind: 'unknown', reason: 'the secondary does not answer' };
-    return lookOnce(name, blob);
+  async #peek(name: string, digest: Digest, range: ByteRange): Promise<Peek> {
+    const answer = await this.#secondary.blobs.open(name, digest, ANSWER_TIMEOUT, range);
+    if (answer.kind === 'missing' || answer.kind === 'unsatisfiable' || isNotStored(answer)) return { kind: 'none' };
+    if (answer.kind !== 'found') return unknown(answer);
+    return (await hasByte(answer.value.body)) ? { kind: 'byte', size: answer.value.size } : { kind: 'none' };
   }
 
   /** Reads to the end; a number where the body broke off there. */
-  async function readOnce(name: string, digest: Digest, options: ReadingOptions): Promise<Finding | number> {
+  async #readOnce(name: string, digest: Digest, options: ReadingOptions): Promise<Finding | number> {
     const { signal, onRead = () => undefined } = options;
-    const answer = await secondary.blobs.open(name, digest, timeout);
-    if (answer.kind === 'missing') return NOT_THERE;
+    const answer = await this.#secondary.blobs.open(name, digest, ANSWER_TIMEOUT);
+    if (answer.kind === 'missing') return NOT_FOUND;
     if (isNotStored(answer)) return NOT_STORED;
     if (answer.kind !== 'found') return unknown(answer);
     const hash = hasherFor(digest);
@@ -133,31 +140,17 @@ export function createInspector(
         isTooSlow = true;
         body.destroy();
       };
-      for await (const chunk of givenAtLeast(body as AsyncIterable<Buffer>, leastRate, tooSlow)) {
+      for await (const chunk of givenAtLeast(body as AsyncIterable<Buffer>, this.#leastRate, tooSlow)) {
         hash.update(chunk);
         position += chunk.length;
         onRead(chunk.length);
-        await rate(chunk.length, signal);
+        await this.#rate(chunk.length, signal);
       }
     } catch {
       signal?.throwIfAborted();
-      // Where a slow body was left says nothing about the bytes.
+      // The byte at which a slow body was left says nothing about the blob.
       return isTooSlow ? { kind: 'unknown', reason: 'the secondary is too slow' } : position;
     }
     return matches(digest, hash) ? WHOLE : { kind: 'damaged', reason: 'its bytes have another digest' };
   }
-
-  return {
-    look,
-    async read(name, digest, options = {}) {
-      const first = await readOnce(name, digest, options);
-      if (typeof first !== 'number') return first;
-      const again = await readOnce(name, digest, options);
-      if (typeof again !== 'number') return again;
-      // Twice at one byte, from a registry that answers: that is its storage, not the connection.
-      const isStorage = first === again && (await isAnswering());
-      return { kind: isStorage ? 'damaged' : 'unknown', reason: `it breaks off at byte ${again}` };
-    },
-    isAnswering,
-  };
 }

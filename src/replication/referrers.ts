@@ -1,74 +1,67 @@
-// Referrers: signatures, SBOMs and whatever else points at a manifest as its subject, in the primary's list of them or,
-// where it has none, under tags of their subject's name.
+// Referrers: signatures, SBOMs and whatever else names a manifest as its subject. The primary lists them or, where it has
+// no such list, has them under tags of their subject's name.
 import type { Digest } from '../oci/digest.ts';
 import { referrerTagsOf } from '../oci/referrer-tag.ts';
-import type { Registry } from '../registry/registry.ts';
-import { PRIORITY, type Mark, type RowPriority, type RowStore } from './rows.ts';
+import type { Queue } from './queue.ts';
+import type { Mark } from './row-queue.ts';
+import { PRIORITY, type RowPriority } from './row.ts';
+import { ANSWER_TIMEOUT, type Site } from './site.ts';
 import { walkReferrers, WalkFailed } from './walk.ts';
-
-/** Marks what refers to manifests at the primary and is not known here; answers how many. @throws WalkFailed */
-export type MarkReferrers = (name: string, digests: readonly Digest[], priority: RowPriority) => Promise<number>;
-
-/**
- * Marks the tags under which referrers of what a client pulled are at the primary and not known here. Those of all other
- * images come as tags like any: by events and walks.
- */
-export type MarkReferrerTags = (name: string, digest: Digest) => Promise<void>;
-
-/** What both need. */
-export interface ReferrersDeps {
-  readonly primary: Registry;
-  readonly rows: Pick<RowStore, 'find' | 'mark'>;
-  readonly clock?: () => number;
-}
 
 // A registry that has no list of referrers (Distribution 2 and 3) is not asked for each manifest (ms).
 const ABSENT_FOR = 3_600_000;
 
-/** @see MarkReferrers */
-export function createMarkReferrers({ primary, rows, clock = Date.now }: ReferrersDeps): MarkReferrers {
-  let absentUntil = -Infinity;
+/** Marks referrers at the primary that have no row yet. */
+export class Referrers {
+  readonly #site: Pick<Site, 'primary' | 'rows' | 'clock'>;
+  readonly #queue: Queue;
+  #absentUntil = -Infinity;
 
-  async function referrersOf(name: string, digest: Digest): Promise<readonly Digest[]> {
+  constructor(site: Pick<Site, 'primary' | 'rows' | 'clock'>, queue: Queue) {
+    this.#site = site;
+    this.#queue = queue;
+  }
+
+  /** Marks those that the primary lists for these manifests; answers how many. @throws WalkFailed */
+  async mark(name: string, digests: readonly Digest[], priority: RowPriority): Promise<number> {
+    const { rows, clock } = this.#site;
+    const marks: Mark[] = [];
+    for (const digest of digests) {
+      if (clock() < this.#absentUntil) break;
+      for (const reference of await this.#list(name, digest)) {
+        // Syncing a referrer syncs its subject: to mark it again for its subject would never end.
+        if (!(await rows.find(name, reference))) marks.push({ repository: name, reference, priority });
+      }
+    }
+    await this.#queue.mark(marks);
+    return marks.length;
+  }
+
+  /**
+   * Marks the tags of referrers of a manifest that a client pulled. Those of other images are found as any tag is: by
+   * events and compare runs.
+   */
+  async markTags(name: string, digest: Digest): Promise<void> {
+    const marks = await Promise.all(referrerTagsOf(digest).map((tag) => this.#markOf(name, tag)));
+    await this.#queue.mark(marks.filter((mark) => mark !== undefined));
+  }
+
+  async #list(name: string, digest: Digest): Promise<readonly Digest[]> {
     const referrers: Digest[] = [];
     try {
-      for await (const page of walkReferrers(primary, name, digest)) referrers.push(...page);
+      for await (const page of walkReferrers(this.#site.primary, name, digest)) referrers.push(...page);
     } catch (error) {
       if (!(error instanceof WalkFailed && error.failure.kind === 'unsupported')) throw error;
-      absentUntil = clock() + ABSENT_FOR;
+      this.#absentUntil = this.#site.clock() + ABSENT_FOR;
     }
     return referrers;
   }
 
-  return async (name, digests, priority) => {
-    const marks: Mark[] = [];
-    for (const digest of digests) {
-      if (clock() < absentUntil) break;
-      for (const reference of await referrersOf(name, digest)) {
-        // Its own sync looks at its subject again: what has a row is not marked, or it would never end.
-        if (!(await rows.find(name, reference))) marks.push({ repository: name, reference, priority });
-      }
-    }
-    if (marks.length > 0) await rows.mark(marks, clock());
-    return marks.length;
-  };
-}
-
-/** @see MarkReferrerTags; `timeout` in milliseconds. */
-export function createMarkReferrerTags(
-  { primary, rows, clock = Date.now }: ReferrersDeps,
-  { timeout = 30_000 } = {},
-): MarkReferrerTags {
-  async function markOf(repository: string, tag: string): Promise<Mark | undefined> {
+  async #markOf(repository: string, tag: string): Promise<Mark | undefined> {
+    const { primary, rows } = this.#site;
     if (await rows.find(repository, tag)) return undefined;
-    const there = await primary.manifests.head(repository, { tag }, timeout);
-    // Whatever else is said of it, walks find it later.
-    return there.kind === 'found' ? { repository, reference: tag, priority: PRIORITY.onDemand } : undefined;
+    const answer = await primary.manifests.head(repository, { tag }, ANSWER_TIMEOUT);
+    // After any failure compare runs find it later.
+    return answer.kind === 'found' ? { repository, reference: tag, priority: PRIORITY.onDemand } : undefined;
   }
-
-  return async (name, digest) => {
-    const marks = await Promise.all(referrerTagsOf(digest).map((tag) => markOf(name, tag)));
-    const found = marks.filter((mark) => mark !== undefined);
-    if (found.length > 0) await rows.mark(found, clock());
-  };
 }

@@ -24,13 +24,6 @@ export interface Refused {
   readonly absent: readonly Digest[];
 }
 
-/** Reads refusals, and remembers those that say nothing but 500. */
-export interface Refusals {
-  read(refused: Refused): Refusal;
-  /** A repository took a manifest. */
-  accepted(name: string): void;
-}
-
 // Of Distribution (the first five), of GitLab's registry, and of others: the manifest itself is at fault.
 const FOR_GOOD = new Set([
   'MANIFEST_INVALID',
@@ -46,8 +39,8 @@ const FOR_GOOD = new Set([
 // Too large, of a type that it does not take, or not to be processed.
 const STATUS_FOR_GOOD = new Set([413, 415, 422]);
 
-// A 500 says nothing of what is at fault. It is the manifest when the same bytes were refused so often while the
-// repository took another manifest: broken storage takes none.
+// A 500 does not say what is at fault. It is the manifest if the same bytes were refused so often while the repository
+// took another manifest: broken storage takes none.
 const REPEATED = 6;
 // Bytes of a count.
 const COUNT = 32;
@@ -72,41 +65,47 @@ function isRefusal({ status }: Said): boolean {
   return status >= 400 && status < 500 && status !== 401 && status !== 403 && status !== 429;
 }
 
-/** @see Refusals */
-export function createRefusals(): Refusals {
-  const taken = createLru<string, number>('takenManifests');
-  const counts = createLru<string, { readonly takenBefore: number; times: number }>('refusedManifests', {
+/** Reads refusals, and remembers those of which a 500 says nothing. */
+export class Refusals {
+  /** By repository, how many manifests it took. */
+  readonly #taken = createLru<string, number>('takenManifests');
+  readonly #counts = createLru<string, { readonly takenBefore: number; times: number }>('refusedManifests', {
     sizeOf: () => COUNT,
   });
-  const takenBy = (name: string): number => taken.get(name) ?? 0;
 
-  /** Whether the same bytes were refused often enough, and others not. */
-  function isRepeated(name: string, digest: Digest): boolean {
-    const key = `${name}@${digest}`;
-    const count = counts.get(key) ?? { takenBefore: takenBy(name), times: 0 };
-    count.times += 1;
-    counts.set(key, count);
-    return count.times >= REPEATED && takenBy(name) > count.takenBefore;
+  /** A repository took a manifest. */
+  accepted(name: string): void {
+    this.#taken.set(name, this.#takenBy(name) + 1);
   }
 
-  return {
-    read({ name, manifest, failure, absent }) {
-      const said = wordsOf(failure);
-      // What is no registry's answer says nothing of the manifest.
-      if (!said || said.errors.length === 0) return { kind: 'for now' };
-      const words = failureText(failure);
-      const codes = said.errors.map(({ code }) => code);
-      const forGood = (why: string): Refusal => ({ kind: 'for good', reason: `${why}: ${words}` });
-      // A registry that minds the type says so of a manifest whose parts are missing, too.
-      if (absent[0] && isRefusal(said) && !/media ?type/i.test(words)) return { kind: 'waits', for: absent[0] };
-      if (isRefusal(said) && (STATUS_FOR_GOOD.has(said.status) || codes.every((code) => FOR_GOOD.has(code)))) {
-        return forGood(isSchema1(manifest.mediaType) ? SCHEMA1 : REFUSED);
-      }
-      if (said.status !== 500) return { kind: 'for now' };
-      const oddity = oddityOf(manifest, codes);
-      if (oddity !== undefined) return forGood(oddity);
-      return isRepeated(name, manifest.digest) ? forGood(REFUSED) : { kind: 'for now' };
-    },
-    accepted: (name) => void taken.set(name, takenBy(name) + 1),
-  };
+  read({ name, manifest, failure, absent }: Refused): Refusal {
+    const said = wordsOf(failure);
+    // Only a registry's own answer says something of the manifest.
+    if (!said || said.errors.length === 0) return { kind: 'for now' };
+    const words = failureText(failure);
+    const codes = said.errors.map(({ code }) => code);
+    const forGood = (why: string): Refusal => ({ kind: 'for good', reason: `${why}: ${words}` });
+    // A registry that does not take the type says so of a manifest whose parts are missing, too.
+    if (absent[0] && isRefusal(said) && !/media ?type/i.test(words)) return { kind: 'waits', for: absent[0] };
+    if (isRefusal(said) && (STATUS_FOR_GOOD.has(said.status) || codes.every((code) => FOR_GOOD.has(code)))) {
+      return forGood(isSchema1(manifest.mediaType) ? SCHEMA1 : REFUSED);
+    }
+    if (said.status !== 500) return { kind: 'for now' };
+    const oddity = oddityOf(manifest, codes);
+    if (oddity !== undefined) return forGood(oddity);
+    return this.#isRepeated(name, manifest.digest) ? forGood(REFUSED) : { kind: 'for now' };
+  }
+
+  #takenBy(name: string): number {
+    return this.#taken.get(name) ?? 0;
+  }
+
+  /** Whether the same bytes were refused often enough, and others not. */
+  #isRepeated(name: string, digest: Digest): boolean {
+    const key = `${name}@${digest}`;
+    const count = this.#counts.get(key) ?? { takenBefore: this.#takenBy(name), times: 0 };
+    count.times += 1;
+    this.#counts.set(key, count);
+    return count.times >= REPEATED && this.#takenBy(name) > count.takenBefore;
+  }
 }

@@ -1,53 +1,49 @@
-// Replication put together: wishes and walks mark rows, the worker claims them, and what it needs is kept in one place.
+// Replication put together: pulls, events and runs mark rows, and the worker claims them.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Filler } from '../fill/filler.ts';
 import type { Store } from '../fill/store.ts';
-import type { Log } from '../lib/log.ts';
-import type { Meter } from '../lib/meter.ts';
+import { createRate } from '../lib/rate.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import { referenceText, type Reference } from '../oci/reference.ts';
-import type { Registry } from '../registry/registry.ts';
-import { createCopy } from './copy.ts';
+import { Bell } from './bell.ts';
+import { BlobLocations } from './blob-locations.ts';
+import type { ListedRepositories } from './catalog.ts';
+import { Copier } from './copy.ts';
+import { Damage, type DamageFilter } from './damage.ts';
+import { DamageReports } from './damage-reports.ts';
+import { Inspector } from './inspect.ts';
+import { Outages, type OutageOptions, type SiteOutage } from './outage.ts';
 import { takeOverLeases } from './owner.ts';
-import { clearDamaged, type DamageFilter } from './damage.ts';
-import { createPlaces } from './places.ts';
-import { BACKFILLED, createWalks, forgetBackfill, type Walks } from './reconcile.ts';
-import { createRecheck, type Recheck } from './recheck.ts';
-import { createMarkReferrers, createMarkReferrerTags } from './referrers.ts';
-import { createRemovals } from './removal.ts';
-import { createRemover } from './remove.ts';
-import { repeat } from './repeat.ts';
-import { PRIORITY, type RowStore } from './rows.ts';
-import type { Inspector } from './inspect.ts';
-import { createFindSurplus } from './surplus.ts';
-import { confirmRemovals, endFirstStart, noteCompared, notePrimary, suspensionOf } from './suspension.ts';
-import { createSuspicion, type Suspicion } from './suspicion.ts';
-import { createSync } from './sync.ts';
-import { createFindTrouble, type Trouble, type TroubleOptions } from './trouble.ts';
-import { createVerification, type Verification } from './verification.ts';
-import { createWorker, type Worker, type WorkerOptions } from './worker.ts';
+import { Queue } from './queue.ts';
+import { recheckUnsupported } from './recheck.ts';
+import { forgetBackfill, Walks } from './reconcile.ts';
+import { Referrers } from './referrers.ts';
+import { RemovalPolicy } from './removal-policy.ts';
+import { Removals } from './removal.ts';
+import { Remover } from './remove.ts';
+import { RepositoryWalk } from './repository-walk.ts';
+import { PRIORITY } from './row.ts';
+import { Schedule } from './schedule.ts';
+import type { Site } from './site.ts';
+import { notePrimary } from './suspension.ts';
+import { RowSync } from './sync.ts';
+import { Verification } from './verification.ts';
+import { Worker, type WorkerOptions } from './worker.ts';
 
-/** What replication is made of. */
-export interface ReplicationDeps {
-  readonly primary: Registry;
-  readonly secondary: Registry;
+/** What replication uses of other rooms, beside the site. */
+export interface ReplicationParts {
   readonly filler: Filler;
   readonly store: Store;
-  readonly rows: RowStore;
+  /** A manifest's bytes where they are in memory. */
   readonly known: (name: string, digest: Digest) => Manifest | undefined;
-  readonly isStored: (name: string) => boolean;
-  readonly listedRepositories: () => Promise<readonly string[] | undefined>;
+  readonly listedRepositories: ListedRepositories;
   /** A digest is never to be served, or no longer to be remembered. */
   readonly onDummy: (digest: Digest) => void;
   readonly onRemoved: (name: string, digest: Digest) => void;
   /** The local copy of a blob is not to be served, or is whole again. */
   readonly onDamaged: (name: string, digest: Digest) => void;
   readonly onHealed: (digest: Digest) => void;
-  readonly log: Log;
-  readonly meter: Meter;
-  /** Milliseconds since the epoch. */
-  readonly clock?: () => number;
 }
 
 /** Times in milliseconds. */
@@ -62,216 +58,159 @@ export interface ReplicationOptions {
   readonly removalShare: number;
   /** Knobs of the worker, and of its pauses. */
   readonly worker?: Pick<WorkerOptions, 'lease' | 'nap'>;
-  readonly trouble?: Pick<TroubleOptions, 'outagePause' | 'readOnlyPause'>;
+  readonly outages?: OutageOptions;
+}
+
+// Bytes a second that verification reads at the most.
+const VERIFICATION_RATE = 32 * 1024 * 1024;
+
+/** What is read from the database before the worker starts. */
+interface Prepared {
+  readonly bell: Bell;
+  readonly queue: Queue;
+  readonly policy: RemovalPolicy;
+  readonly remover: Remover;
+  readonly inspector: Inspector;
+  readonly damage: Damage;
+  readonly owner: string;
+}
+
+function sleep(time: number, signal: AbortSignal | undefined): Promise<void> {
+  return delay(time, undefined, signal ? { signal, ref: false } : { ref: false });
+}
+
+/** Starts the worker, takes up what an earlier run began, and runs in its intervals. @throws StoreUnavailable */
+export async function startReplication(
+  site: Site,
+  parts: ReplicationParts,
+  options: ReplicationOptions,
+): Promise<Replication> {
+  const { secondary, rows, clock } = site;
+  await notePrimary(site, options.primaryUrl, () => forgetBackfill(rows));
+  const policy = new RemovalPolicy(site, options);
+  await policy.mode();
+  const remover = new Remover(site, parts.store, parts.onDummy);
+  // Before any client is served, whether or not they are removed in this run.
+  await remover.takeUp();
+  const bell = new Bell();
+  const queue = new Queue(site, bell);
+  const rate = createRate(VERIFICATION_RATE, { clock: () => performance.now(), sleep });
+  const inspector = new Inspector(secondary, rate);
+  const damage = new Damage(site, { ...parts, inspector, queue });
+  await damage.recall();
+  const owner = await takeOverLeases(rows, clock());
+  await rows.endLongWaits(clock());
+  return new Replication(site, parts, options, { bell, queue, policy, remover, inspector, damage, owner });
 }
 
 /** A running replication. */
-export interface Replication {
-  /** Stores what a client pulled, with all that it points at. */
-  enqueue(wish: { readonly name: string; readonly reference: Reference }): void;
-  /** Rows were marked: the worker looks for them. */
-  nudge(): void;
+export class Replication {
   readonly walks: Walks;
-  /** Verifies what is in the secondary. */
-  readonly verification: Pick<Verification, 'run' | 'progress'>;
-  /** Makes what the secondary does not take due again if that may have changed. */
-  readonly recheck: Recheck;
+  readonly verification: Verification;
   /** Looks at blobs of the secondary. */
   readonly inspector: Inspector;
-  /** Removes the marks of damage of these blobs, whose rows are due again; answers how many. */
-  clearDamaged(filter: DamageFilter): Promise<number>;
-  /** Hears of local blobs from those who serve them. */
-  readonly suspicion: Pick<Suspicion, 'suspect' | 'clear'>;
   readonly worker: Worker;
+  readonly #site: Site;
+  readonly #queue: Queue;
+  readonly #policy: RemovalPolicy;
+  readonly #damage: Damage;
+  readonly #reports: DamageReports;
+  readonly #closing = new AbortController();
+  readonly #background: Promise<void> | undefined;
+
+  constructor(site: Site, parts: ReplicationParts, options: ReplicationOptions, prepared: Prepared) {
+    const { isOn, concurrency } = options;
+    const { bell, queue, policy, remover, inspector, damage, owner } = prepared;
+    const outages = new Outages(site, options.outages);
+    const referrers = new Referrers(site, queue);
+    const repositoryWalk = new RepositoryWalk(site, queue, referrers, outages);
+    const { listedRepositories } = parts;
+    const walks = new Walks(site, { queue, outages, repositoryWalk, listedRepositories });
+    const verification = new Verification(site, { inspector, damage, queue }, options.verifyInterval);
+    const { onRemoved } = parts;
+    const removals = new Removals(site, { remover, policy, onRemoved, share: options.removalShare });
+    const locations = new BlobLocations(site, parts.store);
+    const copier = new Copier(site, { ...parts, locations, damage });
+    const onOutage = (outage: SiteOutage): void => this.#pause(outage);
+    const sync = new RowSync(site, { copier, removals, referrers, repositoryWalk, outages, isOn, onOutage });
+
+    this.#site = site;
+    this.#queue = queue;
+    this.#policy = policy;
+    this.#damage = damage;
+    this.#reports = new DamageReports(site, { damage, inspector, verification, isOn });
+    this.walks = walks;
+    this.verification = verification;
+    this.inspector = inspector;
+    this.worker = new Worker(
+      site,
+      { sync: (row) => sync.sync(row), onFinished: (row) => removals.finished(row), owner, bell },
+      { concurrency, ...options.worker },
+    );
+    const { signal } = this.#closing;
+    const interval = options.reconcileInterval;
+    const schedule = new Schedule(site, { queue, remover, walks, policy, verification, interval, signal });
+    this.#background = isOn ? schedule.run() : undefined;
+  }
+
+  /** Stores what a client pulled, with all that it points at. */
+  enqueue({ name, reference }: { readonly name: string; readonly reference: Reference }): void {
+    const mark = { repository: name, reference: referenceText(reference), priority: PRIORITY.onDemand };
+    this.#queue.mark([mark]).catch((error: unknown) => {
+      this.#site.log.error({ ...mark, reason: (error as Error).message }, 'not queued for storing');
+    });
+  }
+
+  /** Rows were marked: the worker looks for them. */
+  nudge(): void {
+    this.worker.nudge();
+  }
+
+  /** A pull found a local blob short or wrong; the pull need not wait for what is made of it. */
+  reportDamage(name: string, digest: Digest): void {
+    this.#reports.reportDamage(name, digest);
+  }
+
+  /** A pull read a local blob, and found it whole. */
+  reportWhole(name: string, digest: Digest): void {
+    this.#reports.reportWhole(name, digest);
+  }
+
+  /** Forgets damage of blobs, and makes the failed rows of their repositories due; answers how much was forgotten. */
+  clearDamaged(filter: DamageFilter): Promise<number> {
+    return this.#damage.clear(filter);
+  }
+
+  /** Makes what the secondary does not take due again if that may have changed. */
+  recheck(): Promise<number> {
+    return recheckUnsupported(this.#site, this.#queue);
+  }
+
   /** Whether removals wait, since this is a first start, or the primary is another than before. */
-  readonly areRemovalsSuspended: boolean;
+  get areRemovalsSuspended(): boolean {
+    return this.#policy.isSuspended;
+  }
+
   /** Confirms the removals that wait; answers how many. @throws NotCompared */
-  confirmRemovals(): Promise<number>;
-  /** Ends what it began, for `grace` milliseconds at the most; the rest is taken up by the next start. */
-  close(grace: number): Promise<void>;
-}
-
-// After a walk or a recovery that failed (ms), doubled with each failure.
-const AGAIN_AFTER = 5_000;
-
-/** Starts the worker, takes up what an earlier run began, and walks in its interval. @throws StoreUnavailable */
-export async function startReplication(deps: ReplicationDeps, options: ReplicationOptions): Promise<Replication> {
-  const { primary, secondary, filler, store, rows, known, isStored, log, meter, clock = Date.now } = deps;
-  const { isOn, primaryUrl, concurrency, reconcileInterval, verifyInterval, removalShare } = options;
-
-  await notePrimary({ rows, log, clock }, primaryUrl, () => forgetBackfill(rows));
-  let areRemovalsSuspended = (await suspensionOf(rows)) !== undefined;
-  const remover = createRemover({ secondary, store, rows, onDummy: deps.onDummy });
-  // Before anybody is served, whether or not they are removed in this run.
-  await remover.takeUp();
-
-  const findTrouble = createFindTrouble({ primary, secondary }, { ...options.trouble, clock });
-  const markReferrers = createMarkReferrers({ primary, rows, clock });
-  const walks = createWalks({
-    primary,
-    secondary,
-    rows,
-    listedRepositories: deps.listedRepositories,
-    isReplicated: isStored,
-    markReferrers,
-    findTrouble,
-    onMarked: () => worker.nudge(),
-    onCompared: () => noteCompared(rows),
-    log,
-    clock,
-  });
-  const removals = createRemovals(
-    {
-      primary,
-      secondary,
-      rows,
-      remover,
-      onRemoved: deps.onRemoved,
-      clock,
-      async mode() {
-        // Another process may have confirmed.
-        const suspension = await suspensionOf(rows);
-        areRemovalsSuspended = suspension !== undefined;
-        if (!isOn) return 'off';
-        if (!suspension) return 'on';
-        return suspension.because === 'first start' ? 'seen' : 'suspended';
-      },
-    },
-    { share: removalShare },
-  );
-  const verification = createVerification(
-    { ...deps, isReplicated: isStored, onMarked: () => worker.nudge(), clock },
-    { interval: verifyInterval },
-  );
-  const { damage, inspector, whenDue } = verification;
-  await damage.recall();
-  const onMarked = (): void => worker.nudge();
-  const suspicion = createSuspicion({ damage, inspector, verification, rows, onMarked, isOn, log, clock });
-  const places = createPlaces({ primary, secondary, store, rows });
-  const sync = createSync({
-    primary,
-    secondary,
-    copy: createCopy({ primary, secondary, filler, store, known, places, damage }),
-    removals,
-    markReferrers,
-    markReferrerTags: createMarkReferrerTags({ primary, rows, clock }),
-    markRepository: walks.markRepository,
-    isReplicated: isStored,
-    isOn,
-    findTrouble,
-    onTrouble,
-    clock,
-  });
-  const owner = await takeOverLeases(rows, clock());
-  await rows.endLongWaits(clock());
-  const worker: Worker = createWorker(
-    { rows, sync, onFinished: removals.finished, log, meter, owner, clock },
-    { concurrency, ...options.worker },
-  );
-
-  function onTrouble({ reason, pause }: Trouble): void {
-    if (worker.pausedUntil === undefined) log.warn({ reason, pause }, 'replication pauses');
-    worker.pause(pause, reason);
+  async confirmRemovals(): Promise<number> {
+    const count = await this.#policy.confirm();
+    this.#queue.wake();
+    return count;
   }
 
-  const closing = new AbortController();
-  const recheck = createRecheck({ secondary, rows, onMarked, log, clock });
-  const findSurplus = createFindSurplus({ primary, secondary, rows, isReplicated: isStored });
-
-  /** Ends the suspension of a first start where nothing is here that it is for; whether that is, or was, so. */
-  async function settleFirstStart(): Promise<boolean> {
-    if ((await suspensionOf(rows))?.because !== 'first start') return true;
-    try {
-      const surplus = await findSurplus(closing.signal);
-      if (surplus) {
-        log.warn({ ...surplus }, 'here, and never seen at the primary: removals of such wait for confirm-removals');
-        return false;
-      }
-    } catch (error) {
-      if (closing.signal.aborted) throw error;
-      log.warn({ reason: (error as Error).message }, 'removals wait: what is here only cannot be found out now');
-      return false;
-    }
-    areRemovalsSuspended = !(await endFirstStart(rows));
-    log.info({}, 'nothing is here that the primary lacks: removals wait no longer');
-    return true;
+  /** Ends all work, within `grace` milliseconds; the next start takes up the rest. */
+  async close(grace: number): Promise<void> {
+    this.#closing.abort();
+    const limit = new AbortController();
+    const timeUp = delay(grace, undefined, { signal: limit.signal }).catch(() => undefined);
+    const ended = [this.walks.stop(), this.#reports.stop(), this.verification.stop(), this.#background];
+    await Promise.race([Promise.all(ended), timeUp]);
+    limit.abort();
+    await this.worker.close(grace);
   }
 
-  /** Whether everything was walked over. */
-  async function walk(): Promise<boolean> {
-    // The clock may have been put back since the start.
-    if ((await rows.endLongWaits(clock())) > 0) worker.nudge();
-    const isFirst = (await rows.getFact(BACKFILLED)) !== true;
-    if (isFirst && (await walks.backfill()).error === undefined) {
-      await rows.setFact(BACKFILLED, true);
-      if (await settleFirstStart()) return true;
-      // What is here only is held by that, so that a person can look at it.
-      return (await walks.reconcile()).error === undefined;
-    }
-    // Where there is no catalog to begin with, what is known is compared all the same.
-    if ((await walks.reconcile()).error !== undefined) return false;
-    await settleFirstStart();
-    return !isFirst;
+  #pause({ reason, pause }: SiteOutage): void {
+    if (this.worker.pausedUntil === undefined) this.#site.log.warn({ reason, pause }, 'replication pauses');
+    this.worker.pause(pause, reason);
   }
-
-  /** Does work until it succeeds, sooner and later; `pause` (ms) after that, or no more. */
-  function persistently(work: () => Promise<boolean>, pause: number | undefined, what: string): Promise<void> {
-    let failures = 0;
-    return repeat(async () => {
-      const isDone = await work().catch((error: unknown) => {
-        log.warn({ reason: (error as Error).message }, what);
-        return false;
-      });
-      failures = isDone ? 0 : failures + 1;
-      if (isDone) return pause;
-      return Math.min(reconcileInterval, AGAIN_AFTER * 2 ** Math.min(failures - 1, 20));
-    }, closing.signal);
-  }
-
-  const background = isOn
-    ? [
-        persistently(remover.recover, undefined, 'a removal that was begun is not finished yet'),
-        persistently(walk, reconcileInterval, 'walk failed'),
-        repeat(whenDue, closing.signal),
-        repeat(recheck, closing.signal),
-      ]
-    : [];
-
-  return {
-    enqueue({ name, reference }) {
-      const mark = { repository: name, reference: referenceText(reference), priority: PRIORITY.onDemand };
-      rows.mark([mark], clock()).then(worker.nudge, (error: unknown) => {
-        log.error({ ...mark, reason: (error as Error).message }, 'not queued for storing');
-      });
-    },
-    nudge: worker.nudge,
-    walks,
-    verification,
-    recheck,
-    suspicion,
-    worker,
-    inspector,
-    async clearDamaged(filter) {
-      const cleared = await clearDamaged({ rows, damage, clock }, filter);
-      worker.nudge();
-      return cleared;
-    },
-    get areRemovalsSuspended() {
-      return areRemovalsSuspended;
-    },
-    async confirmRemovals() {
-      const count = await confirmRemovals(rows, clock());
-      areRemovalsSuspended = false;
-      worker.nudge();
-      return count;
-    },
-    async close(grace) {
-      closing.abort();
-      const limit = new AbortController();
-      const timeUp = delay(grace, undefined, { signal: limit.signal }).catch(() => undefined);
-      await Promise.race([Promise.all([walks.stop(), suspicion.stop(), verification.stop(), ...background]), timeUp]);
-      limit.abort();
-      await worker.close(grace);
-    },
-  };
 }

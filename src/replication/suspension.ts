@@ -1,17 +1,18 @@
-// Suspended removals. At a first start, and with another primary, what the primary lacks may never have been there: it
-// may be the wrong one, or an empty one. Nothing of that kind is removed before it is known to be right.
-import type { Log } from '../lib/log.ts';
-import type { RowFilter, RowStore } from './rows.ts';
+// Suspended removals. At a first start, and with another primary, the primary may be the wrong one, or an empty one. Until
+// it is known to be right, nothing is removed that it may never have had.
+import type { RowFilter } from './row-views.ts';
+import type { RowStore } from './rows.ts';
+import type { Site } from './site.ts';
 
 /** What the suspension is kept in. */
 export type SuspensionRows = Pick<RowStore, 'getFact' | 'setFact' | 'markAllUnknown' | 'confirmRemovals'>;
 
-/** The confirmation came before everything was compared with the primary: nobody can know what it would remove. */
+/** The confirmation came before everything was compared with the primary: what it would remove is not known yet. */
 export class NotCompared extends Error {}
 
 /**
- * Why removals wait. `first start`: those of what was never seen at the primary, until nothing is here that it lacks, or
- * a person confirms. `other primary`: all, until a person confirms.
+ * Why removals wait. `first start`: those of what was never synced from the primary wait until the secondary has no tag
+ * that the primary lacks, or a person confirms. `other primary`: all wait until a person confirms.
  */
 export type SuspensionReason = 'first start' | 'other primary';
 
@@ -33,13 +34,13 @@ async function suspend(rows: Pick<RowStore, 'setFact'>, because: SuspensionReaso
 }
 
 /**
- * Notes which primary it is. Where none is known yet removals are suspended; where it was another before, every row is of
- * unknown state, too. What `before` does is done before that is noted, so that it is done again after a crash.
+ * Notes which primary it is. Where none is known yet removals are suspended; where it was another one, every row's state
+ * is unknown, too. `before` runs before the new primary is noted, so that it runs again after a crash.
  */
 export async function notePrimary(
-  { rows, log, clock = Date.now }: { rows: SuspensionRows; log: Log; clock?: () => number },
+  { rows, log, clock }: Pick<Site, 'rows' | 'log' | 'clock'>,
   url: string,
-  before: () => Promise<void> = async () => undefined,
+  before: () => Promise<void>,
 ): Promise<void> {
   const last = await rows.getFact(PRIMARY);
   if (last === url) return;
@@ -69,7 +70,7 @@ export async function noteCompared(rows: Pick<RowStore, 'getFact' | 'setFact'>):
   if (await suspensionOf(rows)) await rows.setFact(COMPARED, true);
 }
 
-/** Ends the suspension of a first start; another primary's is a person's to end. Whether there is none by now. */
+/** Ends the suspension of a first start, and no other; answers whether removals are not suspended now. */
 export async function endFirstStart(rows: Pick<RowStore, 'getFact' | 'setFact'>): Promise<boolean> {
   const suspension = await suspensionOf(rows);
   if (suspension?.because === 'first start') await rows.setFact(SUSPENDED, false);

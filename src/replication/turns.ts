@@ -1,19 +1,18 @@
 // Turns: work on one thing at a time, while others go on with theirs.
 
-/** Runs `work` when all that was asked for `key` before has ended. */
-export type TakeTurn = <T>(key: string, work: () => Promise<T>) => Promise<T>;
+/** Runs one piece of work after the other for each key. */
+export class Turns {
+  readonly #last = new Map<string, Promise<unknown>>();
 
-/** A {@link TakeTurn} of its own queues. */
-export function createTurns(): TakeTurn {
-  const last = new Map<string, Promise<unknown>>();
-  return async (key, work) => {
-    const before = last.get(key);
+  /** Runs `work` when all that was asked for `key` before has ended. */
+  async take<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#last.get(key);
     const mine = before ? before.then(work, work) : work();
-    last.set(key, mine);
+    this.#last.set(key, mine);
     try {
       return await mine;
     } finally {
-      if (last.get(key) === mine) last.delete(key);
+      if (this.#last.get(key) === mine) this.#last.delete(key);
     }
-  };
+  }
 }

@@ -5,26 +5,28 @@ import type { Rate } from '../lib/rate.ts';
 // Bytes that are kept of a body that is too large.
 const KEPT_MAX = 64 * 1024;
 
-/** Larger bodies (bytes) are no single event: they come slowly, and are read one after the other. */
+/** Larger bodies (bytes) hold many events: they are read slowly, and parsed one after the other. */
 export const LARGE_BODY = 64 * 1024;
 
-/** Bytes that may be held by all bodies together. */
-export interface Holding {
-  take(bytes: number): boolean;
-  free(bytes: number): void;
-}
+/** Counts the bytes that all bodies together hold. */
+export class Holding {
+  readonly #max: number;
+  #held = 0;
 
-/** @see Holding */
-export function createHolding(max: number): Holding {
-  let held = 0;
-  return {
-    take(bytes) {
-      if (held + bytes > max) return false;
-      held += bytes;
-      return true;
-    },
-    free: (bytes) => void (held -= bytes),
-  };
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** False, and nothing is counted, where that would be too many. */
+  take(bytes: number): boolean {
+    if (this.#held + bytes > this.#max) return false;
+    this.#held += bytes;
+    return true;
+  }
+
+  free(bytes: number): void {
+    this.#held -= bytes;
+  }
 }
 
 /** The body of a notification, as far as it is kept; `free` it in the end. */
@@ -34,7 +36,7 @@ export class Body {
   #chunks: Buffer[] = [];
   #size = 0;
   #held = 0;
-  /** Too much was held at once for it. */
+  /** All bodies together would have held too much. */
   isRefused = false;
 
   constructor(max: number, holding: Holding) {
@@ -42,7 +44,7 @@ export class Body {
     this.#holding = holding;
   }
 
-  /** Reads to the end, so that the sender is there for the answer; a large body at this rate. */
+  /** Reads to the end, since the sender waits for the answer only then; a large body at this rate. */
   async read(stream: Readable, rate: Rate): Promise<void> {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       this.#add(chunk);

@@ -1,7 +1,9 @@
 // What people may ask of replication: by the admin API of a running process, or by a command that opened the database.
 import type { Log } from '../lib/log.ts';
 import type { Replication } from '../replication/replication.ts';
-import { PRIORITY, type RowFilter, type RowStore } from '../replication/rows.ts';
+import type { RowFilter } from '../replication/row-views.ts';
+import { PRIORITY } from '../replication/row.ts';
+import type { RowStore } from '../replication/rows.ts';
 import { confirmRemovals, confirmRemovalsOf, type SuspensionRows } from '../replication/suspension.ts';
 import { listRepositories, type RepositoryListQuery, type RepositoryPage } from './repository-listing.ts';
 import { listRows, type RepositoryFilter, type RowPage, type RowQuery } from './row-listing.ts';

@@ -2,7 +2,8 @@
 import { forEach } from '../replication/for-each.ts';
 import { dataFileOf } from '../replication/damage.ts';
 import type { Inspector } from '../replication/inspect.ts';
-import type { BlobRecord, RowStore } from '../replication/rows.ts';
+import type { BlobRecord } from '../replication/records.ts';
+import type { RowStore } from '../replication/rows.ts';
 import type { Registry } from '../registry/registry.ts';
 import { adviceFor, damageAdvice } from './advice.ts';
 import type { Attention, CauseGroup, Damage, DamageKind } from './api.ts';

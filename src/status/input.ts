@@ -1,5 +1,6 @@
 // From what the schemas let through to what the administration takes.
-import type { RepositorySort, ShownState } from '../replication/rows.ts';
+import type { RepositorySort } from '../replication/row-views.ts';
+import type { ShownState } from '../replication/row.ts';
 import type { RepositoryListQuery } from './repository-listing.ts';
 import type { RepositoryFilter, RowQuery } from './row-listing.ts';
 import { InvalidInput } from './schemas.ts';

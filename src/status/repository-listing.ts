@@ -1,11 +1,7 @@
 // Repositories as the admin API lists them, page by page, with the checksum by which GitLab's Geo compares sites.
-import type {
-  RepositoryConditions,
-  RepositorySort,
-  RepositorySummary,
-  RowStore,
-  ShownState,
-} from '../replication/rows.ts';
+import type { RepositoryConditions, RepositorySort, RepositorySummary } from '../replication/row-views.ts';
+import type { ShownState } from '../replication/row.ts';
+import type { RowStore } from '../replication/rows.ts';
 import type { RepositoryFilter } from './row-listing.ts';
 import { isoTime } from './snapshot.ts';
 

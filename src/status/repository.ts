@@ -1,5 +1,6 @@
 // One repository with its tags, and one level of the tree of groups, as the page browses them.
-import type { RowStore, ShownState } from '../replication/rows.ts';
+import type { ShownState } from '../replication/row.ts';
+import type { RowStore } from '../replication/rows.ts';
 import type { Groups, ListedTag, Repository } from './api.ts';
 import { NO_FACTS, type FactsOf } from './image-facts.ts';
 import { listedRow } from './row-listing.ts';

@@ -1,5 +1,6 @@
 // Rows as the admin API lists them, page by page.
-import { PRIORITY, shownStateOf, type Row, type RowStore, type ShownState } from '../replication/rows.ts';
+import { PRIORITY, shownStateOf, type Row, type ShownState } from '../replication/row.ts';
+import type { RowStore } from '../replication/rows.ts';
 import { isoTime } from './snapshot.ts';
 
 /** Which repositories are meant; `exact` where it can only be one. */

@@ -1,6 +1,6 @@
 // Runs over everything as JSON: how far they are, how fast, and how long they will take.
-import type { AuditProgress } from '../replication/audit.ts';
-import type { Progress } from '../replication/reconcile.ts';
+import type { VerificationProgress } from '../replication/verification-run.ts';
+import type { Progress } from '../replication/walk-run.ts';
 import { isoTime } from './time.ts';
 
 /** What all runs tell of their progress. */
@@ -28,9 +28,9 @@ export interface Run extends RunProgress {
   readonly marked: number;
 }
 
-/** A verification, as JSON: its counts are those of {@link AuditProgress}. */
+/** A verification, as JSON: its counts are those of {@link VerificationProgress}. */
 export interface VerifyRun
-  extends RunProgress, Omit<AuditProgress, 'kind' | 'startedAt' | 'endedAt' | 'error' | 'expected'> {}
+  extends RunProgress, Omit<VerificationProgress, 'kind' | 'startedAt' | 'endedAt' | 'error' | 'expected'> {}
 
 /** The run of each kind that is under way, else the last one since the start. */
 export type Runs = Readonly<Record<Progress['kind'], Run | null>> & { readonly verify: VerifyRun | null };
@@ -69,7 +69,7 @@ export function runOf(progress: readonly Progress[], kind: Progress['kind'], now
 }
 
 /** The verification under way, else the last one; null for none. */
-export function verifyRunOf(progress: AuditProgress | undefined, now: number): VerifyRun | null {
+export function verifyRunOf(progress: VerificationProgress | undefined, now: number): VerifyRun | null {
   if (!progress) return null;
   const { kind: _, startedAt: _start, endedAt: _end, error: _error, expected: _expected, ...counts } = progress;
   return { ...progressOf(progress, counts.rows, now), ...counts };

@@ -1,13 +1,9 @@
 // The snapshot: one look at everything, which the page, the API, the command line and the metrics share.
 import type { Replication } from '../replication/replication.ts';
 import { removalLimit } from '../replication/removal.ts';
-import {
-  StoreUnavailable,
-  type Counts,
-  type RepositoryCounts,
-  type RowStore,
-  type ShownState,
-} from '../replication/rows.ts';
+import type { Counts, RepositoryCounts } from '../replication/row-views.ts';
+import type { ShownState } from '../replication/row.ts';
+import { StoreUnavailable, type RowStore } from '../replication/rows.ts';
 import { suspensionOf, type Suspension } from '../replication/suspension.ts';
 import type * as Api from './api.ts';
 import { UNASKED, type CheckReadiness, type Readiness } from './health.ts';

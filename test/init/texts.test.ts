@@ -141,11 +141,12 @@ test('a value that no file of variables can hold is refused by its name', () => 
   expect(() => proxyEnv(answers, { GEO_ADMIN_TOKEN: `a'$b` }, 'x')).toThrow(/^GEO_ADMIN_TOKEN: /);
 });
 
+function next(...names: string[]): string {
+  const files = names.map((name) => ({ name, text: '', mode: 0o644 }));
+  return nextLines('/out', answers, { files, program: '/p' }).join('\n');
+}
+
 test('what is next names a certificate that is not there, but on an Omnibus, which has its own', () => {
-  const next = (...names: string[]): string =>
-    nextLines('/out', answers, { files: names.map((name) => ({ name, text: '', mode: 0o644 })), program: '/p' }).join(
-      '\n',
-    );
   expect(next(FILES.site)).toContain(
     'Before the third, put the certificate in /etc/ssl/here.pem and its key in /etc/ssl/here.key',
   );

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createStore } from '../../src/fill/store.ts';
 import { createRate } from '../../src/lib/rate.ts';
-import { createInspector } from '../../src/replication/inspect.ts';
+import { Inspector } from '../../src/replication/inspect.ts';
 import { requestToken } from '../../src/registry/authorizer-token.ts';
 import { Transport } from '../../src/registry/transport.ts';
 import { blob } from '../support/content.ts';
@@ -78,7 +78,7 @@ describe('a registry that gives a byte now and then', () => {
     const leastRate = { bytes: 1_000, window: TIMEOUT };
     server.answering = (request, response, nth) =>
       request.url === '/v2/' ? response.end('{}') : dripping(200)(request, response, nth);
-    const inspector = createInspector({ secondary: server.registry(), rate }, { leastRate });
+    const inspector = new Inspector(server.registry(), rate, { leastRate });
     expect(await inspector.read('a/b', digest)).toMatchObject({ kind: 'unknown' });
   });
 });

@@ -1,7 +1,7 @@
 // Verification beyond damaged files: tags, children, descriptors that lie, a secondary that is away, and its own times.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { digestOf as parsed } from '../fill/rig.ts';
-import { createInspector } from '../../src/replication/inspect.ts';
+import { Inspector } from '../../src/replication/inspect.ts';
 import { createRate } from '../../src/lib/rate.ts';
 import { blob } from '../support/content.ts';
 import { artifact, buildCacheIndex, image, index, manifest, type Manifest } from '../support/image.ts';
@@ -246,7 +246,7 @@ test('blobs are read at the rate', async () => {
   await using _ = site;
   let now = 0;
   const rate = createRate(100_000, { clock: () => now, sleep: async (time) => void (now += time) });
-  const inspector = createInspector({ secondary: site.rig.secondary, rate });
+  const inspector = new Inspector(site.rig.secondary, rate);
   expect(await inspector.read(name, parsed(pushed.blobs[1]!))).toMatchObject({ kind: 'whole' });
   expect(now).toBeCloseTo(10_000, 3);
 });
@@ -263,7 +263,7 @@ test('a reading that waits for its rate ends when it is told to', async () => {
       signal?.throwIfAborted();
     },
   });
-  const inspector = createInspector({ secondary: site.rig.secondary, rate });
+  const inspector = new Inspector(site.rig.secondary, rate);
   const reading = inspector.read(name, parsed(pushed.blobs[1]!), { signal: abort.signal });
   await expect(reading).rejects.toThrow('no more');
 });

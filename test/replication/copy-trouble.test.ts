@@ -2,7 +2,6 @@
 import { rm } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { CopyFailed, SecondaryReadOnly } from '../../src/replication/copy-failure.ts';
-import { createCopy } from '../../src/replication/copy.ts';
 import { bodyOf } from '../fill/download.ts';
 import { createRig, startRigSites, type RigSites } from '../fill/rig.ts';
 import { blob, digestOf } from '../support/content.ts';
@@ -101,7 +100,7 @@ describe('a blob', () => {
     sites.relay.rules.push({ match: bodyOf(bad!), answer: { status: 404, headers, body: unknown } });
     sites.relay.rules.push({ match: bodyOf(slow!), gate });
     let isOver = false;
-    const copying = createCopy(rig, { parallel: 2 })('blob/missing', { tag: 'v1' }).finally(() => (isOver = true));
+    const copying = copyOf(rig, { parallel: 2 })('blob/missing', { tag: 'v1' }).finally(() => (isOver = true));
     copying.catch(() => {});
     await waitFor(() => gate.arrived === 1 && sites.relay.requests.some(({ status }) => status === 404), {
       what: 'both',

@@ -1,10 +1,18 @@
 // What the tests of copying look at: requests to the secondary, and what it has in the end.
-import { createCopy, type Copy } from '../../src/replication/copy.ts';
+import { Copier, type CopyResult } from '../../src/replication/copy.ts';
+import type { Reference } from '../../src/oci/reference.ts';
 import type { Rig, RigSites } from '../fill/rig.ts';
 import { mediaTypes } from '../support/image.ts';
 import type { RelayMatch } from '../support/relay.ts';
 
-export const copyOf = (rig: Rig): Copy => createCopy(rig);
+/** Copies without a database: neither locations nor damage are known. */
+export function copyOf(
+  { primary, secondary, filler, store }: Rig,
+  options: { readonly parallel?: number } = {},
+): (name: string, reference: Reference) => Promise<CopyResult> {
+  const copier = new Copier({ primary, secondary }, { filler, store }, options);
+  return (name, reference) => copier.copy(name, reference);
+}
 
 export const isManifestPut: RelayMatch = ({ method, path }) => method === 'PUT' && path.includes('/manifests/');
 export const isBlobGet: RelayMatch = ({ method, path }) => method === 'GET' && path.includes('/blobs/');

@@ -1,7 +1,8 @@
 // How much is removed before a person is asked.
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { createRemovals, removalLimit } from '../../src/replication/removal.ts';
-import { PRIORITY, type Counts } from '../../src/replication/rows.ts';
+import { Removals, removalLimit } from '../../src/replication/removal.ts';
+import type { Counts } from '../../src/replication/row-views.ts';
+import { PRIORITY } from '../../src/replication/row.ts';
 import { NotCompared } from '../../src/replication/suspension.ts';
 import { blob } from '../support/content.ts';
 import { image, manifest } from '../support/image.ts';
@@ -10,6 +11,7 @@ import { createGate } from '../support/relay-rule.ts';
 import { tempDir, waitFor } from '../support/tool.ts';
 import { createRig } from '../fill/rig.ts';
 import { createClock, startReplicating, startRigSites, tagsAt, type Replicating, type RigSites } from './rig.ts';
+import { siteOf } from './site.ts';
 import { openSqlite, temporaryFile } from './store/sqlite-files.ts';
 
 let sites: RigSites;
@@ -154,23 +156,17 @@ test('a removal counts, also when the process ended before it was written down',
   await using rig = await createRig(sites);
   await pushImage(sites.secondaryTarget('crash/app'), 'v1', manifest({ config: blob('{}'), layers: [] }));
   await rows.mark([{ repository: 'crash/app', reference: 'v1', priority: PRIORITY.event }], 0);
-  const process = (): ReturnType<typeof createRemovals> =>
-    createRemovals(
-      {
-        ...rig,
-        rows,
-        // By digest: the tag is the only one.
-        remover: {
-          removeTag: () => deleteManifest(sites.secondaryTarget('crash/app'), digest),
-          removeManifest: async () => undefined,
-          takeUp: async () => undefined,
-          recover: async () => true,
-        },
-        mode: async () => 'on',
-        onRemoved: () => undefined,
+  const process = (): Removals =>
+    new Removals(siteOf(rig, rows), {
+      // By digest: the tag is the only one.
+      remover: {
+        removeTag: () => deleteManifest(sites.secondaryTarget('crash/app'), digest),
+        removeManifest: async () => undefined,
       },
-      { share: 0.2 },
-    );
+      policy: { mode: async () => 'on' },
+      onRemoved: () => undefined,
+      share: 0.2,
+    });
   const { digest } = manifest({ config: blob('{}'), layers: [] });
   const [row] = await rows.claim('first', 1, 1, 2);
   expect(await process().remove(row!, { tag: 'v1' })).toEqual({ kind: 'gone', isRemoval: true });

@@ -1,6 +1,6 @@
 // Reconcile: what no event has told of is found, and what is in place costs little.
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { PRIORITY } from '../../src/replication/rows.ts';
+import { PRIORITY } from '../../src/replication/row.ts';
 import { blob } from '../support/content.ts';
 import { artifact, image, mediaTypes, type Manifest } from '../support/image.ts';
 import { deleteManifest, pushImage } from '../support/push.ts';

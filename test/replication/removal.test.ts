@@ -1,6 +1,6 @@
 // What is removed from the secondary, and what never is.
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { PRIORITY, WHOLE_REPOSITORY } from '../../src/replication/rows.ts';
+import { PRIORITY, WHOLE_REPOSITORY } from '../../src/replication/row.ts';
 import { image, type Manifest } from '../support/image.ts';
 import { deleteManifest, pushImage } from '../support/push.ts';
 import type { RelayMatch } from '../support/relay.ts';

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { request } from 'undici';
 import { parseDigest, type Digest } from '../../src/oci/digest.ts';
 import { startReplication, type Replication, type ReplicationOptions } from '../../src/replication/replication.ts';
-import { PRIORITY, type Mark, type Row, type RowState, type RowStore } from '../../src/replication/rows.ts';
+import type { Mark } from '../../src/replication/row-queue.ts';
+import { PRIORITY, type Row, type RowState } from '../../src/replication/row.ts';
+import type { RowStore } from '../../src/replication/rows.ts';
 import { createSqliteStore } from '../../src/replication/store/sqlite.ts';
 import { createRig, type Rig, type RigSites } from '../fill/rig.ts';
 import { blob } from '../support/content.ts';
@@ -20,7 +22,7 @@ export interface Clock {
   advance(by: number): void;
 }
 
-export interface ReplicatingOptions extends Partial<Omit<ReplicationOptions, 'worker' | 'trouble'>> {
+export interface ReplicatingOptions extends Partial<Omit<ReplicationOptions, 'worker' | 'outages'>> {
   /** Repositories that are replicated, by what their names begin with. */
   readonly only: string;
   /** The state of an earlier one. */
@@ -88,14 +90,13 @@ export async function startReplicating(sites: RigSites, options: ReplicatingOpti
   if (!isFirstStart && (await rows.getFact('primary.url')) === undefined) await rows.setFact('primary.url', primaryUrl);
   const hidden = new Set<Digest>();
   const damaged = new Set<Digest>();
+  const { primary, secondary, filler, store } = rig;
+  const site = { primary, secondary, rows, log, meter: () => undefined, clock: clock.now, isReplicated: isStored };
   const replication = await startReplication(
+    site,
     {
-      ...rig,
-      rows,
-      isStored,
-      log,
-      clock: clock.now,
-      meter: () => undefined,
+      filler,
+      store,
       known: () => undefined,
       listedRepositories: async () => listed,
       onDummy: (digest) => void hidden.add(digest),
@@ -111,7 +112,7 @@ export async function startReplicating(sites: RigSites, options: ReplicatingOpti
       verifyInterval: 24 * 3_600_000,
       removalShare: 0.2,
       worker: { nap: 50, lease: scaled(3_000) },
-      trouble: { outagePause: 200, readOnlyPause: 200 },
+      outages: { outagePause: 200, readOnlyPause: 200 },
       ...rest,
     },
   );

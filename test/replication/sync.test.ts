@@ -1,6 +1,6 @@
 // What a worker makes of rows between two real registries.
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { PRIORITY } from '../../src/replication/rows.ts';
+import { PRIORITY } from '../../src/replication/row.ts';
 import { blob, type SmallBlob } from '../support/content.ts';
 import {
   artifact,

@@ -1,7 +1,7 @@
 // A real registry's notifications, as they come to the rows of a real database.
 import { expect, onTestFinished, test } from 'vitest';
 import { StoreUnavailable, type RowStore } from '../../src/replication/rows.ts';
-import type { EventRows } from '../../src/replication/webhook.ts';
+import type { EventRows } from '../../src/replication/event-writer.ts';
 import { blob } from '../support/content.ts';
 import { index, manifest, type Manifest } from '../support/image.ts';
 import { deleteManifest, pushBlob, pushImage, putManifest, type Target } from '../support/push.ts';

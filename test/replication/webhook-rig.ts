@@ -1,8 +1,10 @@
 // A webhook on an instance of its own, as the program has it, over rows in memory that a test can hold up or break.
 import Fastify from 'fastify';
 import { onTestFinished } from 'vitest';
-import type { MalformedEvent, Mark } from '../../src/replication/rows.ts';
-import { addWebhookRoute, WEBHOOK_PATH, type EventRows } from '../../src/replication/webhook.ts';
+import type { MalformedEvent } from '../../src/replication/records.ts';
+import type { Mark } from '../../src/replication/row-queue.ts';
+import type { EventRows } from '../../src/replication/event-writer.ts';
+import { addWebhookRoute, WEBHOOK_PATH } from '../../src/replication/webhook.ts';
 
 export const now = 1_700_000_000_000;
 export const token = 'notification secret';

@@ -2,8 +2,10 @@
 // worker has lost track of stays `syncing`.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { StoreUnavailable, type Outcome, type Row, type RowStore } from '../../src/replication/rows.ts';
-import type { Sync } from '../../src/replication/worker.ts';
+import type { Outcome } from '../../src/replication/row-queue.ts';
+import type { Row } from '../../src/replication/row.ts';
+import { StoreUnavailable, type RowStore } from '../../src/replication/rows.ts';
+import type { Sync } from '../../src/replication/job.ts';
 import { waitFor } from '../support/tool.ts';
 import { createHold, FOR_EVER, mark, open, repository, start, synced, untilSynced } from './worker-rig.ts';
 

@@ -1,8 +1,10 @@
 // A worker over a real store, and work that a test can hold up.
 import { onTestFinished } from 'vitest';
 import { digestOf } from '../../src/oci/digest.ts';
-import { PRIORITY, type Outcome, type Row, type RowStore } from '../../src/replication/rows.ts';
-import { createWorker, type Worker, type WorkerDeps, type WorkerOptions } from '../../src/replication/worker.ts';
+import type { Outcome } from '../../src/replication/row-queue.ts';
+import { PRIORITY, type Row } from '../../src/replication/row.ts';
+import type { RowStore } from '../../src/replication/rows.ts';
+import { Worker, type WorkerOptions, type WorkerParts, type WorkerSite } from '../../src/replication/worker.ts';
 import { waitFor } from '../support/tool.ts';
 import { silent } from './store/silent.ts';
 import { openSqlite, temporaryFile } from './store/sqlite-files.ts';
@@ -17,13 +19,11 @@ export function open(file = temporaryFile()): Promise<RowStore> {
 }
 
 export function start(
-  deps: Pick<WorkerDeps, 'rows' | 'sync'> & Partial<WorkerDeps>,
+  parts: Pick<WorkerSite, 'rows'> & Pick<WorkerParts, 'sync'> & Partial<WorkerSite & WorkerParts>,
   options: WorkerOptions = {},
 ): Worker {
-  const worker = createWorker(
-    { log: silent, meter: () => undefined, owner: 'us', ...deps },
-    { nap: FOR_EVER, ...options },
-  );
+  const site = { log: silent, meter: () => undefined, clock: Date.now, ...parts };
+  const worker = new Worker(site, { owner: 'us', ...parts }, { nap: FOR_EVER, ...options });
   onTestFinished(() => worker.close(0));
   return worker;
 }

@@ -1,8 +1,9 @@
 // What the worker does with rows, whatever the work is.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { PRIORITY, StoreUnavailable, type RowStore } from '../../src/replication/rows.ts';
-import { retryAt } from '../../src/replication/worker.ts';
+import { PRIORITY } from '../../src/replication/row.ts';
+import { StoreUnavailable, type RowStore } from '../../src/replication/rows.ts';
+import { retryAt } from '../../src/replication/retry.ts';
 import { waitFor } from '../support/tool.ts';
 import { createHold, FOR_EVER, mark, open, repository, start, synced, untilSynced } from './worker-rig.ts';
 import { scaled } from '../support/patience.ts';

@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { request, type Dispatcher } from 'undici';
 import type { Snapshot } from '../../src/status/snapshot.ts';
-import type { Mark, Outcome, RowStore } from '../../src/replication/rows.ts';
+import type { Mark, Outcome } from '../../src/replication/row-queue.ts';
+import type { RowStore } from '../../src/replication/rows.ts';
 import { createSqliteStore } from '../../src/replication/store/sqlite.ts';
 import { silent } from '../replication/store/silent.ts';
 import type { ProxySite } from '../support/proxy.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseRepositoryFilter } from '../../src/config/repository-filter.ts';
-import type { RepositoryQuery, RepositorySummary } from '../../src/replication/rows.ts';
+import type { RepositoryQuery, RepositorySummary } from '../../src/replication/row-views.ts';
 import { listRepositories, type RepositoryListQuery } from '../../src/status/repository-listing.ts';
 
 const states = { pending: 0, syncing: 0, synced: 1, recheck: 0, failed: 0, unsupported: 0 };

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseRepositoryFilter } from '../../src/config/repository-filter.ts';
-import type { Row, RowFilter } from '../../src/replication/rows.ts';
+import type { RowFilter } from '../../src/replication/row-views.ts';
+import type { Row } from '../../src/replication/row.ts';
 import { listRows, type RowPage, type RowQuery } from '../../src/status/row-listing.ts';
 
 // Many rows in memory: what is tested is how pages are put together, and how much is read for one.

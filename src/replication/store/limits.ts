@@ -7,7 +7,7 @@ const BODY_MAX = 64 * 1024;
 export const MALFORMED_MAX = 1_000;
 
 /** How many repositories are kept of a blob. */
-export const PLACES_MAX = 16;
+export const LOCATIONS_MAX = 16;
 
 /** How long a removal counts towards the limit, in milliseconds. */
 export const REMOVAL_WINDOW = 24 * 3_600_000;

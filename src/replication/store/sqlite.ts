@@ -2,7 +2,8 @@
 // neither a slow commit nor a long count stalls the event loop, and no read waits for a commit.
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import type { Log } from '../../lib/log.ts';
-import type { RowFilter, RowStore } from '../rows.ts';
+import type { RowFilter } from '../row-views.ts';
+import type { RowStore } from '../rows.ts';
 import { READS, WRITES } from './sqlite/operations.ts';
 import { threadFile } from './sqlite/thread-file.ts';
 import { StoreThread } from './sqlite/thread.ts';

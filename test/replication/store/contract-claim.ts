@@ -1,6 +1,6 @@
 // Claims and leases.
 import { expect, test } from 'vitest';
-import { PRIORITY } from '../../../src/replication/rows.ts';
+import { PRIORITY } from '../../../src/replication/row.ts';
 import { claimOne, due, finished, outcomes, rowOf, wish, type CreateStore } from './given.ts';
 
 export function claimContract(create: CreateStore): void {

@@ -1,6 +1,6 @@
 // Counts.
 import { expect, test } from 'vitest';
-import { PRIORITY } from '../../../src/replication/rows.ts';
+import { PRIORITY } from '../../../src/replication/row.ts';
 import { claimOne, digest, finished, otherDigest, outcomes, repository, wish, type CreateStore } from './given.ts';
 
 const DAY = 24 * 3_600_000;

@@ -1,6 +1,7 @@
 // How claims end.
 import { expect, test } from 'vitest';
-import { ANY_CHANGE, PRIORITY, type Outcome } from '../../../src/replication/rows.ts';
+import type { Outcome } from '../../../src/replication/row-queue.ts';
+import { ANY_CHANGE, PRIORITY } from '../../../src/replication/row.ts';
 import {
   allOutcomes,
   claimOne,

@@ -1,6 +1,7 @@
 // Removals that wait for a person.
 import { expect, test } from 'vitest';
-import { PRIORITY, type RowStore } from '../../../src/replication/rows.ts';
+import { PRIORITY } from '../../../src/replication/row.ts';
+import type { RowStore } from '../../../src/replication/rows.ts';
 import { claimOne, due, finished, outcomes, rowOf, wish, type CreateStore } from './given.ts';
 
 async function holdMany(store: RowStore, count: number): Promise<void> {

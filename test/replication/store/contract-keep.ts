@@ -1,6 +1,7 @@
 // Blobs, malformed events, dummies, facts, and the end.
 import { expect, test } from 'vitest';
-import { StoreUnavailable, type BlobRecord } from '../../../src/replication/rows.ts';
+import type { BlobRecord } from '../../../src/replication/records.ts';
+import { StoreUnavailable } from '../../../src/replication/rows.ts';
 import { digest, otherDigest, repository, wish, type CreateStore } from './given.ts';
 
 const whole: BlobRecord = { repository, digest, verifiedAt: 100, isDamaged: false };
@@ -101,19 +102,19 @@ export function keepContract(create: CreateStore): void {
 
   test('a blob is where it was noted', async () => {
     const store = await create();
-    await store.addPlaces('group/b', [digest, otherDigest]);
-    await store.addPlaces('group/a', [digest]);
-    expect(await store.placesOf(digest)).toEqual(['group/b', 'group/a']);
-    await store.addPlaces('group/b', [digest]);
-    expect(await store.placesOf(digest)).toEqual(['group/a', 'group/b']);
-    expect(await store.placesOf(otherDigest)).toEqual(['group/b']);
+    await store.addBlobLocations('group/b', [digest, otherDigest]);
+    await store.addBlobLocations('group/a', [digest]);
+    expect(await store.blobLocations(digest)).toEqual(['group/b', 'group/a']);
+    await store.addBlobLocations('group/b', [digest]);
+    expect(await store.blobLocations(digest)).toEqual(['group/a', 'group/b']);
+    expect(await store.blobLocations(otherDigest)).toEqual(['group/b']);
   });
 
   test('of a blob that is everywhere the latest 16 places are kept', async () => {
     const store = await create();
     const names = Array.from({ length: 20 }, (_, nth) => `group/${nth}`);
-    for (const name of names) await store.addPlaces(name, [digest]);
-    expect(await store.placesOf(digest)).toEqual(names.slice(4));
+    for (const name of names) await store.addBlobLocations(name, [digest]);
+    expect(await store.blobLocations(digest)).toEqual(names.slice(4));
   });
 
   test.each([['text'], [0], [false], [null], [{ cursor: ['a', 1], at: 5 }]])('the fact %j is kept', async (value) => {

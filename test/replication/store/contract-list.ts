@@ -1,6 +1,7 @@
 // Looking at rows.
 import { expect, test } from 'vitest';
-import type { RowFilter, RowStore } from '../../../src/replication/rows.ts';
+import type { RowFilter } from '../../../src/replication/row-views.ts';
+import type { RowStore } from '../../../src/replication/rows.ts';
 import { finished, outcomes, repository, wish, type CreateStore } from './given.ts';
 
 async function references(store: RowStore, filter: RowFilter): Promise<string[]> {

@@ -1,6 +1,6 @@
 // Marks: what they do to a row in each state.
 import { expect, test } from 'vitest';
-import { PRIORITY, PUT_OFF_MAX } from '../../../src/replication/rows.ts';
+import { PRIORITY, PUT_OFF_MAX } from '../../../src/replication/row.ts';
 import { claimOne, due, finished, otherDigest, outcomes, repository, rowOf, wish, type CreateStore } from './given.ts';
 
 const { onDemand, event, reconcile, backfill } = PRIORITY;

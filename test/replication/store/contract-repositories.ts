@@ -1,7 +1,10 @@
 // Rows summed up by repository.
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { WHOLE_REPOSITORY, type Outcome, type RepositoryQuery, type RowStore } from '../../../src/replication/rows.ts';
+import type { Outcome } from '../../../src/replication/row-queue.ts';
+import type { RepositoryQuery } from '../../../src/replication/row-views.ts';
+import { WHOLE_REPOSITORY } from '../../../src/replication/row.ts';
+import type { RowStore } from '../../../src/replication/rows.ts';
 import { claimOne, digest, otherDigest, outcomes, wish, type CreateStore } from './given.ts';
 
 const nothing = { pending: 0, syncing: 0, synced: 0, failed: 0, unsupported: 0, recheck: 0 };

@@ -1,6 +1,6 @@
 // Trying again because a person says so, or because nothing is known any more.
 import { expect, test } from 'vitest';
-import { PRIORITY, PUT_OFF_MAX } from '../../../src/replication/rows.ts';
+import { PRIORITY, PUT_OFF_MAX } from '../../../src/replication/row.ts';
 import { allOutcomes, claimOne, due, finished, outcomes, rowOf, wish, type CreateStore } from './given.ts';
 
 export function retryContract(create: CreateStore): void {

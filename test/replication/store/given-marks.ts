@@ -1,5 +1,6 @@
 // Marks as the store's tests make them, also in processes that vitest does not run.
-import { PRIORITY, type Mark } from '../../../src/replication/rows.ts';
+import type { Mark } from '../../../src/replication/row-queue.ts';
+import { PRIORITY } from '../../../src/replication/row.ts';
 
 /** Where tags are marked unless told. */
 export const repository = 'group/project';

@@ -1,7 +1,9 @@
 // Rows as the store's tests need them. Times are small numbers: the store has no clock of its own.
 import { expect } from 'vitest';
 import { digestOf, type Digest } from '../../../src/oci/digest.ts';
-import type { Mark, Outcome, Row, RowStore } from '../../../src/replication/rows.ts';
+import type { Mark, Outcome } from '../../../src/replication/row-queue.ts';
+import type { Row } from '../../../src/replication/row.ts';
+import type { RowStore } from '../../../src/replication/rows.ts';
 import { repository, wish } from './given-marks.ts';
 
 export { repository, wish };

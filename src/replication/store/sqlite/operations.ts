@@ -15,7 +15,7 @@ import { keepMalformed, malformed } from './sql/malformed.ts';
 import { markAllUnknown } from './sql/mark-all-unknown.ts';
 import { mark } from './sql/mark.ts';
 import { nextDue } from './sql/next-due.ts';
-import { addPlaces, placesOf } from './sql/places.ts';
+import { addBlobLocations, blobLocations } from './sql/blob-locations.ts';
 import { renew } from './sql/renew.ts';
 import { checksum, countRepositories, repositoryCounts, repositorySummaries } from './sql/repositories.ts';
 import { retry } from './sql/retry.ts';
@@ -36,7 +36,7 @@ export const WRITES = {
   setVerified,
   putBlob,
   forgetBlob,
-  addPlaces,
+  addBlobLocations,
   keepMalformed,
   addDummy,
   removeDummy,
@@ -61,7 +61,7 @@ export const READS = {
   blobsVerifiedBefore,
   findBlob,
   damagedBlobs,
-  placesOf,
+  blobLocations,
   malformed,
   dummies,
 } satisfies { [Name in keyof RowStore]?: Plain<Name> };

@@ -1,6 +1,6 @@
 // Blobs whose bytes were read.
 import type { Digest } from '../../../../oci/digest.ts';
-import type { BlobRecord } from '../../../rows.ts';
+import type { BlobRecord } from '../../../records.ts';
 import type { Prepare } from '../statements.ts';
 import type { Columns } from './row.ts';
 

@@ -1,5 +1,5 @@
 // Rows that are not synced, counted by cause.
-import type { CauseCount } from '../../../rows.ts';
+import type { CauseCount } from '../../../row-views.ts';
 import type { Prepare } from '../statements.ts';
 
 const CAUSES = `

@@ -1,5 +1,5 @@
 // Claiming rows. Both statements run in one transaction that holds the write lock: no two owners get one row.
-import type { Row } from '../../../rows.ts';
+import type { Row } from '../../../row.ts';
 import type { Prepare } from '../statements.ts';
 import { rowOf } from './row.ts';
 

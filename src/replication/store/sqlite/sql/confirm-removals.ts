@@ -1,5 +1,5 @@
 // Confirming removals.
-import type { RowFilter } from '../../../rows.ts';
+import type { RowFilter } from '../../../row-views.ts';
 import type { Prepare } from '../statements.ts';
 import { selectionOf } from './filter.ts';
 

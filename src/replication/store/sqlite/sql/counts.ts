@@ -1,5 +1,6 @@
 // Counting for the status. Everything comes from indexes.
-import { PRIORITY, type Counts, type RowState, type ShownState } from '../../../rows.ts';
+import type { Counts } from '../../../row-views.ts';
+import { PRIORITY, type RowState, type ShownState } from '../../../row.ts';
 import { REMOVAL_WINDOW } from '../../limits.ts';
 import type { Prepare } from '../statements.ts';
 

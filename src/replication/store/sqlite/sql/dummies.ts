@@ -1,6 +1,6 @@
 // Dummy manifests of removals that are under way.
 import type { Digest } from '../../../../oci/digest.ts';
-import type { Dummy } from '../../../rows.ts';
+import type { Dummy } from '../../../records.ts';
 import type { Prepare } from '../statements.ts';
 
 /** @see RowStore.addDummy */

@@ -1,5 +1,6 @@
 // Ending waits that are longer than any back-off: the clock was ahead when they began.
-import { PUT_OFF_MAX, type RowFilter } from '../../../rows.ts';
+import type { RowFilter } from '../../../row-views.ts';
+import { PUT_OFF_MAX } from '../../../row.ts';
 import type { Prepare } from '../statements.ts';
 
 // Naming every priority lets SQLite seek those of each.

@@ -1,6 +1,7 @@
 // A filter as SQL.
 import type { SQLInputValue } from 'node:sqlite';
-import type { RowFilter, RowState } from '../../../rows.ts';
+import type { RowFilter } from '../../../row-views.ts';
+import type { RowState } from '../../../row.ts';
 
 /** What follows `FROM rows`: conditions, order by id and limit, and the values of its parameters in order. */
 export interface Selection {

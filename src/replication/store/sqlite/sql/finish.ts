@@ -2,7 +2,8 @@
 // again meanwhile `pending` and due.
 import type { SQLInputValue } from 'node:sqlite';
 import { isDigest } from '../../../../oci/digest.ts';
-import { ANY_CHANGE, type Outcome, type Row } from '../../../rows.ts';
+import type { Outcome } from '../../../row-queue.ts';
+import { ANY_CHANGE, type Row } from '../../../row.ts';
 import { causeOf } from '../../../cause.ts';
 import { clipError, REMOVAL_WINDOW } from '../../limits.ts';
 import type { Prepare } from '../statements.ts';

@@ -1,5 +1,5 @@
 // One level of the tree of groups and repositories, summed up from an index.
-import type { GroupSummary } from '../../../rows.ts';
+import type { GroupSummary } from '../../../row-views.ts';
 import { STATE_COLUMNS, statesOf } from './repositories.ts';
 import type { Prepare } from '../statements.ts';
 

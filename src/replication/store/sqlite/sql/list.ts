@@ -1,5 +1,6 @@
 // Looking at rows.
-import type { Row, RowFilter } from '../../../rows.ts';
+import type { RowFilter } from '../../../row-views.ts';
+import type { Row } from '../../../row.ts';
 import type { Prepare } from '../statements.ts';
 import { selectionOf } from './filter.ts';
 import { rowOf } from './row.ts';

@@ -1,5 +1,5 @@
 // Events that could not be understood.
-import type { MalformedEvent } from '../../../rows.ts';
+import type { MalformedEvent } from '../../../records.ts';
 import { clipBody, clipError, MALFORMED_MAX } from '../../limits.ts';
 import type { Prepare } from '../statements.ts';
 

@@ -1,5 +1,6 @@
 // Forgetting what was known of the primary.
-import { PRIORITY, type RowFilter } from '../../../rows.ts';
+import type { RowFilter } from '../../../row-views.ts';
+import { PRIORITY } from '../../../row.ts';
 import type { Prepare } from '../statements.ts';
 import { selectionOf } from './filter.ts';
 

@@ -1,5 +1,6 @@
 // Marking rows.
-import { PRIORITY, PUT_OFF_MAX, type Mark } from '../../../rows.ts';
+import type { Mark } from '../../../row-queue.ts';
+import { PRIORITY, PUT_OFF_MAX } from '../../../row.ts';
 import type { Prepare } from '../statements.ts';
 
 // An on-demand or event mark is strong: somebody knows of a change. What waits keeps its place in the queue, unless that is

@@ -1,16 +1,14 @@
 // Rows summed up by repository. Everything but checksums comes from indexes.
 import type { SQLInputValue } from 'node:sqlite';
 import { repositoryChecksum } from '../../../checksum.ts';
-import {
-  WHOLE_REPOSITORY,
-  type RepositoryConditions,
-  type RepositoryCounts,
-  type RepositoryQuery,
-  type RepositorySort,
-  type RepositorySummary,
-  type Row,
-  type ShownState,
-} from '../../../rows.ts';
+import type {
+  RepositoryConditions,
+  RepositoryCounts,
+  RepositoryQuery,
+  RepositorySort,
+  RepositorySummary,
+} from '../../../row-views.ts';
+import { WHOLE_REPOSITORY, type Row, type ShownState } from '../../../row.ts';
 import type { Prepare } from '../statements.ts';
 import type { Columns } from './row.ts';
 

@@ -1,5 +1,5 @@
 // A row as SQLite gives it.
-import type { Row } from '../../../rows.ts';
+import type { Row } from '../../../row.ts';
 
 /** A record of a result: column names to values. */
 export type Columns = Record<string, unknown>;

@@ -1,5 +1,5 @@
 // Noting that a row's blobs were read.
-import type { Row } from '../../../rows.ts';
+import type { Row } from '../../../row.ts';
 import type { Prepare } from '../statements.ts';
 
 const VERIFY = 'UPDATE rows SET verified_at = :now WHERE id = :id AND local_digest = :digest';

@@ -1,6 +1,6 @@
 // Where blobs are.
 import type { Digest } from '../../../../oci/digest.ts';
-import { PLACES_MAX } from '../../limits.ts';
+import { LOCATIONS_MAX } from '../../limits.ts';
 import type { Prepare } from '../statements.ts';
 
 // Noted anew, a place is the latest.
@@ -9,18 +9,18 @@ const ADD = 'INSERT OR REPLACE INTO places (digest, repository) VALUES (:digest,
 // A base layer is in every repository. More than one is kept, since the latest may be under way still.
 const TRIM = `
   DELETE FROM places WHERE digest = :digest AND id <= (
-    SELECT id FROM places WHERE digest = :digest ORDER BY id DESC LIMIT 1 OFFSET ${PLACES_MAX})`;
+    SELECT id FROM places WHERE digest = :digest ORDER BY id DESC LIMIT 1 OFFSET ${LOCATIONS_MAX})`;
 
-/** @see RowStore.addPlaces */
-export function addPlaces(prepare: Prepare, repository: string, digests: readonly Digest[]): void {
+/** @see RowStore.addBlobLocations */
+export function addBlobLocations(prepare: Prepare, repository: string, digests: readonly Digest[]): void {
   for (const digest of digests) {
     prepare(ADD).run({ digest, repository });
     prepare(TRIM).run({ digest });
   }
 }
 
-/** @see RowStore.placesOf */
-export function placesOf(prepare: Prepare, digest: Digest): readonly string[] {
+/** @see RowStore.blobLocations */
+export function blobLocations(prepare: Prepare, digest: Digest): readonly string[] {
   const places = prepare('SELECT repository FROM places WHERE digest = ? ORDER BY id').all(digest);
   return places.map(({ repository }) => String(repository));
 }
