@@ -22,7 +22,7 @@ import { transfer } from './transfer.ts';
  */
 export type FillState = 'waiting' | 'flying' | 'whole' | 'failed' | 'spilled';
 
-/** The download of one blob. Those who use it hold it, and release it afterwards. */
+/** The download of one blob. Callers hold it while they use it, and release it afterwards. */
 export class BlobFill {
   readonly digest: Digest;
   /** The repository that the primary is asked for; undefined for a recovered file. */
@@ -56,7 +56,7 @@ export class BlobFill {
 
   /** Resolves when no more bytes come into the spool, whatever the state is then. */
   readonly ended = this.#onEnd.promise;
-  /** Resolves when it is given up: nobody can join it any more. */
+  /** Resolves when the filler releases it: no further caller joins it then. */
   readonly dropped = this.#onDrop.promise;
 
   private constructor(
@@ -84,7 +84,7 @@ export class BlobFill {
     const fill = new BlobFill(context, digest, names, 'background');
     fill.spooled = new SpooledBlob(digest, file);
     fill.size = size;
-    // Its check goes on, whoever leaves.
+    // The check continues when all who wait for it leave.
     fill.ticket.claim.keep();
     return fill;
   }
@@ -116,7 +116,7 @@ export class BlobFill {
   async #request(): Promise<Answer<undefined>> {
     const answer = await this.source.begin();
     if (answer.kind !== 'found') return answer;
-    // The blob exists: it is transferred, whoever leaves.
+    // The blob exists: the transfer continues when all who wait for it leave.
     this.ticket.claim.keep();
     this.ticket.isUnknown = false;
     this.#context.slots.poke();
@@ -184,7 +184,7 @@ export class BlobFill {
     const facts = { repository: this.name, digest: this.digest, ...(error ? { cause: String(error) } : {}) };
     if (state === 'spilled') log.warn(facts, 'no room in the spool: blob passed through');
     else log.error(facts, 'blob transfer failed');
-    // Those who asked for it in this turn of the event loop still get it.
+    // Callers that asked for it in this turn of the event loop still get it.
     setImmediate(() => void this.drop());
   }
 
@@ -216,24 +216,24 @@ export class BlobFill {
     return found(undefined);
   }
 
-  /** Whether somebody else than the filler holds it. */
+  /** Whether it is held by others than the filler. */
   get isHeld(): boolean {
     return this.#holders > 1;
   }
 
-  /** Whether nobody holds it any more, so that nothing can be read. */
+  /** Whether the last hold was released: its file is removed. */
   get isGone(): boolean {
     return this.#holders === 0;
   }
 
-  /** Keeps its file until {@link release}; false where the file is gone. The filler has the first hold. */
+  /** Keeps its file until {@link release}; false where the file is gone. The first hold is the filler's. */
   hold(): boolean {
     if (this.isGone) return false;
     this.#holders += 1;
     return true;
   }
 
-  /** Gives a hold back; the last one removes the file, and resolves when its space is free. */
+  /** Gives a hold back; the last call removes the file, and resolves when its space is free. */
   async release(): Promise<void> {
     this.#holders -= 1;
     if (this.#holders > 0) return;
@@ -241,12 +241,12 @@ export class BlobFill {
     await this.spooled?.dispose();
   }
 
-  /** Gives up the filler's hold. */
+  /** Releases the filler's hold. */
   async drop(): Promise<void> {
     if (this.#isDropped) return;
     this.#isDropped = true;
     this.#onDrop.resolve(undefined);
-    // A body that nobody has taken by now would only occupy its connection.
+    // A first body that has no reader by now would only occupy its connection.
     this.takeFirstBody()?.body.destroy();
     await this.release();
   }
@@ -271,7 +271,7 @@ export class BlobFill {
     await this.#opening?.then(() => this.ended);
     const isUnstored = this.state === 'whole' && !this.repositories.isSettled;
     if (isUnstored) await this.repositories.keepFile();
-    // What waits now is a recovered file that nobody has asked for.
+    // A fill that still waits is a recovered file that was not requested.
     if (isUnstored || this.state === 'waiting') await this.spooled?.leave();
     else await this.spooled?.dispose();
     await this.drop();

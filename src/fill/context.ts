@@ -106,7 +106,7 @@ export interface FillContext extends FillerDeps {
   /** Aborted when the program ends. */
   readonly closing: AbortSignal;
   readonly corrupt: CorruptBlobs;
-  /** Reserves bytes of the spool; removes whole files that nobody reads where that is necessary. */
+  /** Reserves bytes of the spool; where they are not free it removes whole files that have no reader. */
   readonly reserve: (bytes: number) => Promise<boolean>;
   /** Whether the secondary refused its last upload because it is read-only: logged once, not for each blob. */
   isReadOnly: boolean;

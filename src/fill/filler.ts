@@ -125,7 +125,7 @@ export class Filler {
     if (answer.kind === 'unsupported') return { kind: 'unavailable', reason: 'the primary gives no blobs' };
     if (answer.kind !== 'found') return answer;
     const fill = answer.value;
-    // At once: a first body that nobody has taken is closed at the end of this turn of the event loop.
+    // Taken at once: a first body without a reader is closed at the end of this turn of the event loop.
     const first = fill.takeFirstBody();
     try {
       if (fill.state !== 'spilled' || fill.spooled?.edge) {
@@ -194,7 +194,7 @@ export class Filler {
     return member.kind === 'found' ? { kind: 'corrupt' } : member;
   }
 
-  /** Reserves space in the spool; removes whole files that nobody reads for it, stored ones first. */
+  /** Reserves space in the spool; for that it removes whole files that have no reader, stored ones first. */
   async #reserve(bytes: number): Promise<boolean> {
     const { spool } = this.#context;
     if (spool.reserve(bytes)) return true;

@@ -57,7 +57,7 @@ export function allFromPrimary(fill: BlobFill, first: BlobBody | undefined): Asy
   return fromPrimary(fill, { from: 0, until: fill.size, isChecked: true, first });
 }
 
-/** An upload of a blob whose bytes somebody else writes; it is destroyed when the upload is over. */
+/** An upload of a blob whose bytes are written to the stream `upload`, which is destroyed when the upload is over. */
 export function uploadBeside(
   store: Store,
   name: string,
@@ -70,7 +70,7 @@ export function uploadBeside(
   return { upload, answer: answer.finally(() => upload.destroy()) };
 }
 
-/** Resolves when `sink` takes more, is gone, or was given up for taking nothing. */
+/** Resolves when `sink` takes more bytes or is closed; one that takes none for too long is destroyed. */
 function untilDrained(sink: Writable): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => sink.destroy(new Error('the store is too slow')), UPLOAD_TIMEOUT);

@@ -1,4 +1,4 @@
-// Pieces of a blob: which of its bytes nobody fetches yet, and which are there, in whatever order they come.
+// Pieces of a blob: which bytes still have to be requested, and which have been received.
 
 /** Bytes from `from` up to, and without, `until`. */
 export interface Piece {
@@ -6,7 +6,7 @@ export interface Piece {
   readonly until: number;
 }
 
-/** What is still to be fetched, from the front to the end. */
+/** What still has to be requested, in the order of the blob. */
 export class Todo {
   readonly #pieces: Piece[];
 
@@ -18,7 +18,7 @@ export class Todo {
     return this.#pieces.length === 0;
   }
 
-  /** Takes the foremost piece, of at most `length` bytes; undefined where nothing is left. */
+  /** Takes the first piece, of at most `length` bytes; undefined where nothing is left. */
   take(length: number): Piece | undefined {
     const first = this.#pieces.shift();
     if (!first || first.until - first.from <= length) return first;
@@ -27,7 +27,7 @@ export class Todo {
     return { from: first.from, until: border };
   }
 
-  /** Somebody could not fetch this. */
+  /** Puts a piece back that could not be fetched. */
   giveBack(piece: Piece): void {
     if (piece.from >= piece.until) return;
     const behind = this.#pieces.findIndex(({ from }) => from > piece.from);
@@ -35,9 +35,9 @@ export class Todo {
   }
 }
 
-/** What is there; bytes come in at several places at once. */
+/** What has been received; several connections bring bytes at several positions. */
 export class Received {
-  /** Sorted, and no two of them touch: as many as there are connections, about. */
+  /** Sorted, with gaps between them: about as many as connections. */
   readonly #pieces: Piece[] = [];
 
   add({ from, until }: Piece): void {
@@ -50,12 +50,12 @@ export class Received {
     this.#pieces.splice(at < 0 ? this.#pieces.length : at, touched.length, merged);
   }
 
-  /** The first byte at or after `position` that is not there. */
+  /** The first byte at or after `position` that has not been received. */
   endFrom(position: number): number {
     return this.#around(position)?.until ?? position;
   }
 
-  /** Whether a byte is there, or no more than `distance` bytes behind some that are. */
+  /** Whether a byte has been received, or is at most `distance` bytes after one that has. */
   isNear(position: number, distance: number): boolean {
     return this.#pieces.some(({ from, until }) => from <= position && position <= until + distance);
   }

@@ -9,7 +9,7 @@ import { BUSY_HERE, found, type Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { FillSlot, slotPerBody, type ConnectionSlot } from './connection-slot.ts';
 import type { FillContext } from './context.ts';
-import { createSizeLimit, withinMax } from './size-limit.ts';
+import { SizeLimit, withinMax } from './size-limit.ts';
 import { discard, type OpenAt, type SourceOptions } from './source.ts';
 import { DigestMismatch } from './source-errors.ts';
 
@@ -66,7 +66,7 @@ export class PrimaryBlob {
       pace: (count, signal) => budget.spend(ticket, count, signal),
       patience: options.patience,
       rates: options.rates,
-      limit: createSizeLimit({
+      limit: new SizeLimit({
         claimed: context.sizeOf(digest),
         max: options.blobMax,
         head: () => context.primary.blobs.head(name, digest, this.#timeout),

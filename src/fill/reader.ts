@@ -25,8 +25,8 @@ const CHUNK = 128 * 1024;
 const HELD_BACK = 1024;
 
 /**
- * The byte after the last that may be read now. One who reads a part may have what is in the spool from `partFrom` on;
- * one who reads everything gets hashed bytes only, since the hash is continued from the primary where the spool ends.
+ * The byte after the last that may be read now. A reader of a part gets what is in the spool from `partFrom` on. A reader
+ * of the whole blob gets hashed bytes only: where the spool ends early, it continues with the hash from the primary.
  */
 export function visibleEnd({ state, size, spooled }: BlobFill, partFrom?: number): number {
   const edge = spooled?.edge ?? 0;
@@ -92,7 +92,7 @@ export class FillReader extends Readable {
     const fill = this.#fill;
     for (;;) {
       if (this.destroyed || (this.#end !== undefined && this.#position > this.#end)) return null;
-      // First of all: nobody gets more of wrong bytes, whatever part was asked for.
+      // Checked first: no reader gets more of wrong bytes, not even of another part.
       if (fill.state === 'failed') throw fill.error ?? new SourceFailed('failed');
       const visible = visibleEnd(fill, this.#isPart ? this.#position : undefined);
       const limit = Math.min(visible, this.#end === undefined ? Infinity : this.#end + 1);
@@ -119,7 +119,7 @@ export class FillReader extends Readable {
     return done ? null : value;
   }
 
-  /** What the spool does not have. One who reads a part cannot check its digest: its client has to. */
+  /** What the spool does not have. The digest of a part cannot be checked. */
   #rest(): AsyncGenerator<Buffer> {
     const { size, spooled } = this.#fill;
     const end = this.#end === size! - 1 ? undefined : this.#end;

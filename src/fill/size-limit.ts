@@ -3,14 +3,6 @@ import type { Answer } from '../registry/answer.ts';
 import type { BlobBody } from '../registry/blob.ts';
 import { Overlong, SourceFailed } from './source-errors.ts';
 
-/** How many bytes a blob may have. */
-export interface SizeLimit {
-  /** The limit that is known without a request. */
-  readonly bytes: number;
-  /** Asks the primary for the limit after more bytes came. Rejects with {@link Overlong} where more came than that. */
-  raise(received: number): Promise<number>;
-}
-
 /** What a limit is derived from. */
 export interface SizeLimitDeps {
   /** The size by a manifest, which anybody may have pushed, or by an earlier download. */
@@ -22,27 +14,34 @@ export interface SizeLimitDeps {
   readonly onOverlong: () => void;
 }
 
-/** @see SizeLimit */
-export function createSizeLimit({ claimed = Infinity, max, head, onOverlong }: SizeLimitDeps): SizeLimit {
-  const bytes = Math.min(claimed, max);
+/** How many bytes a blob may have. */
+export class SizeLimit {
+  /** The limit that is known without a request. */
+  readonly bytes: number;
+  readonly #deps: SizeLimitDeps;
+
+  constructor(deps: SizeLimitDeps) {
+    this.#deps = deps;
+    this.bytes = Math.min(deps.claimed ?? Infinity, deps.max);
+  }
+
+  /** Asks the primary for the limit after more bytes came. @throws Overlong where more came than that */
+  async raise(received: number): Promise<number> {
+    const limit = await this.#ask();
+    if (received <= limit) return limit;
+    this.#deps.onOverlong();
+    throw new Overlong(limit);
+  }
 
   /** A manifest may give a size that is too small: then the primary's own answer is the limit. */
-  async function askedLimit(): Promise<number> {
+  async #ask(): Promise<number> {
+    const { bytes } = this;
+    const { max, head } = this.#deps;
     if (bytes === max) return max;
     const answer = await head();
     if (answer.kind !== 'found') throw new SourceFailed(`more than ${bytes} bytes came, and its size cannot be asked`);
     return Math.min(max, Math.max(bytes, answer.value.size ?? 0));
   }
-
-  return {
-    bytes,
-    async raise(received) {
-      const limit = await askedLimit();
-      if (received <= limit) return limit;
-      onOverlong();
-      throw new Overlong(limit);
-    },
-  };
 }
 
 /** The answer itself; `too-large` where the primary gives a size above `max` bytes. */

@@ -3,7 +3,7 @@
 // A sample that is older (ms) is replaced by a newer one.
 const WINDOW = 3_000;
 
-/** The speed of one transfer, measured whenever somebody looks. */
+/** The speed of one transfer, measured between calls of {@link look}. */
 export class Speed {
   #from: { readonly at: number; readonly bytes: number } | undefined;
   #next: { readonly at: number; readonly bytes: number } | undefined;

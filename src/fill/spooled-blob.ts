@@ -8,7 +8,7 @@ import type { SpoolFile } from './spool-file.ts';
 const HASH_CHUNK = 256 * 1024;
 const CHECK_CHUNK = 1024 * 1024;
 
-/** A spool file and what is known of its bytes. It is removed when nobody holds it any more. */
+/** A spool file, its hash, and which of its bytes have been written. */
 export class SpooledBlob {
   readonly #digest: Digest;
   readonly #file: SpoolFile;

@@ -1,4 +1,4 @@
-// The store: brings a blob into the secondary by one streaming PUT, again from the spool when that fails.
+// The store: uploads a blob to the secondary by one streaming PUT, and repeats it when that fails.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Readable } from 'node:stream';
 import type { Digest } from '../oci/digest.ts';
@@ -6,11 +6,11 @@ import { LEAST_RATE, watchRate, type LeastRate } from '../lib/least-rate.ts';
 import { found, isNotStored, type Answer, type Failure } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 
-/** Stores blobs in the secondary. Nothing here throws for what a registry does. */
+/** Stores blobs in the secondary. Failures of the registry are answers, not errors. */
 export interface Store {
-  /** One upload of a body; the caller knows whether the body can be had again. */
+  /** One upload of a body. */
   upload(name: string, digest: Digest, body: () => Readable, size: number | undefined): Promise<Answer<undefined>>;
-  /** As {@link upload}, several times with pauses, until it is stored or `again` says no. */
+  /** As {@link upload}, several times with pauses, until the blob is stored or `again` is false. */
   uploadAgain(
     name: string,
     digest: Digest,
@@ -18,11 +18,11 @@ export interface Store {
     size: () => number | undefined,
     again: () => boolean,
   ): Promise<Answer<undefined>>;
-  /** Links a blob that the secondary has under `from`, or uploads it where that is not possible. */
+  /** Mounts a blob that the secondary has under `from`, or uploads it where that is not possible. */
   link(name: string, digest: Digest, from: string, body: () => Readable, size: number): Promise<Answer<undefined>>;
   /**
-   * Whether the last byte can be read, and is that of `size` bytes if any are given: HEAD alone may speak of bytes that
-   * are gone, and a file that was cut off is a whole one to registries. A failure: it can't be said.
+   * Whether the secondary has the blob: its last byte is read, and its size compared where one is given. HEAD alone does
+   * not prove it: registries also answer it for a file that is gone or cut off. A failure: it is not known.
    */
   has(name: string, digest: Digest, size?: number): Promise<Answer<boolean>>;
 }
@@ -30,16 +30,16 @@ export interface Store {
 /** Times in milliseconds. */
 export interface StoreOptions {
   readonly timeout?: number;
-  /** What the secondary takes at least of a body that is there for it. */
+  /** The least rate at which the secondary takes bytes that are ready. */
   readonly leastRate?: LeastRate;
-  /** How long the secondary may take for its answer once it has all of the body. */
+  /** How long the secondary may take to answer once it has all of the body. */
   readonly commit?: number;
   readonly pauses?: readonly number[];
 }
 
 /**
- * Calls `giveUp` when the secondary takes next to nothing of a body although there is something, or does not answer when
- * there is no more. A body that waits for the primary is not the secondary's fault.
+ * Calls `giveUp` when the secondary takes too few of the bytes that are ready, or does not answer after the last one.
+ * Time in which the body waits for the primary does not count.
  */
 function watch(
   body: Readable,
@@ -65,7 +65,7 @@ async function hasByte(body: Readable): Promise<boolean> {
   try {
     for await (const chunk of body as AsyncIterable<Buffer>) if (chunk.length > 0) return true;
   } catch {
-    // A body that breaks off has none.
+    // A body that breaks off has no byte.
   }
   return false;
 }
@@ -81,7 +81,7 @@ export function createStore(secondary: Registry, options: StoreOptions = {}): St
     body: Readable,
     size: number | undefined,
   ): Promise<Answer<undefined>> {
-    // Its end, whatever it is, shows in the answer.
+    // An error of the body shows in the answer.
     body.on('error', () => undefined);
     const stop = new AbortController();
     const unwatch = watch(body, { leastRate, commit }, (reason) => stop.abort(new Error(reason)));
@@ -111,7 +111,7 @@ export function createStore(secondary: Registry, options: StoreOptions = {}): St
       const answer = await upload(name, digest, body, size());
       if (answer.kind === 'found') return answer;
       failure = answer;
-      // Read-only maintenance does not pass in seconds: the background queue comes back to it.
+      // Read-only maintenance takes longer than these pauses: it is tried again later.
       if (answer.kind === 'unsupported') break;
     }
     return failure;
