@@ -16,6 +16,7 @@ COPY scripts/build-web.mjs scripts/build-bundle.mjs scripts/
 COPY LICENSE ./
 COPY bin bin
 COPY nginx nginx
+COPY deploy/omnibus deploy/omnibus
 COPY web web
 COPY src src
 # One file, the same on every architecture, and the licences of what is in it.
