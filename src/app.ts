@@ -222,6 +222,9 @@ function boundWaiting({ server }: FastifyInstance): void {
   });
 }
 
+/** An instance, for those who start and end it. */
+export type App = FastifyInstance;
+
 /** The instance for `GEO_LISTEN`. */
 export async function createApp(deps: AppDeps): Promise<FastifyInstance> {
   const refusePushes = createRefusePushes(deps.proxy, deps.proxyOptions);

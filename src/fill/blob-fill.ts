@@ -74,7 +74,7 @@ export class BlobFill {
     this.repositories = new Repositories(context, this, names);
   }
 
-  /** A blob that is to be requested for a repository. */
+  /** A fill that will request the blob from the primary, in the repository `name`. */
   static requested(context: FillContext, digest: Digest, name: string, priority: Priority): BlobFill {
     return new BlobFill(context, digest, [name], priority, name);
   }

@@ -36,7 +36,7 @@ export class Resumption {
     this.#attempts = 0;
   }
 
-  /** Waits before the next attempt. @throws SourceFailed where there is to be none */
+  /** Waits until the next attempt is due. @throws SourceFailed when the time for attempts is over */
   async pauseAfter(cause: unknown, position: number): Promise<void> {
     const { signal, patience = PATIENCE, onResume, slot } = this.#options;
     if (signal?.aborted) throw new SourceFailed('stopped', signal.reason);

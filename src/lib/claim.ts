@@ -104,7 +104,7 @@ export class Claim {
     });
   }
 
-  /** The work is over, or goes on whoever leaves. */
+  /** From now on the claim is not given up when its last caller leaves: the work is over, or is to be finished anyway. */
   keep(): void {
     this.#isKept = true;
   }

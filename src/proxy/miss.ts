@@ -41,7 +41,10 @@ function leavable(source: (left: AbortSignal) => AsyncIterable<Buffer>): Readabl
   return stream;
 }
 
-/** Waits where the answer's head depends on how the fill ends: an empty blob's, and a length for clients of old. */
+/**
+ * Waits for the end of the fill if the response headers depend on it: an empty blob has no body that could break off, and
+ * an HTTP/1.0 client needs `Content-Length`.
+ */
 async function settle(fill: BlobFill, httpVersion: string): Promise<void> {
   if (fill.size === 0 || (fill.size === undefined && httpVersion === '1.0')) await fill.ended;
   if (fill.state === 'failed') throw fill.error ?? new Error('failed');

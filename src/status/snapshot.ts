@@ -162,29 +162,38 @@ function withTrouble(readiness: Readiness, trouble: string | undefined): Readine
 }
 
 /** @see TakeSnapshot */
-export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: SnapshotOptions): TakeSnapshot {
-  const { version, site, rows, live, clock = Date.now } = deps;
+class SnapshotTaker {
+  readonly #deps: SnapshotDeps;
+  readonly #options: SnapshotOptions;
+  /** What was read last: it is told while the database cannot be read. */
+  #last: Stored | undefined;
 
-  // What was read last: it is told while the database cannot be read.
-  let last: Stored | undefined;
+  constructor(deps: SnapshotDeps, options: SnapshotOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
 
   /** What the rows tell, and why they cannot be read now. @throws StoreUnavailable where nothing was read before */
-  async function read(now: number): Promise<Stored & { readonly trouble?: string }> {
+  async #read(now: number): Promise<Stored & { readonly trouble?: string }> {
+    const { isOn } = this.#options;
+    const { rows, live } = this.#deps;
     try {
       const [counts, repositories, suspension] = await Promise.all([
         rows.counts(now),
         rows.repositoryCounts(),
         toldSuspension(rows, isOn),
       ]);
-      last = { counts, repositories, suspension };
-      return last;
+      this.#last = { counts, repositories, suspension };
+      return this.#last;
     } catch (error) {
-      if (!live || !last || !(error instanceof StoreUnavailable)) throw error;
-      return { ...last, trouble: error.message };
+      if (!live || !this.#last || !(error instanceof StoreUnavailable)) throw error;
+      return { ...this.#last, trouble: error.message };
     }
   }
 
-  function replicationOf({ counts, repositories, suspension }: Stored, now: number): Snapshot['replication'] {
+  #replicationOf({ counts, repositories, suspension }: Stored, now: number): Snapshot['replication'] {
+    const { isOn, removalShare } = this.#options;
+    const { live } = this.#deps;
     const { queue, waiting, oldestEventAt, bytes, verified, held, removalsLastDay, malformedEvents } = counts;
     const progress = live?.replication.walks.progress ?? [];
     return {
@@ -218,17 +227,17 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
     };
   }
 
-  return async ({ asks = true, readiness: given } = {}) => {
+  readonly take: TakeSnapshot = async ({ asks = true, readiness: given } = {}) => {
+    const { version, site, live, clock = Date.now } = this.#deps;
     const now = clock();
     const [readiness, stored, spool] = await Promise.all([
       live ? (given ?? (asks ? live.checkReadiness() : UNASKED)) : undefined,
-      read(now),
+      this.#read(now),
       live ? spoolOf(live) : null,
     ]);
     const { counts, trouble } = stored;
-    const replication = replicationOf(stored, now);
     const facts = {
-      replication,
+      replication: this.#replicationOf(stored, now),
       damaged: counts.damagedBlobs,
       webhook: live ? { on: live.webhook.on, path: live.webhook.path, ...live.webhook.calls() } : null,
       spool,
@@ -248,7 +257,12 @@ export function createSnapshot(deps: SnapshotDeps, { isOn, removalShare }: Snaps
       registries: readiness?.registries ?? null,
       spoolBytes: live ? live.spoolBytes() : null,
       pulls: live ? live.pulls() : null,
-      rate: live && isOn ? live.rate(counts.bytes, Math.max(0, queued)) : null,
+      rate: live && this.#options.isOn ? live.rate(counts.bytes, Math.max(0, queued)) : null,
     };
   };
+}
+
+/** A {@link TakeSnapshot} of these parts. */
+export function createSnapshot(deps: SnapshotDeps, options: SnapshotOptions): TakeSnapshot {
+  return new SnapshotTaker(deps, options).take;
 }

@@ -59,6 +59,28 @@ async function receive(client: IncomingMessage): Promise<{ digest: string; size:
   return { digest: digestOfBytes(bytes), size: bytes.length, whole };
 }
 
+interface HeldReader {
+  readonly reader: FillReader;
+  readonly target: ServerResponse;
+  readonly client: IncomingMessage;
+  readonly holdGate: ReturnType<typeof createGate>;
+  readonly fill: BlobFill;
+}
+
+/** A reader that writes to a client, and whose source holds after its first MiB until the gate is opened. */
+async function heldReader(rig: Rig, content: SmallBlob): Promise<HeldReader> {
+  const holdGate = createGate();
+  onTestFinished(() => holdGate.open());
+  sites.relay.rules.push({ match: bodyOf(content), holdAfter: MiB, holdGate });
+  const fill = await opened(rig, content);
+  const { target, client } = await response();
+  const reader = new FillReader(fill);
+  reader.on('error', () => {});
+  reader.pipe(target);
+  await fill.release();
+  return { reader, target, client, holdGate, fill };
+}
+
 test('writes every byte once, whatever the pace of the client', async () => {
   await using rig = await createRig(sites);
   const content = blob(12 * MiB + 7, 'paces');
@@ -74,15 +96,7 @@ test('writes every byte once, whatever the pace of the client', async () => {
 test('does not end the response when it is destroyed before it is done', async () => {
   await using rig = await createRig(sites);
   const content = blob(2 * MiB, 'destroyed');
-  const holdGate = createGate();
-  onTestFinished(() => holdGate.open());
-  sites.relay.rules.push({ match: bodyOf(content), holdAfter: MiB, holdGate });
-  const fill = await opened(rig, content);
-  const { target, client } = await response();
-  const reader = new FillReader(fill);
-  reader.on('error', () => {});
-  reader.pipe(target);
-  await fill.release();
+  const { reader, target, client, holdGate, fill } = await heldReader(rig, content);
   await waitFor(() => holdGate.arrived === 1 && client.readableLength > 0, { what: 'the first bytes' });
   reader.destroy();
   await once(reader, 'close');
@@ -96,15 +110,7 @@ test('does not end the response when it is destroyed before it is done', async (
 test('gives its hold back when its client leaves', async () => {
   await using rig = await createRig(sites, { filler: { linger: 0 } });
   const content = blob(2 * MiB, 'leaves');
-  const holdGate = createGate();
-  onTestFinished(() => holdGate.open());
-  sites.relay.rules.push({ match: bodyOf(content), holdAfter: MiB, holdGate });
-  const fill = await opened(rig, content);
-  const { target, client } = await response();
-  const reader = new FillReader(fill);
-  reader.on('error', () => {});
-  reader.pipe(target);
-  await fill.release();
+  const { reader, target, client, holdGate } = await heldReader(rig, content);
   client.destroy();
   await once(target, 'close');
   // The pipe alone does not know; whoever sends the response destroys what it was to send.

@@ -90,3 +90,13 @@ test('https for http, http for https, and a certificate that is not trusted are 
     advice: expect.stringContaining('https instead of http'),
   });
 });
+
+test('a start that fails leaves nothing running: the next one has the data directory and the port', async () => {
+  site = await startProxySite();
+  const { url } = site.proxy;
+  const { host } = new URL(url);
+  const taken = new URL(site.relay.url).host;
+  await expect(site.restart({ GEO_LISTEN: host, GEO_ADMIN_LISTEN: taken })).rejects.toThrow('EADDRINUSE');
+  await site.restart({ GEO_LISTEN: host });
+  expect(site.proxy.url).toBe(url);
+});
