@@ -1,7 +1,7 @@
 // The metrics of pulls: bytes by origin, bytes saved, and two histograms of times. A pull costs additions; Prometheus's own
 // forms are made when it asks.
 import { Counter, type Metric, type Registry } from 'prom-client';
-import type { Pull, PullOrigin } from './types.ts';
+import type { Pull, PullOrigin } from '../api/pulls.ts';
 
 /** Where pulls are reported; `isShared` as in the recorder. */
 export type OnPull = (

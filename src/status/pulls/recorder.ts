@@ -3,7 +3,7 @@ import { createLru, detached } from '../../lib/lru.ts';
 import { pullCauseInWords } from '../registry-state.ts';
 import { Ring } from './ring.ts';
 import { Tally } from './tally.ts';
-import type { Pull, PullTotals, Traffic, TrafficWindow } from './types.ts';
+import type { Pull, PullTotals, Traffic, TrafficWindow } from '../api/pulls.ts';
 
 /** What a recorder is made of; `clock` gives milliseconds since the epoch. */
 export interface PullRecorderDeps {

@@ -1,6 +1,6 @@
 // The tallies of the last steps of time, of which the oldest is used anew for the next one.
 import { Tally } from './tally.ts';
-import type { TrafficPoint } from './types.ts';
+import type { TrafficPoint } from '../api/pulls.ts';
 
 interface Slot {
   /** Steps since the epoch; -1: never used. */

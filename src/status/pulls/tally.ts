@@ -1,5 +1,5 @@
 // Counts of pulls over some time: by origin, errors, bytes that crossed, and how long first bytes took.
-import type { PullOrigin, PullTotals, TrafficPoint } from './types.ts';
+import type { PullOrigin, PullTotals, TrafficPoint } from '../api/pulls.ts';
 
 /** Upper bounds (ms) of what the time to the first byte is counted in; what took longer is in one more. */
 const BOUNDS = [

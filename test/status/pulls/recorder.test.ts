@@ -1,7 +1,7 @@
 // The recorder of pulls: its rings, its totals, its last pulls, and that all of it is bounded.
 import { expect, test } from 'vitest';
 import { PullRecorder, PULLS_KEPT } from '../../../src/status/pulls/recorder.ts';
-import type { Pull } from '../../../src/status/pulls/types.ts';
+import type { Pull } from '../../../src/status/api/pulls.ts';
 
 const NOON = new Date(2026, 10, 26, 12, 0, 0).getTime();
 const MINUTE = 60_000;
