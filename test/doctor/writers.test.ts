@@ -1,11 +1,10 @@
 // Another replicator at the same secondary.
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { deleteTag } from '../replication/rig.ts';
-import { withStore } from '../status/admin.ts';
 import { image } from '../support/image.ts';
 import { deleteManifest, pushImage } from '../support/push.ts';
 import { startProxySite, type ProxySite } from '../support/proxy.ts';
-import { order, statusOf } from '../status/admin.ts';
+import { backfilled, statusOf, withStore } from '../status/admin.ts';
 import { waitFor } from '../support/tool.ts';
 import { examine, told } from './examine.ts';
 
@@ -34,7 +33,7 @@ async function isIdle(): Promise<boolean> {
 beforeEach(async () => {
   await waitFor(isIdle, { what: 'the walk at the start', timeout: 20_000 });
   for (const tag of ['1.0', '2.0']) await pushImage(site.secondaryTarget('group/app'), tag, first);
-  await order(site, 'backfill');
+  await backfilled(site);
   await waitFor(isIdle, { what: 'all to be here', timeout: 20_000 });
 });
 

@@ -7,6 +7,7 @@ import type { RowStore } from '../../src/replication/rows.ts';
 import { createSqliteStore } from '../../src/replication/store/sqlite.ts';
 import { silent } from '../replication/store/silent.ts';
 import type { ProxySite } from '../support/proxy.ts';
+import { waitFor } from '../support/tool.ts';
 
 export interface AdminAnswer {
   readonly status: number;
@@ -46,6 +47,24 @@ export function order(site: ProxySite, name: string, body?: object): Promise<Adm
 /** What `GET /api/status` answers. */
 export async function statusOf(site: ProxySite): Promise<Snapshot> {
   return (await askAdmin(site, '/api/status')).json as Snapshot;
+}
+
+/** A backfill as the status tells it. */
+export type Backfill = NonNullable<Snapshot['replication']['runs']['backfill']>;
+
+/** Orders a backfill, with a JSON body if one is given, and waits until this one (and not an earlier one) has ended. */
+export async function backfilled(site: ProxySite, body?: object): Promise<Backfill> {
+  const before = (await statusOf(site)).replication.runs.backfill?.startedAt;
+  await waitFor(async () => ((await order(site, 'backfill', body)).json as { started?: boolean }).started, {
+    what: 'a backfill to begin',
+  });
+  return waitFor(
+    async () => {
+      const { backfill } = (await statusOf(site)).replication.runs;
+      return backfill && backfill.startedAt !== before && backfill.endedAt !== null && backfill;
+    },
+    { what: 'the backfill to end', timeout: 60_000 },
+  );
 }
 
 /** A row that `putRows` makes: what marked it, and how its work ended. */

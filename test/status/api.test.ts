@@ -8,7 +8,16 @@ import { startProxySite, type ProxySite } from '../support/proxy.ts';
 import { deleteManifest, pushImage } from '../support/push.ts';
 import { createGate } from '../support/relay-rule.ts';
 import { waitFor } from '../support/tool.ts';
-import { askAdmin, failed, order, restartWith, statusOf, whileStopped, type GivenRow } from './admin.ts';
+import {
+  askAdmin,
+  backfilled,
+  failed,
+  order,
+  restartWith,
+  statusOf,
+  whileStopped,
+  type GivenRow,
+} from './admin.ts';
 
 const on = { GEO_REPLICATION: 'on' };
 const off = { GEO_REPLICATION: 'off' };
@@ -83,6 +92,7 @@ test('a backfill is begun, and all that the primary has arrives', async () => {
   expect(status).toBe(202);
   expect(json).toMatchObject({ started: true, run: null });
   await synced(3);
+  await waitFor(async () => (await statusOf(site)).replication.runs.backfill?.endedAt, { what: 'the backfill to end' });
   const { runs, bytes } = (await statusOf(site)).replication;
   expect(runs.backfill).toMatchObject({ repositories: 3, repositoriesDone: 3, tags: 3, marked: 3, error: null });
   expect(Date.parse(runs.backfill!.endedAt!)).toBeGreaterThanOrEqual(Date.parse(runs.backfill!.startedAt));
@@ -91,14 +101,7 @@ test('a backfill is begun, and all that the primary has arrives', async () => {
 
 test('a backfill of some repositories walks only those', async () => {
   await restartWith(site, [], on);
-  await order(site, 'backfill', { repository: 'group/one' });
-  const run = await waitFor(
-    async () => {
-      const { backfill } = (await statusOf(site)).replication.runs;
-      return backfill?.endedAt !== null && backfill;
-    },
-    { what: 'the walk to end' },
-  );
+  const run = await backfilled(site, { repository: 'group/one' });
   expect(run).toMatchObject({ repositories: 1, tags: 1, marked: 1, error: null });
 });
 
