@@ -8,16 +8,7 @@ import { startProxySite, type ProxySite } from '../support/proxy.ts';
 import { deleteManifest, pushImage } from '../support/push.ts';
 import { createGate } from '../support/relay-rule.ts';
 import { waitFor } from '../support/tool.ts';
-import {
-  askAdmin,
-  backfilled,
-  failed,
-  order,
-  restartWith,
-  statusOf,
-  whileStopped,
-  type GivenRow,
-} from './admin.ts';
+import { askAdmin, backfilled, failed, order, restartWith, statusOf, whileStopped, type GivenRow } from './admin.ts';
 
 const on = { GEO_REPLICATION: 'on' };
 const off = { GEO_REPLICATION: 'off' };
