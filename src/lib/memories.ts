@@ -1,4 +1,4 @@
-// The one declaration of all caches: what each holds, and its bound in bytes. docs/architecture.md shows it.
+// The one declaration of all caches: what each holds, and its bound in bytes. docs/design/limits.md shows it.
 
 /** One cache. */
 export interface MemoryDeclaration {
@@ -20,7 +20,7 @@ export const MEMORIES = {
   },
   accepts: { holds: "clients' `Accept` headers, none over 4 KiB", maxBytes: MiB },
   clientTokens: { holds: "clients' tokens that were found good, by their hash", maxBytes: 32 * MiB },
-  ownTokens: { holds: 'own tokens by scope, until a minute before they end', maxBytes: 16 * MiB },
+  ownTokens: { holds: 'own tokens by scope, until a minute before they end, each registry', maxBytes: 16 * MiB },
   serviceTokens: { holds: "token services' tokens by scope (`docker-config`), each registry", maxBytes: 16 * MiB },
   askedScopes: {
     holds: 'scopes that a registry asked for in addition (`docker-config`), each registry',
@@ -32,9 +32,12 @@ export const MEMORIES = {
     maxBytes: 32 * MiB,
   },
   forgottenTags: { holds: 'repositories whose tags events have named as a whole', maxBytes: 4 * MiB },
-  comparedTags: { holds: 'tags that were compared with the secondary, for 10 minutes', maxBytes: 32 * MiB },
+  comparedTags: {
+    holds: 'tags that were compared with the secondary, for 10 minutes, or 10 s where they were queued',
+    maxBytes: 32 * MiB,
+  },
   claimedSizes: { holds: 'sizes of blobs as manifests give them', maxBytes: 24 * MiB },
-  provenSizes: { holds: 'sizes of blobs that bytes have proved', maxBytes: 24 * MiB },
+  provenSizes: { holds: 'sizes of blobs that their bytes or the primary have proved', maxBytes: 24 * MiB },
   readBlobs: { holds: 'local blobs that were read whole', maxBytes: 24 * MiB },
   unservedBlobs: { holds: 'damaged local blobs, for pulls', maxBytes: 24 * MiB },
   storedBlobs: { holds: "blobs that the local registry's storage was seen to have, for a minute", maxBytes: 4 * MiB },

@@ -1,4 +1,4 @@
-// Every memory keeps to its bound in bytes, and docs/architecture.md lists them all.
+// Every memory keeps to its bound in bytes, and docs/design/limits.md lists them all.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
@@ -47,8 +47,8 @@ test('an entry that is larger than the bound is not held', () => {
   expect(memory.size).toBe(0);
 });
 
-test('docs/architecture.md lists what is remembered, with the bounds', () => {
-  const text = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
+test('docs/design/limits.md lists what is remembered, with the bounds', () => {
+  const text = readFileSync(join(root, 'docs/design/limits.md'), 'utf8');
   const rows = declared.map(([, { holds, maxBytes, variable }]) => {
     const bound = `${maxBytes / MiB} MiB`;
     return `| ${holds} | ${variable === undefined ? bound : `\`${variable}\` (${bound})`} |`;
