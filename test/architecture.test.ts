@@ -1,4 +1,4 @@
-// The arrows between the rooms of src, and no others (docs/architecture.md).
+// The arrows between the rooms of src, and no others, all of them downwards (docs/architecture.md).
 import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { expect, test } from 'vitest';
@@ -25,6 +25,27 @@ const arrows: Record<string, readonly string[]> = {
   lib: [],
   oci: [],
 };
+
+/** From top to bottom: no file imports from a room above its own. */
+const ORDER = [
+  'cli',
+  'main',
+  'app',
+  'proxy',
+  'status',
+  'init',
+  'doctor',
+  'replication',
+  'fill',
+  'registry',
+  'auth',
+  'oci',
+  'lib',
+  'config',
+];
+
+// Imports that go up all the same. It is to become empty.
+const UPWARDS = ['main/doctor-view.ts -> cli/doctor.ts'];
 
 const RIM = /^(?:app\.ts$|proxy\/|status\/|replication\/webhook)/;
 
@@ -55,6 +76,44 @@ test.each(Object.keys(arrows))('%s imports only the rooms it may', (room) => {
     .filter(({ target }) => roomOf(target) !== room && !arrows[room]!.includes(roomOf(target)))
     .map(({ file, target }) => `${relative(src, file)} -> ${relative(src, target)}`);
   expect(wrong).toEqual([]);
+});
+
+/** What leaves its own room. */
+function crossingsOf(file: string): { readonly file: string; readonly target: string }[] {
+  return importsOf(file)
+    .map((target) => ({ file, target }))
+    .filter(({ target }) => roomOf(target) !== roomOf(file));
+}
+
+test('no file imports from a room above it', () => {
+  expect([...ORDER].sort()).toEqual(Object.keys(arrows).sort());
+  const upwards = files
+    .flatMap(crossingsOf)
+    .filter(({ file, target }) => ORDER.indexOf(roomOf(target)) < ORDER.indexOf(roomOf(file)))
+    .map(({ file, target }) => `${relative(src, file)} -> ${relative(src, target)}`);
+  expect(upwards).toEqual(UPWARDS);
+});
+
+test('every arrow is used', () => {
+  const used = new Set(files.flatMap(crossingsOf).map(({ file, target }) => `${roomOf(file)} -> ${roomOf(target)}`));
+  const declared = Object.entries(arrows).flatMap(([room, targets]) => targets.map((target) => `${room} -> ${target}`));
+  expect(declared.filter((arrow) => !used.has(arrow))).toEqual([]);
+});
+
+test('docs/architecture.md draws these arrows', () => {
+  const guide = readFileSync(join(src, '../docs/architecture.md'), 'utf8');
+  const drawn = [...guide.matchAll(/(?:^|\s{2,})(\w+(?:, \w+)*) +-> ((?:\w+, )*\w+)(?= {2,}|$)/gm)].flatMap(
+    ([, from, to]) => from!.split(', ').map((room) => [room, to === 'nothing' ? [] : to!.split(', ').sort()] as const),
+  );
+  const { main, ...others } = arrows;
+  expect(Object.fromEntries(drawn)).toEqual(
+    Object.fromEntries(Object.entries(others).map(([room, targets]) => [room, [...targets].sort()])),
+  );
+  expect(main).toEqual(
+    Object.keys(arrows)
+      .filter((room) => room !== 'main' && room !== 'init')
+      .sort(),
+  );
 });
 
 test('the page knows of the program the shapes of its answers and how figures are written, and two libraries', () => {
