@@ -1,4 +1,5 @@
-// Delivery by nginx: we decide, and nginx moves a local blob's bytes (nginx/registry-accel.conf is the other half).
+// Delivery by nginx: the proxy decides, and nginx sends a local blob's bytes (nginx/registry-accel.conf is the other
+// half).
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { pullAccess } from '../auth/scope.ts';
 import type { Caller } from '../lib/claim.ts';
@@ -14,8 +15,8 @@ import type { ServeHit } from './local-blob.ts';
 import { NOT_HERE } from './judge.ts';
 
 /**
- * What nginx says of itself in each request, and no client can: `offered` by a site that delivers for us, `missed`
- * where it was told to and could not. Without it, or with another word, we move the bytes.
+ * A header that nginx sets in each request, in the place of a client's: `offered` by a site that can deliver for us,
+ * `missed` where it was told to deliver and could not. Without it, or with another value, this process sends the bytes.
  */
 const OFFER = 'x-geo-accel';
 
@@ -29,12 +30,12 @@ const TOKEN_LIFE = 60_000;
 // Below this (bytes) one answer of the registry costs less than its HEAD and nginx's question.
 const SMALL = 64 * 1024;
 
-/** Whether the request came through a proxy that we trust: from others there is no way behind their own address. */
+/** Whether the request came through a trusted proxy: of any other only the peer's own address is known. */
 function isFromTrusted({ ips }: FastifyRequest): boolean {
   return ips !== undefined && ips.length > 1;
 }
 
-/** Conditions that nginx would judge by a file's time, of which nobody else knows. */
+/** Conditions that nginx would evaluate by the file's time, which only nginx uses. */
 function hasOtherCondition({ headers }: FastifyRequest): boolean {
   return ['if-match', 'if-modified-since', 'if-unmodified-since'].some((name) => headers[name] !== undefined);
 }
@@ -44,7 +45,10 @@ function isClear({ headers }: FastifyRequest, range: ByteRange | undefined): boo
   return (headers.range === undefined) === (range === undefined);
 }
 
-/** Clients ask so for the rest of a body that broke off: of ours it is continued from the primary where that is needed. */
+/**
+ * Clients ask like this for the rest of a body that broke off. Sent by this process it is continued from the primary
+ * where that is needed.
+ */
 function isResuming(range: ByteRange | undefined): boolean {
   return range !== undefined && 'start' in range && range.start > 0 && range.end === undefined;
 }
@@ -57,8 +61,8 @@ interface Located {
 }
 
 /**
- * No content: whoever should take this for the answer does not take it for an empty blob. Of all headers nginx would
- * keep `Cache-Control` and `Accept-Ranges`, also where the answer comes from us in the end: so they are nginx's to add.
+ * Answers 204, so that a client that gets this by mistake does not take it for an empty blob. nginx would keep our
+ * `Cache-Control` and `Accept-Ranges` even where the answer comes from us in the end, so nginx adds these itself.
  */
 function send(reply: FastifyReply, { digest }: Place, headers: Record<string, string>): void {
   const { 'cache-control': _, ...content } = contentHeaders(digest, BLOB_TYPE);
@@ -96,7 +100,7 @@ export class HandOver {
       redirect: `${REGISTRY}${target}`,
       headers: async (span) => {
         const authorization = await client.authorization(access, TOKEN_LIFE);
-        // A password does not leave us, not even as far as nginx.
+        // A password is not given to nginx.
         if (isPassword(authorization)) return undefined;
         return {
           ...(authorization === undefined ? {} : { 'x-geo-authorization': authorization }),
@@ -113,7 +117,7 @@ export class HandOver {
       data && {
         size: data.size,
         redirect: `${FILE}/${data.path}`,
-        // Of a whole file nginx says so itself.
+        // For a whole file nginx sends Accept-Ranges itself.
         headers: (span): Record<string, string> => (span ? { 'x-geo-accept-ranges': 'bytes' } : {}),
       }
     );
@@ -127,7 +131,7 @@ export class HandOver {
     const { delivery } = this.#options;
     const { memory } = this.#deps;
     const known = memory.sizeOf(place.digest);
-    // Only what is proved, or as long as its manifest says, is out of our hands: nginx would send a cut file as a whole.
+    // Only a blob of a known size is handed over: nginx would send a file that was cut as a whole one.
     if (known === undefined || memory.isDamaged(place.digest)) return undefined;
     if (delivery === 'accel-file') return this.#inFile(place);
     return known <= SMALL || isResuming(range) ? undefined : this.#inRegistry(place, caller);
@@ -149,7 +153,7 @@ export class HandOver {
     return found(true as const);
   }
 
-  /** Hands a blob over; undefined where we had better move its bytes ourselves, and a failure where it is not here. */
+  /** Hands a blob over; undefined where this process is to send its bytes, and a failure where it is not here. */
   async serve(...[request, reply, place, range]: Parameters<ServeHit>): Promise<Answer<true> | undefined> {
     const { delivery } = this.#options;
     if (delivery === undefined || delivery === 'stream' || !isFromTrusted(request)) return undefined;

@@ -12,7 +12,7 @@ const READ_MAX = 4 * 1024;
 // Bytes of a type in a map beside its characters.
 const TYPE = 64;
 
-// Clients are few kinds, each with one header.
+// There are few kinds of clients, each with one header.
 const remembered = createLru<string, Wanted>('accepts', {
   maxEntryBytes: 64 * 1024,
   sizeOf: (wanted) => wanted.size * TYPE + READ_MAX,

@@ -31,7 +31,7 @@ interface Looked {
   readonly origin: Origin;
 }
 
-/** The range that a request asks for; none where `If-Range` speaks of other content (RFC 9110 section 13.1.5). */
+/** The range that a request asks for; none where `If-Range` names other content (RFC 9110 section 13.1.5). */
 function rangeOf({ headers }: FastifyRequest, digest: Digest): ByteRange | undefined {
   const condition = [headers['if-range'] ?? []].flat()[0];
   return condition === undefined || noneMatch(condition, digest) ? parseRange(headers.range) : undefined;
@@ -56,8 +56,8 @@ export function createServeBlob(deps: ProxyDeps, options: ProxyOptions): ServeBl
   }
 
   /**
-   * Fills nothing: push tools ask for every blob. A client that can push gets the primary's answer alone; where clients have
-   * no tokens, the primary's answer, and our copy while the primary does not answer.
+   * Answers HEAD. It starts no fill, since push tools ask for every blob. A client that can push gets the primary's
+   * answer alone; where clients have no tokens, the primary's answer, and our copy while the primary does not answer.
    */
   async function look(request: FastifyRequest, place: Place, canPush: Grant['canPush']): Promise<Looked> {
     const ask = (signal: AbortSignal): Head => primary.blobs.head(place.name, place.digest, primaryTimeout, signal);

@@ -8,7 +8,7 @@ import type { Span } from '../oci/range.ts';
 import { contentHeaders } from './headers.ts';
 import type { TimedResponse } from './response.ts';
 
-/** A body's place in its blob; the size is undefined where nobody knows it for sure. */
+/** A body's place in its blob; the size is undefined where it is not known for sure. */
 export interface BodyShape {
   readonly size: number | undefined;
   readonly span: Span;
@@ -21,7 +21,7 @@ export interface Pace {
   readonly meter: Meter;
 }
 
-/** The media type that every blob goes out with, as registries do: what it is stands in the manifest. */
+/** The media type of every blob's answer, as registries send it: the manifest has the real one. */
 export const BLOB_TYPE = 'application/octet-stream';
 
 /** Our own 416: registries' are malformed. */
@@ -31,7 +31,7 @@ export function unsatisfiable(size: number): OciError {
   });
 }
 
-/** What is larger (bytes) than sockets take at once, and so is held here while a client does not read. */
+/** Larger answers (bytes) do not fit into a socket's buffer, and stay in memory while a client does not read. */
 const HELD_MIN = 16 * 1024;
 
 /** Sends bytes that are in memory; a client that takes nothing of them for `timeout` ms is dropped. */
@@ -40,7 +40,9 @@ export function sendBytes(reply: FastifyReply, bytes: Buffer, { timeout, meter }
   return reply.send(bytes);
 }
 
-/** Drops a client that takes nothing although there is something for it; a wait for the primary is not its fault. */
+/**
+ * Drops a client that takes nothing although bytes are ready for it. Time spent waiting for the primary does not count.
+ */
 function dropIdle(reply: FastifyReply, timeout: number, meter: Meter): void {
   const { raw } = reply;
   raw.setTimeout(timeout, () => {

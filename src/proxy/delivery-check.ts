@@ -1,4 +1,4 @@
-// Whether local blobs can be delivered as the operator wants: what only the local registry itself can tell.
+// Checks with the local registry whether local blobs can be delivered as the operator wants.
 import type { Log } from '../lib/log.ts';
 import { RegistryOutage } from '../registry/answer.ts';
 import type { Ping, Pinger } from '../registry/ping.ts';
@@ -12,7 +12,7 @@ export interface Wanted {
   readonly auth: 'key' | 'docker-config' | 'none';
 }
 
-// How often (ms) a registry is asked whether it has a database now, and how soon again where it did not say.
+// How often (ms) a registry is asked whether it has a database, and how soon again where it did not answer.
 const LOOK = 60_000;
 const LOOK_AGAIN = 1_000;
 
@@ -65,7 +65,7 @@ export async function checkDelivery(
   if (problem !== undefined) throw new Error(problem);
 }
 
-/** Whether the registry goes by its files, as last heard: no while it was never asked. Never rejects. */
+/** Whether the registry goes by its files, by its last answer; false until it has answered. Never rejects. */
 export function createGoesByFiles(ping: Pinger, clock = (): number => performance.now()): () => Promise<boolean> {
   let known: boolean | undefined;
   let askedAt = -Infinity;

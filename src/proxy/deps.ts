@@ -12,7 +12,7 @@ import type { Storage } from './storage.ts';
 import type { TagLookup } from './tag-lookup.ts';
 import type { Note } from './tell.ts';
 
-/** A wish that an image be stored in the secondary, with all that it points at. */
+/** An image that is to be stored in the secondary, with all that it points at. */
 export interface CopyWish {
   readonly name: string;
   readonly reference: Reference;
@@ -21,7 +21,7 @@ export interface CopyWish {
 /** @see CopyWish */
 export type Enqueue = (wish: CopyWish) => void;
 
-/** How many questions of each kind there may be at once. */
+/** Limits how many requests of each kind are made at once. */
 export interface QuestionPlaces {
   /** To the primary: lists, manifests by digest, and what is asked by HEAD (a tag, whether a blob is there). */
   readonly lists: Places;
@@ -46,20 +46,20 @@ export interface ProxyDeps {
   readonly enqueue: Enqueue;
   /** Whether content of this repository is stored in the secondary. */
   readonly isStored: (name: string) => boolean;
-  /** Told of a local blob that was found short or wrong, and of one that is whole again; nobody waits for it. */
+  /** Takes reports of local blobs that are short or wrong, and of those that are whole again. Returns at once. */
   readonly suspicion: {
     suspect(name: string, digest: Digest): void;
     clear(name: string, digest: Digest): void;
   };
 }
 
-/** Knobs of the pull API; times in milliseconds. */
+/** Options of the pull API; times in milliseconds. */
 export interface ProxyOptions {
   /** Where a refused push sends people. */
   readonly pushHost: string;
   /** Our name in `Via`: a request that carries it is a loop. */
   readonly via: string;
-  /** Who moves the bytes of local blobs: we, or nginx from the local registry or from its files. */
+  /** Who sends the bytes of local blobs: this process, or nginx from the local registry or from its files. */
   readonly delivery?: 'stream' | 'accel-proxy' | 'accel-file' | undefined;
   /** What becomes of the local registry's redirects to its storage: passed on to the client, or followed here. */
   readonly redirect?: 'pass' | 'stream' | undefined;
@@ -77,13 +77,13 @@ export type Origin = 'memory' | 'secondary' | 'primary' | 'fill' | 'stale';
 declare module 'fastify' {
   interface FastifyRequest {
     answeredFrom: Origin | undefined;
-    /** Who asks; set once the request is let in. */
+    /** The client; set once its token is accepted. */
     caller: Caller;
-    /** Who moves the bytes, where it is not we. */
+    /** Who sends the bytes, where it is not this process. */
     deliveredBy: 'nginx' | 'storage' | undefined;
-    /** What was asked for, and by whom; undefined where the path says nothing that is known. */
+    /** What was asked for, and by whom; undefined where the path is not one of the API's. */
     note: Note | undefined;
-    /** Why it failed, is the local copy, or was cut; for the log and for people. */
+    /** Why the answer is an error, is the local copy, or was cut; for the log and the page. */
     cause: string | undefined;
   }
 }
@@ -94,6 +94,6 @@ export interface Found<T> {
   readonly origin: Origin;
   /** Set where the primary could not be asked: the answer is the local copy. */
   readonly stale?: string;
-  /** The same with what the primary said, or did; for the log. */
+  /** The same with the primary's answer or error; for the log. */
   readonly cause?: string;
 }

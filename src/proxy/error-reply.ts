@@ -1,14 +1,14 @@
-// Every error under /v2/ leaves here, as OCI error JSON.
+// Sends every error under /v2/, as OCI error JSON.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { DigestMismatch, Overlong, SourceFailed } from '../fill/source-errors.ts';
 import { CallerLeft } from '../lib/claim.ts';
 import { ERROR_MEDIA_TYPE, errorBody, OciError } from '../oci/error.ts';
 import { API_VERSION } from './headers.ts';
 
-// As nginx calls it in its log.
+// nginx's status for it, in its log.
 const CLIENT_GONE = 499;
 
-/** The client closed its connection before there was an answer: nobody's fault, and nobody to tell. */
+/** The client closed its connection before there was an answer. No answer is sent. */
 export function clientGone(): OciError {
   return new OciError('UNKNOWN', 'the client left before its answer', { status: CLIENT_GONE });
 }
@@ -32,23 +32,23 @@ function asOciError(error: unknown): OciError {
   return new OciError('UNKNOWN', 'internal error', { cause: error });
 }
 
-/** Why, in one line for the log: what the client is told, and what is behind it. */
+/** Why, in one line for the log: the client's text, and the cause. */
 function causeOf({ status, message, cause }: OciError, { headers }: FastifyRequest): string {
   if (status !== 401) return cause instanceof Error ? `${message}: ${cause.message}` : message;
   if (cause instanceof Error) return cause.message;
   return headers.authorization === undefined ? 'no token' : 'the token does not allow this';
 }
 
-/** Sends an error: its status, its headers, its body; what is behind it goes to the log only. */
+/** Sends an error: its status, its headers, its body; its cause goes to the log only. */
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const oci = asOciError(error);
   request.cause = causeOf(oci, request);
-  // Whatever a registry or a client does is one line; where that shows what is wrong with us has to be told.
+  // What a registry or a client does is one line of the log. An error of this program has its stack as well.
   if (oci.status === 500) request.log.error({ err: oci.cause ?? oci }, oci.message);
   if (request.note && oci.status === 401) request.note.isLogin = request.headers.authorization === undefined;
-  // There is nobody to answer, and thousands may leave at once.
+  // No client is left to answer, and thousands may leave at once.
   if (oci.status === CLIENT_GONE && reply.raw.destroyed) return reply.hijack();
-  // Whatever the handler had set for a success (lengths, digests) is not this answer's.
+  // The handler may have set headers of a success (lengths, digests).
   for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
   return reply
     .code(oci.status)

@@ -13,13 +13,13 @@ const RETRY_AFTER = '5';
 export interface Asked {
   readonly note: Note | undefined;
   readonly primary: { readonly client: { readonly breaker: Pick<Breaker, 'downSince'> } };
-  /** The primary's name for people, where they push to. */
+  /** The primary's name for people: the host that they push to. */
   readonly pushHost: string;
 }
 
 /**
- * How each code of a missing thing reads. Not in Distribution's own words: a code with those and no detail is to Docker
- * a code alone, and it then leaves out which image it is about.
+ * The text for each code of what is missing. Docker shows an error with Distribution's own message and no detail as the
+ * code alone, and so not which image it is about. So the texts are our own.
  */
 function missingText(code: 'MANIFEST_UNKNOWN' | 'BLOB_UNKNOWN' | 'NAME_UNKNOWN', { note, pushHost }: Asked): string {
   const { repository, reference, digest } = note ?? {};

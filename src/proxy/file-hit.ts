@@ -10,7 +10,7 @@ import { createJudge, NOT_HERE, type Sendable } from './judge.ts';
 import type { Proof } from './proof.ts';
 import type { Storage } from './storage.ts';
 
-/** As a hit, but undefined where the files do not tell: the registry is asked then. */
+/** As a hit, but undefined where the files do not show the blob: the registry is asked then. */
 export type ServeFile = (...asked: Parameters<ServeHit>) => Promise<Answer<true> | undefined>;
 
 /** @see ServeFile */
@@ -50,7 +50,7 @@ export function createFileHit(
     }
     const { size, span, part } = answer.value;
     const until = size === undefined ? undefined : span.end + 1;
-    // Its first reader in this process is the one who would get a flipped bit.
+    // Hashed for its first reader in this process, who might otherwise get a flipped bit.
     const isHashed = span.start === 0 && until === size && !memory.wasRead(place.digest);
     const body = new FileBody({
       digest: place.digest,

@@ -1,8 +1,8 @@
-// Response headers: what every answer carries, and the few of a registry's that pass.
+// Response headers. All are made here: none of a registry's passes.
 import type { FastifyReply } from 'fastify';
 import type { Digest } from '../oci/digest.ts';
 
-/** The header by which registries and clients know each other's API (Distribution's, and asked for by old clients). */
+/** Names the registry API: Distribution's header, which old clients ask for. */
 export const API_VERSION = { 'docker-distribution-api-version': 'registry/2.0' } as const;
 
 /** Whether a URL belongs to the pull API. */
@@ -33,7 +33,7 @@ export function contentHeaders(digest: Digest, mediaType: string): Record<string
   };
 }
 
-// Characters: clients name one tag. The whole manifest is a right answer to a longer header.
+// Characters: clients name one entity tag. The whole content is a right answer to a longer header, too.
 const CONDITION_MAX = 4 * 1024;
 
 /** Whether `If-None-Match` names this content (RFC 9110 section 13.1.2; Distribution takes the digest unquoted, too). */

@@ -26,7 +26,7 @@ function shapeOf({ statusCode, headers }: LocalAnswer): Shape | undefined {
   return Number.isSafeInteger(size) && size >= 0 ? { size } : undefined;
 }
 
-/** The shape of a storage's answer; one that is not what was asked for is all of the blob. */
+/** The shape of a storage's answer. One that has all bytes is a part only where that very range was asked for. */
 function storageShape({ start, end, size }: BlobBody, range: ByteRange | undefined): Shape | undefined {
   if (size === undefined || end === undefined) return undefined;
   const isPart = range !== undefined && isAnswerTo(range, { size, part: { start, end } });
@@ -89,7 +89,7 @@ export class Hit {
     }
     const { size, span } = sendable.value;
     const until = size === undefined ? undefined : span.end + 1;
-    // Its first reader in this process is the one who would get a flipped bit.
+    // Hashed for its first reader in this process, who might otherwise get a flipped bit.
     const isHashed = span.start === 0 && until === size && !memory.wasRead(place.digest);
     const body = new MendedBody({
       digest: place.digest,
@@ -111,7 +111,7 @@ export class Hit {
     return found(true as const);
   }
 
-  /** The local registry's storage has it: the client goes there, or gets its bytes through us. */
+  /** The local registry redirects to its storage: the redirect is passed on to the client, or followed here. */
   async #redirected(
     ...[request, reply, place, range, location]: [...Parameters<ServeHit>, string | undefined]
   ): Promise<Answer<true>> {
@@ -148,7 +148,7 @@ export class Hit {
     }
     const fromFile = await this.#sendFile?.(request, reply, place, range);
     if (fromFile) return fromFile;
-    // The last no bytes of a blob: registries answer this in ways of their own.
+    // `bytes=-0`: registries disagree on it.
     if (range && 'suffix' in range && range.suffix === 0) return this.#sendOutOfRange(request, place);
     const ask = (): Promise<LocalAnswer> => this.#askLocal(reply, place, range && rangeHeader(range));
     const answer = await places.local.runFor<LocalAnswer | undefined>(request.caller, ask, undefined);

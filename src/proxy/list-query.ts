@@ -1,4 +1,4 @@
-// Queries of lists: what of a client's reaches a registry, and the cursors that we give out.
+// Queries of lists: what of a client's query reaches a registry, and the cursors that clients get.
 import { OciError } from '../oci/error.ts';
 import { QUERY_MAX, wireQuery } from '../registry/link.ts';
 
@@ -10,14 +10,14 @@ export interface ListQuery {
   readonly isPlain: boolean;
 }
 
-// The parameters that a list has (distribution-spec #listing-tags, #listing-referrers); others end here.
+// The parameters that a list has (distribution-spec #listing-tags, #listing-referrers); others are dropped.
 const PLAIN = ['n', 'last', 'artifactType'] as const;
 // Quay pages by a `next_page` of its own.
 const PARAMETERS = [...PLAIN, 'next_page'] as const;
 const PARAMETER_MAX = 1_024;
 const N = /^\d{1,9}$/;
 
-/** Our parameter for what the primary goes on by, in base64url: clients bring back what they are given, whatever it means. */
+/** Our parameter that carries the primary's own cursor, in base64url: clients send back what they got. */
 const CURSOR = 'geo';
 
 function pairsOf(query: string): readonly (readonly [name: string, value: string])[] {

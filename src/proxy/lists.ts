@@ -13,7 +13,7 @@ import { clientQuery, isPlainQuery, parseListQuery, type ListQuery } from './lis
 /** Serves one list request. */
 export type ServeList = (request: FastifyRequest, reply: FastifyReply, list: ListPath) => Promise<FastifyReply>;
 
-/** Every registry has tags; referrers and a catalog it may lack, and clients have ways of their own without them. */
+/** A registry may have no referrers or no catalog, and clients have other ways then. Every registry has tags. */
 function noSuchList(): OciError {
   return new OciError('UNSUPPORTED', 'the primary registry has no such list', { status: 404 });
 }
@@ -29,16 +29,16 @@ export function createServeList(deps: ProxyDeps, options: ProxyOptions): ServeLi
     const answer = await places.lists.runFor(caller, ask, BUSY_HERE);
     if (answer.kind === 'found') return found({ value: answer.value, origin: 'primary' as const });
     if (answer.kind === 'missing' || answer.kind === 'invalid') return answer;
-    // Without referrers clients go on to the tags that stand in for them, but only after a 404.
+    // Without a list of referrers clients look for tags of the subject's name, but only after a 404.
     if (answer.kind === 'unsupported' && list.kind === 'referrers') return answer;
     // A cursor of the primary's own would lead the local registry to its first page again.
     if (!isPlain) return answer;
-    // A primary without a catalog: the local one says at least what is here.
+    // Where the primary has no catalog, the local one shows at least what is here.
     const askLocal = (signal: AbortSignal): Promise<Answer<Page>> =>
       secondary.lists.page(list, query, options.secondaryTimeout ?? 2_000, signal);
     const local = await places.local.runFor(caller, askLocal, BUSY_HERE);
     if (local.kind !== 'found') return answer;
-    // Nor would the primary understand the local registry's, once it can be asked again.
+    // Nor would the primary understand the local registry's cursor, once it can be asked again.
     if (local.value.next !== undefined && !isPlainQuery(local.value.next)) return answer;
     meter('stale_answers_total', { reason: answer.kind });
     return found({

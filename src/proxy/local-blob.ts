@@ -1,4 +1,4 @@
-// Serving a blob from what is here, whether from the registry or from its file, and what such a copy lacks.
+// The types of serving a local blob, from the registry or from its file, and of continuing it from the primary.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '../lib/claim.ts';
 import type { ByteRange } from '../oci/range.ts';

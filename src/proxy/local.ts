@@ -1,4 +1,5 @@
-// The hit: a blob of the local registry, by reply-from on our own agent. Only what we put in goes there and comes back.
+// Requests a blob from the local registry, by reply-from on our own agent. No header of the client goes there, and none
+// of the registry's comes back.
 import type { FastifyReply } from 'fastify';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
@@ -11,7 +12,7 @@ import { requestOnce } from '../registry/request.ts';
 import type { Place } from './place.ts';
 import { clientGone } from './error-reply.ts';
 
-/** The local registry's answer; its body is read or destroyed by whoever gets it. */
+/** The local registry's answer; its body is read or destroyed by the caller. */
 export interface LocalAnswer {
   readonly statusCode: number;
   readonly headers: IncomingHttpHeaders;
@@ -26,19 +27,22 @@ export interface LocalAgent {
   request(options: Dispatcher.RequestOptions, callback: (error: unknown, response?: object) => void): void;
 }
 
-/** How long a question may take, and whether its client is gone. */
+/** The time limit of a request, and whether its client has left. */
 interface Limit {
   readonly patience: Patience;
   readonly isGone: () => boolean;
 }
 
-// reply-from knows neither an end to waiting nor a signal: both travel among the headers, under what is no header's name.
+// reply-from takes neither a time limit nor a signal: both are passed among the headers, under a symbol.
 const LIMIT = Symbol('limit');
 type LocalHeaders = Record<string, string> & { readonly [LIMIT]: Limit };
 
 const OUTAGE_STATUS = new Set([502, 503, 504]);
 
-/** Our agent for the local registry in the form that reply-from calls; a request that was given up is never heard of again. */
+/**
+ * Our agent for the local registry in the form that reply-from calls; for a request that was given up the callback is
+ * not called.
+ */
 export function createLocalAgent(dispatcher: Dispatcher): LocalAgent {
   return {
     request(options, callback) {
@@ -48,7 +52,8 @@ export function createLocalAgent(dispatcher: Dispatcher): LocalAgent {
       requestOnce(dispatcher, { ...options, headers, signal, onSent }).then(
         (response) => {
           if (!signal.aborted && !isGone()) return callback(null, response);
-          // reply-from would destroy the body of an answer to nobody, and the process by that.
+          // The client has left: reply-from would destroy the body without an error listener, and that would end the
+          // process.
           response.body.on('error', () => undefined).destroy();
           patience.end(clientGone());
         },
@@ -93,7 +98,7 @@ export function createAskLocal(client: Client, via: string, timeout: number): As
         queryString: () => '',
         rewriteRequestHeaders: () => headers,
         rewriteHeaders: () => ({}),
-        // reply-from asks again up to ten times on 503 unless told.
+        // reply-from asks again up to ten times on 503 unless told not to.
         retryDelay: () => null,
         onResponse: (_request, _reply, response) => {
           const { statusCode, headers: received, stream } = response as unknown as LocalAnswer;

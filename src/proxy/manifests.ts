@@ -29,7 +29,9 @@ type ManifestRequest = [request: FastifyRequest, reply: FastifyReply, path: Mani
 
 const OCI_TYPES = new Set<string>([MANIFEST.ociManifest, MANIFEST.ociIndex, MANIFEST.ociArtifact]);
 
-/** Docker's types go out by digest whatever is accepted, as registries do; OCI's are refused as registries do. */
+/**
+ * By digest, Docker's types are sent whatever the client accepts, and OCI's are refused then: both as registries do.
+ */
 function refusal(manifest: Manifest): OciError {
   const message = `the manifest is of type ${manifest.mediaType}, which the Accept header does not allow`;
   return new OciError('MANIFEST_UNKNOWN', message);
@@ -57,7 +59,7 @@ export class ManifestServer {
 
   /**
    * Starts the blobs of a manifest that was a miss before the client asks for them. A HEAD starts none: a client that
-   * pulls asks with GET next, and for one that only looks whether a tag has moved the background is fast enough.
+   * pulls sends GET next, and for one that only checks whether a tag has moved the background is fast enough.
    */
   #startAhead(name: string, remembered: Remembered, { share }: Caller): void {
     if (remembered.ahead.length === 0 || !this.#deps.isStored(name)) return;
@@ -78,7 +80,10 @@ export class ManifestServer {
     if (here.kind === 'missing') await filler.fill(name, digest, 'ahead', caller);
   }
 
-  /** The manifest that the client's Accept allows: the one that was asked, or a list's child for clients of old. */
+  /**
+   * The manifest that the client's Accept allows: the one that was asked for, or, for old clients, a list's child for
+   * the default platform.
+   */
   async #allowed(request: FastifyRequest, { name, reference }: ManifestPath, asked: Remembered): Promise<Remembered> {
     const { headers, caller } = request;
     const { accept } = headers;
@@ -93,7 +98,7 @@ export class ManifestServer {
     return answer.value.value;
   }
 
-  /** The primary's word alone: a pusher who was told of our copy would skip an upload. */
+  /** Asks the primary alone: a client that was told of our copy would skip an upload. */
   #headAtPrimary({ caller }: FastifyRequest, { name, reference }: ManifestPath): Promise<Answer<ManifestHead>> {
     const { primary, places } = this.#deps;
     const ask = (signal: AbortSignal): Promise<Answer<ManifestHead>> =>

@@ -20,12 +20,12 @@ export interface Memory {
   remember(name: string, manifest: Manifest, isCold: boolean): Remembered;
   /** Drops a manifest that was removed. */
   forget(name: string, digest: Digest): void;
-  /** Never serves a manifest from now on: it only stands in for a tag that is being removed. */
+  /** Marks a manifest as never to be served: a dummy, which stands on a tag while that is removed. */
   hide(digest: Digest): void;
   isHidden(digest: Digest): boolean;
   /** The size of a blob: proven, or else as a manifest gave it. */
   sizeOf(digest: Digest): number | undefined;
-  /** Notes a size that the bytes or the primary have proved; what manifests say, which anybody may write, ends there. */
+  /** Notes a size that the bytes or the primary have proved. It replaces what manifests say, which anybody may push. */
   learnSize(digest: Digest, size: number): void;
   /** Notes that the local copy was read, or written, and has the digest; and whether that was noted. */
   markRead(digest: Digest): void;
@@ -35,18 +35,18 @@ export interface Memory {
   markDamaged(digest: Digest): void;
   /** The local copy is whole again. */
   clearDamaged(digest: Digest): void;
-  /** Whether a damaged copy is to be looked at again; true once in a while for each. */
+  /** Whether a damaged copy is due to be read again; true at most once in `lookAgain` ms for each. */
   isDue(digest: Digest): boolean;
 }
 
-/** Knobs; times in milliseconds. */
+/** Options; times in milliseconds. */
 export interface MemoryOptions {
   /** How often a damaged blob may be looked at again. */
   readonly lookAgain?: number;
   readonly clock?: () => number;
 }
 
-// Longer than this (ms) a manifest is not believed without asking the secondary.
+// How long (ms) a manifest is served from memory without asking the secondary.
 const BELIEF = 60_000;
 // Bytes of a manifest in memory beside its own: headers, digests, objects.
 const OVERHEAD = 2_048;
@@ -61,13 +61,13 @@ const DUE = 32;
 
 const NOTHING: Pick<Links, 'blobs'> = { blobs: [] };
 
-/** The configuration is small, and what clients ask for at once by themselves: a layer gains more by its place. */
+/** The largest first. The configuration is small, and clients ask for it at once anyway. */
 function largest(blobs: Links['blobs']): readonly Digest[] {
   const first = blobs.toSorted((one, other) => (other.size ?? 0) - (one.size ?? 0)).slice(0, AHEAD_MAX);
   return first.map(({ digest }) => digest);
 }
 
-/** A small buffer is a part of a larger one, which it would hold in memory. */
+/** Copies a buffer that is part of a larger one, which it would keep in memory. */
 function ownBytes(manifest: Manifest): Manifest {
   if (manifest.bytes.buffer.byteLength === manifest.bytes.length) return manifest;
   const bytes = Buffer.allocUnsafeSlow(manifest.bytes.length);
@@ -101,7 +101,7 @@ export function createMemory(bytes: number, options: MemoryOptions = {}): Memory
     remember(name, manifest, isCold) {
       const isKept = manifest.bytes.length <= KEPT_MAX;
       const { blobs } = isKept ? linksOf(manifest) : NOTHING;
-      // The largest: a manifest that says too little must not end a blob for those of another.
+      // The largest size counts: a manifest with a size that is too small must not cut the blob for others.
       for (const { digest, size = -1 } of blobs.slice(0, SIZES_OF_ONE))
         if (size > (claimed.get(digest) ?? -1)) claimed.set(digest, size);
       const headers = {

@@ -12,22 +12,27 @@ export interface MendDeps {
   readonly start: number;
   /** The byte after its last; undefined where nothing but the hash of the whole blob can tell its end. */
   readonly until: number | undefined;
-  /** The body is the whole blob, and nobody has read it yet: it is hashed, as one without an end always is. */
+  /** The body is the whole blob and is read for the first time: it is hashed. A body without an end always is. */
   readonly isHashed?: boolean;
-  /** One that brings less while the client waits for it has broken off. */
+  /** A body that brings less while the client waits for it counts as broken off. */
   readonly leastRate?: LeastRate | undefined;
   /** The bytes from a position on, from the primary. */
   readonly onward: (position: number, signal: AbortSignal) => AsyncIterable<Buffer>;
-  /** Told that the local body is not what it should be: broken off for a cause, else short or wrong by itself. */
+  /**
+   * Called where the local body is not what it should be: broken off with this cause or, without one, short or wrong.
+   */
   readonly onDamage: (position: number, cause: unknown) => void;
-  /** Told that all bytes are given; of a body that is hashed, that they have the digest. */
+  /** Called when all bytes were given; those of a hashed body have the digest then. */
   readonly onWhole: (size: number) => void;
 }
 
-/** What a local body brings at least, unless another rate is given: one that stands still has broken off after as long. */
+/** The least rate of a local body by default; one that stands still counts as broken off after the window. */
 const LOCAL_RATE: LeastRate = { bytes: 64 * 1024, window: 30_000 };
 
-/** A stream of a local body that survives its end. Destroyed where the primary cannot help either. */
+/**
+ * A stream of a local body that is continued from the primary where it ends early. Destroyed where the primary cannot
+ * help either.
+ */
 export class MendedBody extends Readable {
   readonly #deps: MendDeps;
   readonly #hash: Hash | undefined;
@@ -56,7 +61,7 @@ export class MendedBody extends Readable {
     body.once('end', () => this.#localEnd(undefined));
     body.once('error', (error) => this.#localEnd(error));
     body.pause();
-    // It may have broken off before anybody listened.
+    // It may have ended before the listeners were added.
     if (body.destroyed) setImmediate(() => this.#localEnd(body.errored));
   }
 
@@ -74,7 +79,7 @@ export class MendedBody extends Readable {
 
   /** Passes a chunk on, or undefined where it is held back: a body whose hash is wrong must never look complete. */
   #give(given: Buffer): boolean | undefined {
-    // What a registry sends beyond the end that it has told would be taken for the next answer.
+    // The client would take bytes beyond the announced end for the next answer.
     const rest = this.#deps.until === undefined ? given.length : this.#deps.until - this.#position;
     const chunk = given.length > rest ? given.subarray(0, rest) : given;
     this.#position += chunk.length;

@@ -29,7 +29,7 @@ const NEAR = 8 * 1024 * 1024;
 /** Far parts at once: each has a slot to the primary for as long as its client takes. More wait for the fill. */
 const FAR_MAX = 4;
 
-/** A stream whose source is told at once when nobody wants it any more. */
+/** A stream whose source is aborted as soon as the stream is destroyed. */
 function leavable(source: (left: AbortSignal) => AsyncIterable<Buffer>): Readable {
   const left = new AbortController();
   const stream = Readable.from(source(left.signal), { objectMode: false });
@@ -82,7 +82,7 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
     });
     if (!body) farParts -= 1;
     body?.once('close', () => (farParts -= 1));
-    // Whatever part of wrong bytes a client was to get, it must not look complete.
+    // A part of a blob whose bytes are wrong must not look complete.
     void fill.ended.then(() => {
       if (fill.error instanceof DigestMismatch) body?.destroy(fill.error);
     });
@@ -107,15 +107,15 @@ export function createMiss(deps: ProxyDeps, options: ProxyOptions): ServeMiss {
       void fill.ended.then(() => {
         if (fill.state !== 'whole' || fill.size === undefined) return;
         memory.learnSize(place.digest, fill.size);
-        // What is stored of it the local registry has hashed.
+        // The local registry has hashed what it stored.
         if (!memory.isDamaged(place.digest)) memory.markRead(place.digest);
       });
       await settle(fill, request.raw.httpVersion);
       const { size } = fill;
-      // Without a size there is no range to speak of: the whole blob is a right answer, too.
+      // Without a size a range cannot be resolved; the whole blob is a right answer, too.
       const span = range && size !== undefined ? resolveRange(range, size) : undefined;
       if (range && size !== undefined && !span) throw unsatisfiable(size);
-      // Of a fill that another client reads, or has read, nothing crosses for this one.
+      // Another client reads this fill, or has read it: no byte crosses for this one.
       if (request.note) request.note.isShared = fill.wasRead;
       const body = await bodyFor(place, fill, span, request.caller);
       fill.countReader(body);

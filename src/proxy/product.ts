@@ -1,7 +1,7 @@
 // A client's product out of its User-Agent: `docker/28.2`.
 import { detached } from '../lib/lru.ts';
 
-// Nothing after the second number of a version, nor the `v` before it, says more to a reader of the log.
+// The log needs no more of a version than two numbers, without the `v` before them.
 const PRODUCT = /^([A-Za-z][\w.+-]{0,39})(?:\/v?(\d{1,6}(?:\.\d{1,6})?))?/;
 
 /** The first product of a User-Agent, its version cut to two numbers; undefined where there is none. */

@@ -1,4 +1,4 @@
-// Proof of local blobs: registries give sizes of files that are cut off, and only the bytes tell.
+// Checks local blobs: a registry serves a file that was cut off as a complete blob, and only the bytes show it.
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
 import { givenAtLeast, LEAST_RATE } from '../lib/least-rate.ts';
 import { createSingleFlight } from '../lib/single-flight.ts';
@@ -11,7 +11,7 @@ import type { Place } from './place.ts';
 /** Whether local bytes are what their digest names; `unknown` where they could not be read now. */
 export type Verdict = 'whole' | 'damaged' | 'unknown';
 
-/** Where a local body ended, and for what cause; undefined: by itself. */
+/** Where a local body ended, and why; `cause` is undefined where it ended without an error. */
 export interface Doubt {
   readonly what: string;
   readonly position: number;
@@ -24,7 +24,7 @@ export type Asking = Pick<FastifyRequest, 'log' | 'caller'>;
 // Up to this size (bytes) a blob is read twice rather than sent without a length.
 const SMALL = 1024 * 1024;
 
-/** Tells whole local blobs from damaged ones. */
+/** Distinguishes whole local blobs from damaged ones. */
 export class Proof {
   readonly #deps: ProxyDeps;
   readonly #options: ProxyOptions;
@@ -60,7 +60,8 @@ export class Proof {
         size += chunk.length;
       }
     } catch {
-      // A registry that is stopped breaks off, too; one whose file is short says at once how long it was to be.
+      // A registry that is being stopped breaks off, too. A file that is short does not: its Content-Length is short as
+      // well.
       return 'unknown';
     }
     if (!matches(digest, hash)) return 'damaged';
@@ -77,8 +78,9 @@ export class Proof {
   }
 
   /**
-   * A local body was not what it should be. Short or wrong by itself it is damaged: clients get the blob from the primary
-   * until it is whole again. One that broke off for a cause may be a registry's that was stopped: it is looked into.
+   * Reports a local body that was not what it should be. One that ended without an error is damaged: clients get the
+   * blob from the primary until it is whole again. One that broke off with an error may come from a registry that was
+   * stopped: replication reads the blob.
    */
   doubt(place: Place, log: FastifyBaseLogger, { what, position, cause }: Doubt): void {
     const { meter, suspicion } = this.#deps;
@@ -100,13 +102,13 @@ export class Proof {
     if (head.kind === 'found' && head.value.size !== undefined) memory.learnSize(digest, head.value.size);
   }
 
-  /** Whether its right size is enough: a small one is read once, before a client gets it. */
+  /** Whether the right size is proof enough: a small blob is read once, before a client gets it. */
   #isBelieved({ digest }: Place, size: number): boolean {
     const { memory } = this.#deps;
     return size > SMALL || memory.wasRead(digest);
   }
 
-  /** Whether the local registry's size of a blob is right, where that can be told without reading a large blob. */
+  /** Whether the local registry's size of a blob is right, as far as that is known without reading a large blob. */
   async judge(place: Place, size: number, request: Asking): Promise<Verdict> {
     const { memory } = this.#deps;
     const known = memory.sizeOf(place.digest);
@@ -123,19 +125,19 @@ export class Proof {
     const found = await this.#reading(`${place.name}@${place.digest}`, () => this.#read(place));
     if (typeof found === 'number') memory.learnSize(place.digest, found);
     if (found === size) return 'whole';
-    // It is hashed on its way to the client, too.
+    // It is hashed on its way to the client anyway.
     if (found === 'unknown') return isAsKnown ? 'whole' : 'unknown';
     this.#damage(place, request.log, `local size ${size}`);
     return 'damaged';
   }
 
-  /** As `judge`, but asks the primary for a size that nobody has told yet: an answer is to name it. */
+  /** As `judge`, but asks the primary for a size that is not known yet, since the answer has to name it. */
   async confirm(place: Place, size: number, request: Asking): Promise<Verdict> {
     if (size > SMALL) await this.#learn(place, request);
     return this.judge(place, size, request);
   }
 
-  /** Looks at a damaged blob again, now and then; nobody waits for it. */
+  /** Reads a damaged blob again if that is due. Callers do not wait for it. */
   lookAgain(place: Place, log: FastifyBaseLogger): void {
     const { memory, suspicion } = this.#deps;
     if (!memory.isDue(place.digest)) return;

@@ -1,4 +1,4 @@
-// Pushes are refused before anything else is looked at, and so that every client prints why.
+// Refuses pushes, before anything else, by an answer that every client prints.
 import type { IncomingMessage } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { detached } from '../lib/lru.ts';
@@ -7,8 +7,8 @@ import type { ProxyDeps, ProxyOptions } from './deps.ts';
 import { API_VERSION, isV2 } from './headers.ts';
 import type { Note } from './tell.ts';
 
-// A client that is still sending reads its answer late: the connection is closed only when it is done, when nothing
-// came for a while, or after so long (ms). A reset would take the answer away from it.
+// A client that is still sending reads its answer late: the connection is closed only when the client is done, when
+// nothing came for a while, or after this time (ms). A reset would make the client lose the answer.
 const LINGER_IDLE = 5_000;
 const LINGER_MAX = 30_000;
 
@@ -54,12 +54,12 @@ export function refusePush(request: FastifyRequest, reply: FastifyReply, pushHos
   reply.hijack();
   const { raw } = reply;
   raw.writeHead(405, { ...headers, connection: 'close' });
-  // The whole answer is out now; only the end of the connection waits.
+  // The whole answer is sent now; only the end of the connection waits.
   raw.write(body);
   linger(request.raw, () => void raw.end());
 }
 
-// A push's path is not parsed: what is shown of it is what looks like a name and a tag.
+// A push's path is not parsed: the log shows what looks like a name and a tag.
 const PUSHED = /^\/v2\/([\w./-]{1,255}?)\/(?:manifests\/([\w.:-]{1,135})|blobs\/)/;
 
 function noteOfPush(url: string): Note {
@@ -87,7 +87,7 @@ export function createRefusePushes({ meter }: Pick<ProxyDeps, 'meter'>, { pushHo
   };
 }
 
-/** Throws away what still comes, for as long as it may come; then `end` is called. */
+/** Discards what the client still sends, within the limits; then calls `end`. */
 function linger(body: IncomingMessage, end: () => void): void {
   const idle = setTimeout(end, LINGER_IDLE);
   const limit = setTimeout(end, LINGER_MAX);

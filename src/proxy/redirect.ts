@@ -1,5 +1,5 @@
-// A redirect of the local registry to its storage, passed on to the client: nobody sees the bytes on their way, so that
-// whether the storage has them, in their right number, is looked at before.
+// Passes a redirect of the local registry to its storage on to the client. The proxy does not see those bytes, so it
+// first checks whether the storage has them, and how many.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { stayingCaller } from '../lib/claim.ts';
 import { createLru } from '../lib/lru.ts';
@@ -13,14 +13,14 @@ import { NOT_HERE, unusable } from './judge.ts';
 import type { Place } from './place.ts';
 import type { Proof } from './proof.ts';
 
-// How long (ms) a look at a blob in the storage is believed; as manifests in memory are.
+// How long (ms) a check of a blob in the storage is valid, as with manifests in memory.
 const BELIEF = 60_000;
 // How long (ms) a storage that could not be asked is not asked again.
 const AWAY = 5_000;
 // What a failure with its reason takes.
 const FAILURE_BYTES = 1_024;
 
-/** What a look is at: the request, the blob, where it is said to be, and that URL's origin. */
+/** What a check is of: the request, the blob, the URL of the redirect, and that URL's origin. */
 type LookAt = [request: FastifyRequest, place: Place, location: string, origin: string];
 
 const GOOD = found(true as const);
@@ -32,7 +32,7 @@ export class PassOn {
   readonly #proof: Proof;
   readonly #believed = createLru<Digest, true>('storedBlobs', { ttl: BELIEF });
   readonly #looks = createSingleFlight<Answer<true>>();
-  /** Storages, by their origin: whether they ever answered us, and those that did not just now, with what was wrong. */
+  /** Storages by origin: whether they ever answered us; below, those that did not answer lately, with the failure. */
   readonly #reached = createLru<string, boolean>('storages');
   readonly #away = createLru<string, Failure>('storages', { ttl: AWAY, sizeOf: () => FAILURE_BYTES });
 
@@ -42,7 +42,10 @@ export class PassOn {
     this.#proof = proof;
   }
 
-  /** A storage that never answered us may be one that only clients reach; while the primary is away, too, any may. */
+  /**
+   * The answer where a storage cannot be checked. One that never answered us may be one that only clients can reach.
+   * While the primary is down as well, clients are redirected to any storage.
+   */
   #unseen({ log }: FastifyRequest, origin: string, failure: Failure): Answer<true> {
     const { primary } = this.#deps;
     const hasAnswered = this.#reached.get(origin);
@@ -55,7 +58,7 @@ export class PassOn {
     return GOOD;
   }
 
-  /** Looks at the blob's first byte and its size there. */
+  /** Requests the blob's first byte from the storage, which shows its size, too. */
   async #look(request: FastifyRequest, place: Place, location: string, origin: string): Promise<Answer<true>> {
     const { secondaryTimeout } = this.#options;
     const { secondary, suspicion } = this.#deps;
@@ -73,9 +76,9 @@ export class PassOn {
     }
     this.#reached.set(origin, true);
     if (first.kind === 'found') release(first.value);
-    // There is no first byte of an empty one.
+    // An empty blob has no first byte.
     const size = first.kind === 'found' ? first.value.size : 0;
-    // Other clients wait for this look, too: it goes on when this one leaves.
+    // Other clients wait for this check, too: it goes on when this one leaves.
     const verdict =
       size === undefined
         ? 'unknown'
@@ -102,7 +105,7 @@ export class PassOn {
     const { secondary, memory, meter } = this.#deps;
     const { origin: own } = secondary.client.origin;
     const target = location !== undefined && URL.canParse(location) ? new URL(location) : undefined;
-    // One to the registry itself is no use to a client.
+    // A redirect to the registry itself is of no use to a client.
     if (location === undefined || !target || target.origin === own || !/^https?:$/.test(target.protocol)) {
       return unusable('redirect that leads nowhere');
     }
@@ -111,12 +114,12 @@ export class PassOn {
     if (look.kind !== 'found') return look;
     meter('local_deliveries_total', { by: 'storage' });
     request.deliveredBy = 'storage';
-    // Of a part of it only the storage will know.
+    // How many bytes of a part are sent, only the storage knows.
     if (request.note && request.headers.range === undefined) request.note.handedBytes = memory.sizeOf(digest);
     reply.code(307).headers({
       ...API_VERSION,
       ...PRIVATE,
-      // As it came: it may be signed.
+      // Unchanged: it may be signed.
       location,
       'docker-content-digest': digest,
       'content-length': '0',

@@ -11,8 +11,8 @@ import type { ManifestHead } from '../registry/manifest.ts';
 import type { Found, ProxyDeps, ProxyOptions } from './deps.ts';
 import type { Remembered } from './memory.ts';
 
-// How long (ms) a tag that was queued is not compared again; and one that was found to mean the same here, which only
-// somebody else who writes to the local registry can change: walks find that, too.
+// How long (ms) a tag is not compared again: after it was queued, and after both registries had the same manifest. Only
+// another writer of the local registry can change the latter, and compare runs find that, too.
 const QUEUED_FOR = 10_000;
 const EQUAL_FOR = 600_000;
 // Bytes of a digest.
@@ -23,15 +23,21 @@ const NOT_HERE = { kind: 'missing', code: 'MANIFEST_UNKNOWN' } as const;
 /** A manifest and where it came from, or why there is none. */
 export type Resolved = Answer<Found<Remembered>>;
 
-/** Decides which manifest a client gets. What it asks is asked in the caller's share. @throws CallerLeft when that leaves. */
+/**
+ * Decides which manifest a client gets. Its requests are made in the caller's share. @throws CallerLeft when that
+ * leaves.
+ */
 export class Resolver {
   readonly #deps: ProxyDeps;
   readonly #options: ProxyOptions;
   readonly #log: Log;
   readonly #resolving = createSharedWork<Resolved>();
-  /** Tags that were compared with the local ones just now: a busy tag must not cost the local registry a request a pull. */
+  /** Tags that were compared lately: else each pull of a busy tag would cost the local registry a request. */
   readonly #compared = createLru<string, string>('comparedTags', { ttl: QUEUED_FOR, sizeOf: () => DIGEST });
-  /** Tags by the manifests that the primary gave by them and not by digest: clients ask by digest after a HEAD of the tag. */
+  /**
+   * The tags of manifests that the primary gives by tag and not by digest: clients ask by digest after a HEAD of the
+   * tag.
+   */
   readonly #taggedOnly = createLru<string, string>('taggedOnly', { sizeOf: (tag) => tag.length });
 
   constructor(deps: ProxyDeps, options: ProxyOptions, log: Log) {
@@ -43,7 +49,7 @@ export class Resolver {
   async #local(name: string, digest: Digest, claim: Claim): Promise<Answer<Found<Remembered>>> {
     const { secondaryTimeout } = this.#options;
     const { secondary, memory, places } = this.#deps;
-    // What only stands in for a tag that is being removed is no manifest of anybody's.
+    // A dummy, which stands on a tag while that is removed, is never served.
     if (memory.isHidden(digest)) return NOT_HERE;
     const ask = (signal: AbortSignal): Promise<Answer<Manifest>> =>
       secondary.manifests.get(name, { digest }, secondaryTimeout, signal);
@@ -67,7 +73,7 @@ export class Resolver {
     return found({ value: memory.remember(name, answer.value, true), origin: 'primary' as const });
   }
 
-  /** What the primary gives for the tag itself, whatever its digest is. */
+  /** Asks the primary by tag; the manifest may have any digest. */
   async #remoteTag(name: string, tag: string, claim: Claim): Promise<Resolved> {
     const { primaryTimeout } = this.#options;
     const { primary, memory, places } = this.#deps;
@@ -79,7 +85,10 @@ export class Resolver {
     return found({ value: memory.remember(name, answer.value, true), origin: 'primary' as const });
   }
 
-  /** A manifest that the primary gave by its tag alone, once more; undefined where it was not, or is gone from there. */
+  /**
+   * Asks again by tag for a manifest that the primary gave by tag alone; undefined where it did not, or where it is
+   * gone.
+   */
   async #byKnownTag(name: string, digest: Digest, claim: Claim): Promise<Resolved | undefined> {
     const tag = this.#taggedOnly.get(`${name}@${digest}`);
     const answer = tag === undefined ? undefined : await this.#remoteTag(name, tag, claim);
@@ -87,7 +96,7 @@ export class Resolver {
     return answer?.kind === 'missing' ? undefined : answer;
   }
 
-  /** One question for all who ask for the same at once. */
+  /** One request for all callers that ask for the same at once. */
   async #shared(key: string, caller: Caller, work: (claim: Claim) => Promise<Resolved>): Promise<Resolved> {
     let isOurs = false;
     const ask = (): Promise<Resolved> =>
@@ -96,7 +105,7 @@ export class Resolver {
         return work(claim);
       });
     const answer = await ask();
-    // A question of somebody before us may have passed the moment of the push that our client knows of.
+    // A request that began before this caller came may be older than the push that its client knows of.
     return answer.kind === 'missing' && !isOurs ? ask() : answer;
   }
 
@@ -124,8 +133,8 @@ export class Resolver {
   }
 
   /**
-   * Sees to it that the tag means the same here as at the primary, where it may be gone; nobody waits for it. A tag that
-   * is at neither, which a client may ask for without end, is nobody's work.
+   * Queues the tag where the secondary has another manifest than the primary, which may have none. Callers do not wait
+   * for it. A tag that neither registry has is not queued: clients may ask for any number of those.
    */
   async #keepTag(name: string, tag: string, digest: Digest | undefined): Promise<void> {
     const { secondaryTimeout } = this.#options;
@@ -153,7 +162,8 @@ export class Resolver {
     const { tags } = this.#deps;
     const looked = await tags.find(name, tag, caller);
     if (looked.kind === 'missing') {
-      // What is gone there is to go here, too: whoever takes the wish reads the primary again.
+      // What is gone at the primary is to be removed here. The worker asks the primary again before it removes
+      // anything.
       this.#keepTagLater(name, tag, undefined);
       return looked;
     }
@@ -167,7 +177,7 @@ export class Resolver {
     }
     if (answer.kind === 'found') this.#keepTagLater(name, tag, answer.value.value.manifest.digest);
     else if (answer.kind === 'missing') this.#keepTagLater(name, tag, undefined);
-    // What the tag meant before is no answer where it is known to mean something else now.
+    // The former manifest is no answer where the tag is known to be another one now.
     return answer;
   }
 }

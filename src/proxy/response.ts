@@ -1,4 +1,4 @@
-// Node's response with the times and the bytes of its answer, which the log, the page and the metrics tell.
+// Node's response with the times and the bytes of its answer, which the log, the page and the metrics show.
 import { ServerResponse, type IncomingMessage, type OutgoingHttpHeader, type OutgoingHttpHeaders } from 'node:http';
 
 type Headers = OutgoingHttpHeaders | OutgoingHttpHeader[];

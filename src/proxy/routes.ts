@@ -1,4 +1,4 @@
-// The pull API's door: pushes refused, loops ended, paths parsed, tokens checked, and only then the nouns.
+// The routes of the pull API: refuses pushes, ends loops, parses paths, checks tokens, then serves what was asked for.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '../lib/claim.ts';
 import { OciError } from '../oci/error.ts';
@@ -13,7 +13,7 @@ import { ManifestServer } from './manifests.ts';
 import type { RefusePushes } from './push.ts';
 import { noteOf } from './tell.ts';
 
-/** Finds our own name among the hops, without taking a long header apart. */
+/** Matches our own name among the hops of `Via`, without splitting a long header. */
 function hopOf(via: string): RegExp {
   return new RegExp(`(?:^|,)[ \\t]*${via.replace(/[^\w ]/g, '\\$&')}[ \\t]*(?:,|$)`, 'i');
 }
@@ -67,7 +67,7 @@ export function addPullRoutes(
     if (!deps.refusePushes(request, reply)) done();
   });
   for (const url of ['/v2', '/v2/*']) {
-    // What may be done here is no secret (RFC 9110 section 9.3.7).
+    // Which methods are allowed needs no token (RFC 9110 section 9.3.7).
     app.options(url, (_request, reply) =>
       reply
         .code(204)

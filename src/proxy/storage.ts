@@ -16,7 +16,7 @@ export interface DataFile {
 /** The files of the local registry. What cannot be read counts as not there: the registry itself is then asked. */
 export interface Storage {
   find(place: Place): Promise<DataFile | undefined>;
-  /** As `find`, opened; whoever gets it closes it. */
+  /** As `find`, opened; the caller closes it. */
   open(place: Place): Promise<{ readonly file: FileHandle; readonly size: number } | undefined>;
 }
 
@@ -30,7 +30,10 @@ export function createStorage(root: string, isUsable: () => boolean | Promise<bo
   const repositories = join(root, LAYOUT, 'repositories');
   const blobs = join(root, LAYOUT, 'blobs');
 
-  /** What a link holds, not what it is called: a sha512 link holds the sha256 under which the data is. */
+  /**
+   * The digest that a link holds. It may differ from the link's name: a sha512 link holds the sha256 that names the
+   * data.
+   */
   async function target({ name, digest }: Place): Promise<Digest | undefined> {
     const algorithm = algorithmOf(digest);
     const link = await readFile(join(repositories, name, '_layers', algorithm, hexOf(digest), 'link'), 'latin1');
@@ -42,7 +45,7 @@ export function createStorage(root: string, isUsable: () => boolean | Promise<bo
     if (!(await isUsable())) return undefined;
     const held = await target(place).catch(() => undefined);
     if (held === undefined) return undefined;
-    // Of a digest's two parts alone, which hold nothing but letters and digits.
+    // Made of a digest's two parts alone, which have only letters and digits.
     const hex = hexOf(held);
     return `${algorithmOf(held)}/${hex.slice(0, 2)}/${hex}/data`;
   }

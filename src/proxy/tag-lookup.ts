@@ -1,4 +1,4 @@
-// Which manifest a tag means now: the primary decides, and many pulls of one tag ask it little.
+// Looks up which manifest a tag means now. The primary decides; many pulls of one tag share few requests to it.
 import { Claim, unlessLeft, type Caller } from '../lib/claim.ts';
 import { createLru } from '../lib/lru.ts';
 import { isTag } from '../oci/reference.ts';
@@ -25,8 +25,8 @@ export type HeadTag = (
   claim: Claim,
 ) => Promise<Answer<ManifestHead>>;
 
-// How long (ms) what the primary said in full is only asked to be confirmed, which costs it far less: it looks at the
-// tag then, but not at the manifest. What is gone from under a tag is so found out within this time.
+// For this time (ms) after a full answer the primary is only asked to confirm it, which costs it far less: it then
+// reads the tag, but not the manifest. So a manifest that was deleted from under its tag is noticed after this time.
 const CONFIRMED_FOR = 60_000;
 // Bytes of what is known of a tag beside its media type.
 const KNOWN = 512;
@@ -37,11 +37,11 @@ interface Lookup {
   readonly startedAt: number;
   readonly claim: Claim;
   readonly answer: Promise<Answer<ManifestHead>>;
-  /** The tag has moved since: what is found is an answer to those who wait, and to nobody after. */
+  /** The tag has moved since: the answer is for the callers that wait already, and is not remembered. */
   isOutdated: boolean;
 }
 
-/** What was found of a tag; times of the clock. */
+/** The last answer for a tag; times of the clock. */
 interface Known {
   readonly answer: Found;
   readonly startedAt: number;
@@ -71,9 +71,12 @@ export class TagLookup {
     sizeOf: ({ answer }) => KNOWN + answer.value.mediaType.length,
   });
   readonly #under = new Map<string, Lookup[]>();
-  /** An arrival's number, not the clock: two things in one millisecond still have an order. */
+  /** Numbers arrivals and look-ups: a clock does not order two of the same millisecond. */
   #arrivals = 0;
-  /** Look-ups up to this number are not believed: of any repository, and of those that were forgotten as a whole. */
+  /**
+   * Answers of look-ups up to this number are ignored: of any repository; below, of those that were forgotten as a
+   * whole.
+   */
   #allForgotten = 0;
   readonly #forgotten = createLru<string, number>('forgottenTags', {
     dispose: (number, _name, reason) => {
@@ -96,20 +99,20 @@ export class TagLookup {
     return one && !this.#isForgotten(name, one.startedAt) ? one : undefined;
   }
 
-  /** What is believed without a question. */
+  /** An answer that is young enough to be used without a request. */
   #believed(name: string, key: string): Found | undefined {
     const { ttl } = this.#options;
     const one = ttl > 0 ? this.#knownOf(name, key) : undefined;
     return one && this.#clock() - one.foundAt < ttl ? one.answer : undefined;
   }
 
-  /** What the primary is asked to confirm. */
+  /** An answer that the primary may be asked to confirm. */
   #confirmable(name: string, key: string): Known | undefined {
     const one = this.#knownOf(name, key);
     return one && this.#clock() - one.fullAt < CONFIRMED_FOR ? one : undefined;
   }
 
-  /** What was looked up first may come last: it is not believed over what was looked up after it. */
+  /** Remembers an answer, unless one of a look-up that began later is there already. */
   #note(name: string, key: string, { isOutdated, startedAt }: Lookup, answer: Found, asked?: Known): void {
     if (isOutdated || this.#isForgotten(name, startedAt) || (this.#knownOf(name, key)?.startedAt ?? 0) > startedAt)
       return;
@@ -118,7 +121,7 @@ export class TagLookup {
     this.#known.set(key, { answer, startedAt, foundAt, fullAt: isConfirmed ? asked!.fullAt : foundAt });
   }
 
-  /** What is being given up, since all who waited for it have left, is no answer for others. */
+  /** The look-ups under way, without those that are given up because all their callers have left. */
   #underWay(key: string): Lookup[] {
     return this.#under.get(key)?.filter(({ claim }) => !claim.isAbandoned) ?? [];
   }
@@ -168,8 +171,8 @@ export class TagLookup {
   }
 
   /**
-   * Ends the belief in what was found, since an event says that the tag has moved. What is no tag (a digest, or what stands
-   * for the whole repository) may be any tag of the repository.
+   * Forgets a tag, since an event says that it has moved. A reference that is no tag (a digest, or the one of a whole
+   * repository) may concern any tag of the repository.
    */
   forget(name: string, reference: string): void {
     if (!isTag(reference)) {
@@ -181,7 +184,7 @@ export class TagLookup {
     for (const lookup of this.#under.get(key) ?? []) lookup.isOutdated = true;
   }
 
-  /** Ends the belief in everything. */
+  /** Forgets all tags. */
   forgetAll(): void {
     this.#allForgotten = this.#arrivals;
   }

@@ -1,4 +1,4 @@
-// What is told of an answer when it has ended: one line of the log, and one record for the page and the metrics.
+// Reports an answer when it has ended: one line of the log, and one record for the page and the metrics.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Digest } from '../oci/digest.ts';
 import type { DistributionPath } from '../oci/path.ts';
@@ -7,7 +7,7 @@ import { isV2, shownPath } from './headers.ts';
 import { productOf } from './product.ts';
 import { bodyBytes, type TimedResponse } from './response.ts';
 
-/** Where content came from, as people are told: nearer words for {@link Origin}. */
+/** Where content came from, in the words of the log and the page; see {@link Origin}. */
 export type ToldOrigin = 'memory' | 'local' | 'primary' | 'stale';
 
 const TOLD: Readonly<Record<Origin, ToldOrigin>> = {
@@ -18,7 +18,7 @@ const TOLD: Readonly<Record<Origin, ToldOrigin>> = {
   stale: 'stale',
 };
 
-/** One request of a client; null what is not known or not so. */
+/** One request of a client; null is what is not known, or does not apply. */
 export interface ToldPull {
   readonly at: string;
   readonly method: string;
@@ -40,19 +40,19 @@ export interface ToldPull {
 /** Takes pulls; `isShared`: the bytes came from the primary, but for another client. */
 export type OnPull = (pull: ToldPull, isShared: boolean) => void;
 
-/** What a handler notes of a request for its line, beside `answeredFrom` and `deliveredBy`. */
+/** What a handler notes of a request for the log, beside `answeredFrom` and `deliveredBy`. */
 export interface Note {
   readonly kind: ToldPull['kind'] | 'base';
   readonly repository?: string | undefined;
   readonly reference?: string | undefined;
   /** The content's, where it was found. */
   digest?: Digest | undefined;
-  /** Who the token says it is. */
+  /** The user that the token names. */
   user?: string | undefined;
-  /** Bytes that another than we sends for us. */
+  /** Bytes that nginx or the storage sends for us. */
   handedBytes?: number | undefined;
   isShared?: boolean | undefined;
-  /** How every log-in begins: it is no failure. */
+  /** A request without a token, as every login begins: it is no failure. */
   isLogin?: boolean | undefined;
 }
 
@@ -74,14 +74,14 @@ export function noteOf(path: DistributionPath): Note {
   }
 }
 
-/** The part of a logger that lines of answers need. */
+/** The part of a logger that is used here. */
 export interface AnswerLog {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
 }
 
-/** What telling needs. */
+/** What reporting needs. */
 export interface TellDeps {
   readonly log: AnswerLog;
   /** The client's address. */
@@ -92,7 +92,7 @@ export interface TellDeps {
 const LISTS = new Set<Note['kind']>(['tags', 'referrers', 'catalog']);
 const LENGTH = 'content-length';
 
-// As nginx calls it in its log: a client that left before its answer.
+// nginx's status, in its log, for a client that left before its answer.
 const CLIENT_GONE = 499;
 
 /** Why an answer that began well did not come to its end. */
@@ -113,13 +113,13 @@ function levelOf(status: number, note: Note | undefined, isPullApi: boolean): 'd
   return isPullApi || status >= 400 ? 'info' : 'debug';
 }
 
-/** Tells of an answer that has ended, in whatever way; to be called once a request. */
+/** Reports an answer that has ended, in whatever way; to be called once a request. */
 export function createTell({
   log,
   addressOf,
   onPull,
 }: TellDeps): (request: FastifyRequest, reply: FastifyReply) => void {
-  // The time of day is asked for once a millisecond at the most.
+  // The text of the time is made once a millisecond at most.
   let now = 0;
   let at = '';
   function time(): string {
