@@ -36,7 +36,7 @@ export class BlobFill {
   size: number | undefined;
   /** Milliseconds since the epoch: when it began to wait, later when bytes began to come. */
   startedAt = Date.now();
-  /** Clients that read it now, and whether any has: its bytes cross only for the first. */
+  /** Clients that read it now, and whether any ever has: the bytes cross only for the first one. */
   readers = 0;
   wasRead = false;
   /** Why it failed, or why the spool takes no more of it. */
@@ -246,7 +246,7 @@ export class BlobFill {
     if (this.#isDropped) return;
     this.#isDropped = true;
     this.#onDrop.resolve(undefined);
-    // A first body that has no reader by now would only occupy its connection.
+    // A first body that has no reader by now would occupy its connection for nothing.
     this.takeFirstBody()?.body.destroy();
     await this.release();
   }

@@ -1,4 +1,4 @@
-// A client's stream of a blob: from the spool, or past it from the primary.
+// A client's stream of a blob: from the spool, or directly from the primary.
 import { Readable } from 'node:stream';
 import { takenAtLeast } from '../lib/least-rate.ts';
 import type { BlobFill } from './blob-fill.ts';
@@ -7,7 +7,7 @@ import { allFromPrimary, PassThroughReader, uploadBeside } from './pass-through.
 import { FillReader, type ReaderOptions } from './reader.ts';
 import { SourceFailed } from './source-errors.ts';
 
-/** A client that takes next to nothing must not keep its slot. */
+/** Drops a client that takes almost no bytes, so that it does not keep its slot. */
 function dropReader({ meter }: FillContext, reader: Readable): void {
   if (reader.destroyed) return;
   meter('readers_dropped_total');

@@ -7,7 +7,7 @@ import type { Slots, Ticket } from '../lib/slots.ts';
 export interface ConnectionSlot {
   /** Whether others wait for it. */
   isWanted(): boolean;
-  /** Offers it to those who wait, now or later: {@link Slots.offer}. */
+  /** Offers it to the transfers that wait, now or later: {@link Slots.offer}. */
   offer(giveWay: () => void): () => void;
   /**
    * Gives the slot back and resolves with another one, after those who wait. After a slow connection, those who come

@@ -121,7 +121,7 @@ export class Filler {
     const { isStored, store } = this.#context;
     if (!isStored(name)) return { kind: 'unsupported' };
     const answer = await this.open(name, digest, priority, caller);
-    // Of a fill, `unsupported` says that the secondary takes no writes.
+    // As the answer of `fill`, `unsupported` means that the secondary takes no writes.
     if (answer.kind === 'unsupported') return { kind: 'unavailable', reason: 'the primary gives no blobs' };
     if (answer.kind !== 'found') return answer;
     const fill = answer.value;

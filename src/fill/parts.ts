@@ -28,7 +28,10 @@ interface Connection {
   readonly slot: ConnectionSlot;
 }
 
-/** A helper does not wait for a slot, and reads no bytes in vain: it ends, and its piece is left to others. */
+/**
+ * A helper does not wait for a slot and does not read bytes that it has to skip: it ends, and its piece is left to
+ * others.
+ */
 function helperOf({ open, slot }: Connection): Connection {
   return {
     async open(position, until): Promise<Answer<BlobBody>> {

@@ -1,4 +1,5 @@
-// Pass-through: what the spool does not hold goes from the primary to its client, and into the secondary beside.
+// Pass-through: bytes that the spool does not hold go from the primary to the client and, at the same time, into the
+// secondary.
 import type { Hash } from 'node:crypto';
 import { PassThrough, Readable, type Writable } from 'node:stream';
 import { hasherFor } from '../oci/digest.ts';

@@ -79,7 +79,7 @@ class Source {
 
   async *read(first: BlobBody | undefined): AsyncGenerator<Buffer, void, undefined> {
     const { signal, slot, rereads = true } = this.#options;
-    // Slowness is the primary's, whichever body it sends: it is measured over all of them.
+    // Slowness is measured over all bodies of the blob, since it is the primary's.
     this.#slow =
       slot &&
       watchSlow(this.#rates.shared, () => this.#awaited !== undefined, {
@@ -100,13 +100,13 @@ class Source {
           // Where the size is not known, the end of the body is the end of the blob.
           if (this.#until === undefined ? cause === undefined : this.#position === this.#until) return;
           this.#until ??= value.size;
-          // It was a part, and came completely: the next part follows.
+          // A part that came completely: the next part follows.
           if (cause === undefined && this.#position > before && this.#position - 1 === value.end) continue;
         } else {
-          // Where the size is not known, the end shows by a range that has no bytes.
+          // Where the size is not known, a range beyond the last byte shows the end.
           if (answer.kind === 'unsatisfiable' && this.#until === undefined) return;
           if (answer.kind === 'unsatisfiable' && rereads && !this.#hasReread) {
-            // The registry has stopped to take ranges: the whole blob is read again up to the byte reached.
+            // The registry does not take ranges any more: the whole blob is read again up to the byte reached.
             this.#hasReread = true;
             next = await unlessAborted(this.#open(0), signal, discard);
             continue;
@@ -126,7 +126,7 @@ class Source {
   async *#bytesOf({ body, start, end = Infinity }: BlobBody): AsyncGenerator<Buffer, unknown, undefined> {
     const { signal, pace, limit } = this.#options;
     const stop = (): void => void body.destroy();
-    // Bytes behind the end that the registry has given are not the blob's.
+    // Bytes beyond the end that the registry has named are not the blob's.
     const stopAt = Math.min(this.#until ?? Infinity, end + 1);
     this.#awaited = body;
     const isAwaited = (): boolean => this.#awaited !== undefined;

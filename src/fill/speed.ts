@@ -1,4 +1,4 @@
-// How fast bytes come: for people over the last seconds, and of one piece since its second chunk.
+// How fast bytes come: over the last seconds, for the status page; and of one piece, since its second chunk.
 
 // A sample that is older (ms) is replaced by a newer one.
 const WINDOW = 3_000;

@@ -80,7 +80,7 @@ export class Spool {
     this.#trouble = error === undefined ? undefined : (error as Error).message;
   };
 
-  /** Why files cannot be written, for people; undefined where they can. After a failed write it makes a trial. */
+  /** Why files cannot be written, for people; undefined where they can. After a failed write it tries to write one. */
   async trouble(): Promise<string | undefined> {
     if (this.#trouble === undefined) return undefined;
     const trial = await this.create(TRIAL, 0).catch(() => undefined);

@@ -20,7 +20,7 @@ export interface UnderWay {
   readonly state: 'waiting' | 'flying' | 'storing';
 }
 
-// More than a person looks at; thousands may wait.
+// As many as a person looks at; thousands may wait.
 const SHOWN_MAX = 200;
 
 function shapeOf(fill: BlobFill): UnderWay {

@@ -1,5 +1,5 @@
-// What the primary's notifications say: from a body of any form to the references that have to be looked at again.
-// Events are hints: the primary is asked what is true, and nothing of an event's digest is believed.
+// Reads the primary's notifications: from a body in any known form to the references that have to be looked at again.
+// Events are hints only: the worker asks the primary, and an event's digest is not trusted.
 import { parseDigest } from '../oci/digest.ts';
 import { checkJson, TooComplex } from '../oci/json.ts';
 import { isManifestType } from '../oci/media-types.ts';
@@ -12,13 +12,13 @@ import { vendorEvents } from './vendor-events.ts';
 /** What an event names: a tag, a digest, or {@link WHOLE_REPOSITORY}; and whether it was pushed. */
 export type EventMark = Pick<Mark, 'repository' | 'reference' | 'isPush'>;
 
-/** A repository got another name, and so did all that lie below it. */
+/** A repository got another name, and so did all repositories below it. */
 export interface Rename {
   readonly from: string;
   readonly to: string;
 }
 
-/** What an event comes to. `ignored`: pulls and blobs, which say nothing of manifests. */
+/** The result of an event. `ignored`: pulls and blobs, which do not concern manifests. */
 export type EventResult = 'marked' | 'ignored' | 'not-replicated' | 'malformed';
 
 /** What one body holds. */
@@ -31,7 +31,7 @@ export interface ParsedEvents {
   readonly renames: readonly Rename[];
   /** The first hundred of the events that could not be understood. */
   readonly malformed: readonly Omit<MalformedEvent, 'at'>[];
-  /** All events of the body, by what they come to. */
+  /** How many events of the body have which result. */
   readonly counts: Readonly<Record<EventResult, number>>;
 }
 
@@ -42,19 +42,19 @@ type Reading =
   | { readonly kind: 'ignored' }
   | { readonly kind: 'malformed'; readonly reason: string };
 
-// More of one body tell people nothing new.
+// Malformed events of one body that are kept.
 const MALFORMED_MAX = 100;
 const BODY_MAX = 64 * 1024;
 /** Events of one body that are read. Registries send one, Azure's Event Grid 5,000 at the most. */
 export const EVENTS_MAX = 5_000;
 /** Renames of one body that are read: each marks all that is known below a name. */
 export const RENAMES_MAX = 100;
-// Events that are read before other work of the event loop comes; of a body larger than this (bytes) each part of the
-// reading is a step.
+// Events that are read in one turn of the event loop. A body larger than `LARGE` bytes is checked and parsed in turns
+// of their own.
 const STEP = 250;
 const LARGE = 64 * 1024;
-// `mount` is of blobs; the others are Azure's: a trial by its button, and Helm charts of the old form, which no
-// registry API gives out.
+// `mount` concerns blobs. The others are Azure's: its test button, and Helm charts of the old form, which no registry
+// API serves.
 const IGNORED = new Set(['pull', 'mount', 'ping', 'chart_push', 'chart_delete']);
 
 const IS_IGNORED: Reading = { kind: 'ignored' };
@@ -80,7 +80,7 @@ function isManifest(mediaType: unknown): boolean {
   return typeof mediaType === 'string' && (isManifestType(mediaType) || /manifest/i.test(mediaType));
 }
 
-/** A push or a deletion. A deleted digest has no media type: nothing tells whether it was a blob's or a manifest's. */
+/** A push or a deletion. A deleted digest has no media type: it may have been a blob's or a manifest's. */
 function readTarget(action: 'push' | 'delete', { repository, tag, digest, mediaType }: Fields): Reading {
   if (typeof repository !== 'string' || !isName(repository))
     return malformed('target.repository is no repository name');
@@ -121,13 +121,13 @@ function dataOf(item: unknown): unknown {
   return isFields(item) && item['action'] === undefined && isFields(item['data']) ? item['data'] : item;
 }
 
-/** An event in Distribution's form, and what was sent. */
+/** An event in Distribution's form, and the event as it was sent. */
 interface SentEvent {
   readonly event: unknown;
   readonly sent: unknown;
 }
 
-/** A bare event, as Azure's webhooks send it, or one in the form of another registry, which may come to several. */
+/** A bare event, as Azure's webhooks send it, or one in the form of another registry, which may stand for several. */
 function eventsOf(item: unknown): readonly SentEvent[] {
   const events = vendorEvents(item) ?? [dataOf(item)];
   return events.map((event) => ({ event, sent: item }));
@@ -141,7 +141,7 @@ function eventsIn(document: unknown): readonly SentEvent[] {
   return (Array.isArray(document) ? document : [document]).flatMap(eventsOf);
 }
 
-/** Leaves the actor out, which GitLab gives a token, and what of a long text is not kept anyway. */
+/** Leaves out the actor, which may hold a token of GitLab's, and cuts long texts. */
 function withoutActor(key: string, value: unknown): unknown {
   if (key === 'actor') return undefined;
   return typeof value === 'string' && value.length > BODY_MAX ? value.slice(0, BODY_MAX) : value;
@@ -152,7 +152,7 @@ function textOf(event: unknown): string {
   return JSON.stringify(event, withoutActor).slice(0, BODY_MAX);
 }
 
-/** Collects what the events of one body come to. */
+/** Collects the results of one body's events. */
 class Collector implements ParsedEvents {
   readonly counts = { marked: 0, ignored: 0, 'not-replicated': 0, malformed: 0 };
   readonly renames: Rename[] = [];
@@ -195,8 +195,9 @@ class Collector implements ParsedEvents {
 
 /**
  * Reads a body: the envelope of `application/vnd.docker.distribution.events.v1+json` and `v2+json`, a bare event, an
- * array of events, or an event in the form of another registry ({@link vendorEvents}). Never throws; what does not fit is kept with its reason and spoils nothing of the others. Yields where
- * other work may come between. `type` is that of a CloudEvent in binary mode, whose body is its data alone.
+ * array of events, or an event in the form of another registry ({@link vendorEvents}). Never throws: an event that does
+ * not fit is kept with its reason, and the others are read. Yields where other work may run. `type` is that of a
+ * CloudEvent in binary mode, whose body is its data alone.
  */
 export function* readEvents(
   body: Uint8Array,
@@ -228,7 +229,7 @@ export function* readEvents(
   return collector;
 }
 
-/** The marks of all known repositories below a renamed one: of what they were called and of what they are called now. */
+/** The marks of all known repositories below a renamed one, by their old and their new names. */
 export function marksBelow({ from, to }: Rename, known: readonly string[]): readonly EventMark[] {
   return known.flatMap((repository) => {
     if (!repository.startsWith(`${from}/`)) return [];

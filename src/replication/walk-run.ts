@@ -13,11 +13,14 @@ export interface Progress {
   readonly endedAt?: number;
   readonly repositories: number;
   readonly repositoriesDone: number;
-  /** Those that could not be walked; workers come back to them. */
+  /** Those whose lists could not be read; a worker tries them again. */
   readonly repositoriesFailed: number;
   readonly tags: number;
   readonly marked: number;
-  /** References that were looked at, and how many there are as far as the rows say; undefined where they do not. */
+  /**
+   * References that were looked at, and how many are expected from the rows; undefined where these are not complete
+   * yet.
+   */
   readonly looked: number;
   readonly expected?: number;
   /** Why it ended early. */
@@ -36,7 +39,7 @@ export interface RunContext {
 /** Works on one repository. */
 export type Visit = (name: string, count: Count) => Promise<void>;
 
-// Repositories at once, and names that are filtered in one turn of the event loop.
+// Repositories at once; names that are filtered in one turn of the event loop.
 const PARALLEL = 4;
 const PART = 500;
 
@@ -58,7 +61,7 @@ export class WalkRun {
     return this.#progress;
   }
 
-  /** How many references it will look at. */
+  /** Sets how many references are expected. */
   expect(expected: number | undefined): void {
     if (expected !== undefined) this.#progress = { ...this.#progress, expected };
   }
@@ -74,7 +77,7 @@ export class WalkRun {
     }
   }
 
-  /** The end of the run; `error` says why it is early. */
+  /** Ends the run; `error` says why it ended early. */
   end(error?: string): void {
     const endedAt = this.#context.site.clock();
     this.#progress = { ...this.#progress, endedAt, ...(error === undefined ? {} : { error }) };
@@ -106,7 +109,9 @@ export class WalkRun {
     };
   }
 
-  /** A repository that cannot be walked does not end the run: a worker comes back to it. @throws in an outage */
+  /**
+   * Marks a repository whose lists cannot be read, for a worker to try again. @throws in an outage, which ends the run
+   */
   async #setAside(name: string, error: unknown): Promise<void> {
     const { site, queue, outages, signal } = this.#context;
     signal.throwIfAborted();

@@ -1,5 +1,5 @@
-// Walking a registry: all repositories, all tags of one, what refers to a manifest, page by page. Lists are hints: what
-// they lack proves nothing.
+// Reads a registry's lists page by page: all repositories, the tags of one, the referrers of a manifest. A list is a
+// hint: what is not in it may exist all the same.
 import { parseDescriptors } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { isName, isTag } from '../oci/reference.ts';
@@ -19,13 +19,13 @@ export class WalkFailed extends Error {
   }
 }
 
-// Entries that are asked for at once; registries cap it as they like, and some refuse more than 1,000.
+// Entries that are asked for at once. Registries may give fewer, and some refuse more than 1,000.
 const FIRST = 'n=1000';
-// A list that never ends is no list.
+// Pages of one list; one with more is taken to be endless.
 const PAGES_MAX = 100_000;
-// Characters of an entry that is remembered; longer ones are no names.
+// Characters of an entry that is remembered; longer entries are no names.
 const KEY_MAX = 512;
-// Bytes of all pages and cursors of one list: whoever walks it remembers what it has seen of it.
+// Bytes of all pages and cursors of one list, since callers remember what they have seen of it.
 const LIST_MAX = 128 * 1024 * 1024;
 const TIMEOUT = 30_000;
 
@@ -39,7 +39,7 @@ function unavailable(list: ListPath, reason: string): WalkFailed {
   return new WalkFailed(nameOf(list), { kind: 'unavailable', reason });
 }
 
-/** A page, and the query that it was asked by. */
+/** The answer to a request for a page, and its query. */
 interface Asked {
   readonly query: string;
   readonly answer: Answer<Page>;
@@ -47,31 +47,31 @@ interface Asked {
 
 type Ask = (query: string) => Promise<Asked>;
 
-/** A list from its beginning; without a number where the registry takes none. */
+/** The first page; asked without a number of entries where the registry refuses that. */
 async function firstPage(list: ListPath, ask: Ask): Promise<Asked> {
   if (list.kind === 'referrers') return ask('');
   const first = await ask(FIRST);
   return first.answer.kind === 'invalid' ? ask('') : first;
 }
 
-/** A list from where it was left: cursors may last less long than we were away, and then it begins again. */
+/** The page at a stored cursor; the first page where the cursor is no longer valid. */
 async function pageFrom(list: ListPath, ask: Ask, from: string): Promise<Asked> {
   const left = await ask(from);
   if (left.answer.kind === 'found' || left.answer.kind === 'busy') return left;
   const first = await firstPage(list, ask);
   if (first.answer.kind !== 'found') return left;
-  // It answers: what was an outage a moment ago is none any more.
+  // The registry answers now, so an outage may have ended meanwhile: the cursor is tried once more.
   const again = left.answer.kind === 'unavailable' ? await ask(from) : left;
   return again.answer.kind === 'found' ? again : first;
 }
 
-/** Some entries of a page, and the query by which a walk goes on after them: the page's own until all were given. */
+/** Some entries of a page, and the query to go on with after them: the page's own until all its entries were given. */
 interface Entries {
   readonly entries: readonly unknown[];
   readonly next: string | undefined;
 }
 
-/** What tells an entry from others: a name, a tag or a digest; empty where it has none. */
+/** What identifies an entry: a name, a tag or a digest; empty where it has none. */
 function keyOf(entry: unknown): string {
   const key = typeof entry === 'string' ? entry : (entry as { digest?: unknown } | null)?.digest;
   return typeof key === 'string' && key.length <= KEY_MAX ? key : '';
@@ -90,7 +90,7 @@ async function* slices(list: ListPath, bytes: Buffer, own: string, next: string 
   yield { entries: held ?? [], next };
 }
 
-/** Why a page was not given, where it is not the first: whatever was said of it, the list is not at its end. */
+/** The failure of a page after the first. Whatever the registry answers, the list is not complete. */
 function brokenOff(list: ListPath, failure: Failure): WalkFailed {
   if (failure.kind === 'unavailable' || failure.kind === 'busy') return new WalkFailed(nameOf(list), failure);
   return unavailable(list, `${failure.kind} in the middle of the list`);
@@ -128,7 +128,7 @@ async function* pages(
   }
 }
 
-/** As {@link pages}; a list of what the registry does not know is empty. */
+/** As {@link pages}; the list of a repository that the registry does not know is empty. */
 async function* knownPages(registry: Registry, list: ListPath, timeout?: number): AsyncGenerator<Entries> {
   try {
     yield* pages(registry, list, { timeout });
@@ -137,13 +137,13 @@ async function* knownPages(registry: Registry, list: ListPath, timeout?: number)
   }
 }
 
-/** Some repository names, and the cursor from which a walk can be taken up after them; undefined at the end. */
+/** Some repository names, and the cursor from which the list can be read on; undefined at the end. */
 export interface Repositories {
   readonly names: readonly string[];
   readonly cursor: string | undefined;
 }
 
-/** The repositories of a registry's catalog, from a cursor on. @throws WalkFailed where there is no catalog, too */
+/** The repositories of a registry's catalog, from a cursor on. @throws WalkFailed, also where there is no catalog */
 export async function* walkRepositories(
   registry: Registry,
   { cursor, timeout }: { cursor?: string | undefined; timeout?: number } = {},

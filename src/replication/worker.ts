@@ -11,7 +11,7 @@ export interface WorkerSite extends Pick<Site, 'log' | 'meter' | 'clock'> {
   readonly rows: Pick<RowStore, 'claim' | 'renew' | 'finish' | 'nextDue'>;
 }
 
-/** What a worker does, and as whom. */
+/** What a worker does, and the name under which it holds leases. */
 export interface WorkerParts extends Pick<JobContext, 'owner'>, Partial<Pick<JobContext, 'onFinished'>> {
   readonly sync: Sync;
   /** Rings when rows were marked. */
@@ -22,7 +22,7 @@ export interface WorkerParts extends Pick<JobContext, 'owner'>, Partial<Pick<Job
 export interface WorkerOptions {
   readonly concurrency?: number;
   readonly lease?: number;
-  /** The longest sleep: another process may have marked rows. */
+  /** The longest sleep, since another process may mark rows. */
   readonly nap?: number;
 }
 
@@ -65,7 +65,7 @@ export class Worker {
     this.#bell.ring();
   }
 
-  /** Claims nothing for `time` ms, since no row could be worked on now. A longer pause that goes on stays. */
+  /** Claims nothing for `time` ms, since no row could be worked on now. A longer pause under way stays in force. */
   pause(time: number, reason: string): void {
     const now = this.#site.clock();
     const until = now + time;
@@ -100,7 +100,7 @@ export class Worker {
     clearInterval(this.#renewing);
   }
 
-  /** The pause that is not over; a clock that was put back makes none longer. */
+  /** The pause under way. A clock that was put back does not make it longer. */
   #pauseAt(now: number): Pause | undefined {
     const pause = this.#pause;
     if (pause && now >= pause.until) this.#pause = undefined;

@@ -1,4 +1,4 @@
-// What every store keeps of texts that come from outside.
+// Limits that every store keeps: of texts that come from outside, and of lists.
 
 const ERROR_MAX = 1_000;
 const BODY_MAX = 64 * 1024;
@@ -12,7 +12,7 @@ export const LOCATIONS_MAX = 16;
 /** How long a removal counts towards the limit, in milliseconds. */
 export const REMOVAL_WINDOW = 24 * 3_600_000;
 
-/** NUL ends a text where some drivers read it, and others refuse it; so do halves of characters. */
+/** Replaces NUL, which ends a text for some drivers and is refused by others, and unpaired halves of characters. */
 function storable(text: string): string {
   return text.replaceAll('\0', '\uFFFD').toWellFormed();
 }

@@ -1,5 +1,5 @@
-// The row store on SQLite. The database is worked in threads of their own, one that writes and one that reads, so that
-// neither a slow commit nor a long count stalls the event loop, and no read waits for a commit.
+// The row store on SQLite. Two threads work on the database, one that writes and one that reads, so that neither a slow
+// commit nor a long count stalls the event loop, and no read waits for a commit.
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import type { Log } from '../../lib/log.ts';
 import type { RowFilter } from '../row-views.ts';
@@ -24,17 +24,17 @@ export interface SqliteStoreOptions {
 // Node 24 warns of node:sqlite, which Node 26 does not.
 const QUIET = ['--disable-warning=ExperimentalWarning'];
 
-// Changing many rows must not keep an event from being committed in time: they are changed by so many.
+// Many rows are changed in pages of this size, so that an event is committed in time all the same.
 const PAGE = 500;
 
-// Facts that are written, and looked for, to see whether the database works; what is written is JSON of 256 KiB.
+// Facts that are written and read to see whether the database works. The one that is written is JSON of 256 KiB.
 const TRIAL = 'store.trial';
 const TRIAL_VALUE = JSON.stringify('-'.repeat(256 * 1024));
 const NO_FACT = 'store.none';
 
 /**
- * A call that changes nothing finds out whether the files are there. After a failure only a change tells whether the disk
- * takes one, and a large one: a full disk may take another that is smaller than an event.
+ * A write that changes nothing shows whether the files are there. After a failure only a real write shows whether the
+ * disk takes one. It is large, since a nearly full disk may take one that is smaller than an event.
  */
 async function tryWriter(writer: StoreThread): Promise<void> {
   if (writer.trouble === undefined) return writer.try('mark', [[], 0], { isProof: false });
@@ -68,7 +68,7 @@ async function readFact(reader: StoreThread, name: string): Promise<unknown> {
   return json === undefined ? undefined : JSON.parse(json);
 }
 
-/** What only looks at a database that is there, and changes nothing of it. */
+/** The calls that only read a database. */
 export type SqliteReader = Pick<RowStore, keyof typeof READS | 'getFact' | 'close'>;
 
 /** Reads the database beside the process that it belongs to. `close` it. Calls reject where it cannot be read. */
@@ -82,7 +82,7 @@ export function createSqliteReader({ file, log }: SqliteStoreDeps): SqliteReader
   };
 }
 
-/** The store, and how it does. */
+/** The store, and its health. */
 export interface SqliteStore extends RowStore {
   /** Asks both threads; what is wrong, a reason each. Where a write failed another one is tried. */
   troubles(): Promise<readonly string[]>;
@@ -104,7 +104,7 @@ export async function createSqliteStore(
 
   const close = async (): Promise<void> => {
     await reader.close();
-    // The last connection takes the journal along.
+    // The last connection that is closed removes the journal.
     await writer.close();
   };
   try {

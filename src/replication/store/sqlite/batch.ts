@@ -24,14 +24,14 @@ function writeOne(database: DatabaseSync, run: Run, call: Call): Result {
     database.exec('RELEASE one');
     return { value };
   } catch (error) {
-    // A database that fails may have rolled the whole transaction back: no call of it can be said to be done.
+    // A database that fails may have rolled back the whole transaction: none of its calls counts as done.
     if (isDatabaseFault(error) || !database.isTransaction) throw error;
     database.exec('ROLLBACK TO one; RELEASE one');
     return { failure: failureOf(error) };
   }
 }
 
-/** Commits the calls together. One that fails by its own fault fails alone; when the database fails, all do. */
+/** Commits the calls together. A call that is wrong itself fails alone; when the database fails, all calls do. */
 export function writeTogether(database: DatabaseSync, run: Run, calls: readonly Call[]): readonly Result[] {
   try {
     database.exec('BEGIN IMMEDIATE');

@@ -1,7 +1,7 @@
-// Failures as they cross from the database's thread, where an error would lose its class.
+// Failures as plain data, since an error loses its class in a message between threads.
 import { NewerDatabase, StoreUnavailable } from '../../rows.ts';
 
-/** Why a call failed; `refused`: by its own fault. */
+/** Why a call failed; `refused`: the call itself was wrong. */
 export interface Failure {
   readonly kind: 'unavailable' | 'newer' | 'refused';
   readonly message: string;
@@ -27,7 +27,7 @@ export function failureOf(error: unknown): Failure {
   return { kind: 'refused', message };
 }
 
-/** The error that a failure tells of. */
+/** The error of a failure. */
 export function errorOf({ kind, message }: Failure): Error {
   if (kind === 'newer') return new NewerDatabase(message);
   return kind === 'unavailable' ? new StoreUnavailable(message) : new Error(message);

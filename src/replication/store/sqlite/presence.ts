@@ -1,4 +1,5 @@
-// Whether the database's files are those at their path: what is committed to files that were removed is lost at a restart.
+// Checks that the open database's files are still those at their path: what is committed to files that were removed is
+// lost at a restart.
 import { statSync } from 'node:fs';
 import { StoreUnavailable } from '../../rows.ts';
 
@@ -8,8 +9,8 @@ function idOf(path: string): string | undefined {
 }
 
 /**
- * Remembers the files of a database in WAL mode that is open; gives the function that looks whether they are there still.
- * That throws StoreUnavailable where they are not.
+ * Remembers the files of a database in WAL mode that is open; gives the function that checks whether they are still
+ * there. It throws StoreUnavailable where they are not.
  */
 export function notePresence(file: string): () => void {
   const files = [file, `${file}-wal`].map((path) => ({ path, id: idOf(path) }));

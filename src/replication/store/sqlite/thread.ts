@@ -1,5 +1,5 @@
-// A database's thread as the main thread sees it: calls go over while it works, and what waits there is its next batch.
-// So it begins with that at once, however long the main thread takes to hear of the one before.
+// A database thread, seen from the main thread. Calls are sent while it works and wait there as its next batch. So it
+// need not wait for the main thread between two batches.
 /* oxlint-disable unicorn/require-post-message-target-origin -- that is for windows; this is a thread */
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
@@ -8,7 +8,7 @@ import { StoreUnavailable } from '../../rows.ts';
 import { BATCH_MAX, type Call, type Result } from './batch.ts';
 import { errorOf } from './failure.ts';
 
-// Calls that are with the thread: the batch that it works on, and the next.
+// Calls that were sent to the thread: the batch that it works on, and the next.
 const SENT_MAX = 2 * BATCH_MAX;
 // A database that hangs must not fill the memory with calls that wait for it.
 const WAITING_MAX = 50_000;
@@ -34,9 +34,9 @@ export class StoreThread {
   #sent: Pending[] = [];
   #last: Promise<unknown> = Promise.resolve();
   #isSending = false;
-  /** Why a call failed by the database's fault, until a trial succeeds. */
+  /** Why a call failed, where the database was the reason; until a trial succeeds. */
   #trouble: string | undefined;
-  /** When the thread last answered, or got something to answer. */
+  /** When the thread last answered, or was sent calls after it had answered all. */
   #progressAt = 0;
   #isClosed = false;
 
@@ -51,7 +51,7 @@ export class StoreThread {
     return isStuck ? 'the database does not answer' : this.#trouble;
   }
 
-  /** Has an operation carried out; calls end in their order. @throws StoreUnavailable and what the operation throws. */
+  /** Runs an operation; calls end in their order. @throws StoreUnavailable and what the operation throws. */
   call(name: string, args: readonly unknown[]): Promise<unknown> {
     const reason = this.#refusal();
     if (reason) return Promise.reject(new StoreUnavailable(reason));
@@ -61,7 +61,9 @@ export class StoreThread {
     return promise;
   }
 
-  /** Tries an operation to see whether there is trouble; `isProof`: by its success there is none. Does not reject. */
+  /**
+   * Tries an operation to see whether the database works; `isProof`: its success shows that it does. Does not reject.
+   */
   async try(name: string, args: readonly unknown[], { isProof }: { readonly isProof: boolean }): Promise<void> {
     try {
       await this.call(name, args);
@@ -88,7 +90,7 @@ export class StoreThread {
     return isDown ? 'the thread of the database is about to be started again' : undefined;
   }
 
-  /** Sends what is asked in this turn of the event loop together. */
+  /** Sends all calls of this turn of the event loop together. */
   #sendSoon(): void {
     if (this.#isSending) return;
     this.#isSending = true;

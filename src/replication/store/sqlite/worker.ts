@@ -1,5 +1,5 @@
-// The thread that works one connection. It opens the database with the first batch, so that what stood in the way of
-// opening it is answered to the callers, and tried again with the next.
+// The program of one database thread. It opens the database with the first batch: an error of opening is the answer to
+// these calls, and the next batch tries again.
 import type { DatabaseSync } from 'node:sqlite';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { BATCH_MAX, readEach, writeTogether, type Call, type Result, type Run } from './batch.ts';
@@ -9,7 +9,7 @@ import { notePresence } from './presence.ts';
 import { FACT_READS, FACT_WRITES, PAGED_WRITES, READS, WRITES } from './operations.ts';
 import { createPrepare, type Prepare } from './statements.ts';
 
-/** What a thread is told at its start. */
+/** What a thread gets at its start. */
 export interface ThreadData {
   readonly file: string;
   readonly isReader: boolean;
@@ -49,7 +49,10 @@ function answer(calls: readonly Call[]): readonly Result[] {
 
 type Message = readonly Call[] | 'close';
 
-/** What came meanwhile is of the same batch, up to twice the bound: one commit serves it all. Reads are answered as they come. */
+/**
+ * Adds the calls that came meanwhile to the batch, up to twice the bound, so that one commit serves them all. Reads are
+ * answered as they come.
+ */
 function takeMore(first: readonly Call[]): readonly Call[] {
   const calls = [...first];
   if (isReader) return calls;

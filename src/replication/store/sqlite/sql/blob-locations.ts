@@ -1,12 +1,12 @@
-// Where blobs are.
+// Where else in the secondary blobs are.
 import type { Digest } from '../../../../oci/digest.ts';
 import { LOCATIONS_MAX } from '../../limits.ts';
 import type { Prepare } from '../statements.ts';
 
-// Noted anew, a place is the latest.
+// A place that is noted again becomes the latest.
 const ADD = 'INSERT OR REPLACE INTO places (digest, repository) VALUES (:digest, :repository)';
 
-// A base layer is in every repository. More than one is kept, since the latest may be under way still.
+// A base layer is in every repository. More than one is kept, since the upload of the latest may still be under way.
 const TRIM = `
   DELETE FROM places WHERE digest = :digest AND id <= (
     SELECT id FROM places WHERE digest = :digest ORDER BY id DESC LIMIT 1 OFFSET ${LOCATIONS_MAX})`;

@@ -3,7 +3,7 @@ import type { GroupSummary } from '../../../row-views.ts';
 import { STATE_COLUMNS, statesOf } from './repositories.ts';
 import type { Prepare } from '../statements.ts';
 
-// The first segment below the parent. What follows the slash in the order of bytes is the zero.
+// The first segment below the parent. `0` is the byte after `/`.
 const GROUPS = `
   WITH below AS (
     SELECT *, INSTR(rest, '/') AS slash

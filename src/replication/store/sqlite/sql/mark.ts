@@ -3,8 +3,8 @@ import type { Mark } from '../../../row-queue.ts';
 import { PRIORITY, PUT_OFF_MAX } from '../../../row.ts';
 import type { Prepare } from '../statements.ts';
 
-// An on-demand or event mark is strong: somebody knows of a change. What waits keeps its place in the queue, unless that is
-// beyond all back-off: then the clock was ahead.
+// An on-demand or event mark is strong: it comes from a known change. A row that waits keeps its place in the queue,
+// unless it waits longer than any back-off: then the clock was ahead.
 const MARK = `
   INSERT INTO rows (repository, reference, state, priority, next_attempt, event_at, pushed_at, marked_at)
   VALUES (:repository, :reference, 'pending', :priority, :now, :eventAt, :pushedAt, :now)

@@ -52,7 +52,7 @@ function conditionsOf(query: RepositoryConditions & Pick<RepositoryQuery, 'after
     values.push(...given);
   };
   if (repository !== undefined) add('repository = ?', repository);
-  // What follows the slash in the order of bytes is the zero.
+  // `0` is the byte after `/`.
   if (group !== undefined)
     add('(repository = ? OR (repository > ? AND repository < ?))', group, `${group}/`, `${group}0`);
   if (search !== undefined) add('INSTR(repository, ?) > 0', search);

@@ -1,4 +1,4 @@
-// Trying rows again because a person says so.
+// Makes rows due again because a person asks for it.
 import type { RowFilter } from '../../../row-views.ts';
 import { PRIORITY } from '../../../row.ts';
 import type { Prepare } from '../statements.ts';
