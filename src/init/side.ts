@@ -3,7 +3,6 @@ import type { KeyRing } from '../auth/key-ring.ts';
 import { lookAt, type Look, type Unreachable } from '../doctor/look.ts';
 import { reachAdvice } from '../doctor/reach.ts';
 import type { Settings } from '../doctor/token.ts';
-import { RegistryOutage } from '../registry/answer.ts';
 import { viaOf } from '../registry/client.ts';
 import { connectRegistry, type RegistryAuth } from '../registry/connect.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -62,11 +61,7 @@ export function lookProblem({ href }: URL, look: Look | Unreachable): string | u
 /** Whether a registry accepts the credentials of the Docker configuration; false also where it cannot be asked. */
 export function acceptsLogin(name: SideName, options: SideOptions): Promise<boolean> {
   return withSide(name, { ...options, auth: 'docker-config' }, async (registry) => {
-    try {
-      return (await registry.ping({ fresh: true })).acceptsUs;
-    } catch (error) {
-      if (error instanceof RegistryOutage) return false;
-      throw error;
-    }
+    const ping = await registry.ping({ fresh: true });
+    return ping.kind === 'found' && ping.value.acceptsUs;
   });
 }

@@ -4,7 +4,7 @@ import { lookAt } from '../doctor/look.ts';
 import { noRegistryAdvice, reachAdvice } from '../doctor/reach.ts';
 import { compareRealm } from '../doctor/realm.ts';
 import type { Log } from '../lib/log.ts';
-import { RegistryOutage } from '../registry/answer.ts';
+import { bareReason } from '../registry/answer.ts';
 import type { Registry } from '../registry/registry.ts';
 
 /** What is told. */
@@ -25,19 +25,20 @@ async function reportRegistry(log: Log, { client, ping }: Registry, url: URL): P
   const { registry } = client;
   const variable = `GEO_${registry.toUpperCase()}_URL`;
   const facts = { registry, url: url.origin };
-  try {
-    const { isRegistry, acceptsUs, version, hasDatabase } = await ping({ fresh: true, isBelieved: false });
-    if (!isRegistry) {
-      log.warn({ ...facts, advice: noRegistryAdvice(registry, url) }, `what answers at ${variable} is no registry`);
-    } else if (!acceptsUs) {
-      log.warn({ ...facts, advice: REFUSED }, `the ${registry} registry refuses our key`);
-    } else {
-      const about = version.split(' | ').filter(Boolean).join(', ');
-      log.info({ ...facts, about, ...(hasDatabase ? { database: true } : {}) }, `the ${registry} registry answers`);
-    }
-  } catch (error) {
-    const reason = error instanceof RegistryOutage ? error.reason : String(error);
+  const answer = await ping({ fresh: true, isBelieved: false });
+  if (answer.kind !== 'found') {
+    const reason = bareReason(answer, registry);
     log.warn({ ...facts, reason, advice: reachAdvice(reason) }, `the ${registry} registry cannot be reached`);
+    return;
+  }
+  const { isRegistry, acceptsUs, version, hasDatabase } = answer.value;
+  if (!isRegistry) {
+    log.warn({ ...facts, advice: noRegistryAdvice(registry, url) }, `what answers at ${variable} is no registry`);
+  } else if (!acceptsUs) {
+    log.warn({ ...facts, advice: REFUSED }, `the ${registry} registry refuses our key`);
+  } else {
+    const about = version.split(' | ').filter(Boolean).join(', ');
+    log.info({ ...facts, about, ...(hasDatabase ? { database: true } : {}) }, `the ${registry} registry answers`);
   }
 }
 

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { pullAccess } from '../auth/scope.ts';
 import type { Caller } from '../lib/claim.ts';
 import { resolveRange, type ByteRange, type Span } from '../oci/range.ts';
-import { found, RegistryOutage, type Answer } from '../registry/answer.ts';
+import { BUSY_HERE, found, type Answer } from '../registry/answer.ts';
 import { discard, type RegistryResponse } from '../registry/response.ts';
 import { BLOB_TYPE } from './body.ts';
 import type { ProxyDeps, ProxyOptions } from './deps.ts';
@@ -86,10 +86,11 @@ export class HandOver {
     const { client } = secondary;
     const target = `/v2/${name}/blobs/${digest}`;
     const access = [pullAccess(name)];
-    const ask = (signal: AbortSignal): Promise<RegistryResponse> =>
-      client.send({ method: 'HEAD', target, access, timeout: secondaryTimeout, signal });
-    const response = await places.local.runFor<RegistryResponse | undefined>(caller, ask, undefined);
-    if (!response) return undefined;
+    const ask = (signal: AbortSignal): Promise<Answer<RegistryResponse>> =>
+      client.ask({ method: 'HEAD', target, access, timeout: secondaryTimeout, signal });
+    const answer = await places.local.runFor<Answer<RegistryResponse>>(caller, ask, BUSY_HERE);
+    if (answer.kind !== 'found') return undefined;
+    const response = answer.value;
     discard(response);
     if (response.statusCode === 404) return NOT_HERE;
     // A redirect to its storage is for the client, and without a size there is nothing to compare.
@@ -99,9 +100,10 @@ export class HandOver {
       size,
       redirect: `${REGISTRY}${target}`,
       headers: async (span) => {
-        const authorization = await client.authorization(access, TOKEN_LIFE);
+        const credentials = await client.credentials(access, TOKEN_LIFE);
         // A password is not given to nginx.
-        if (isPassword(authorization)) return undefined;
+        if (credentials.kind !== 'found' || isPassword(credentials.value)) return undefined;
+        const { value: authorization } = credentials;
         return {
           ...(authorization === undefined ? {} : { 'x-geo-authorization': authorization }),
           ...(span ? { 'x-geo-range': `bytes=${span.start}-${span.end}` } : {}),
@@ -160,11 +162,6 @@ export class HandOver {
     const offer = request.headers[OFFER];
     if (offer === 'missed') this.#deps.meter('nginx_misses_total');
     if (offer !== 'offered' || hasOtherCondition(request) || !isClear(request, range)) return undefined;
-    try {
-      return await this.#handOver(request, reply, place, range);
-    } catch (error) {
-      if (error instanceof RegistryOutage) return undefined;
-      throw error;
-    }
+    return this.#handOver(request, reply, place, range);
   }
 }

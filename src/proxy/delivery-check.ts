@@ -1,7 +1,7 @@
 // Checks with the local registry whether local blobs can be delivered as the operator wants.
 import type { Log } from '../lib/log.ts';
-import { RegistryOutage } from '../registry/answer.ts';
-import type { Ping, Pinger } from '../registry/ping.ts';
+import { failureText, type Failure } from '../registry/answer.ts';
+import type { Ping } from '../registry/ping.ts';
 import type { Registry } from '../registry/registry.ts';
 
 /** What the operator wants. */
@@ -48,32 +48,31 @@ export async function checkDelivery(
   log: Log,
 ): Promise<void> {
   if (wanted.root === undefined && wanted.delivery !== 'accel-proxy') return;
-  let answer: Ping;
-  let authorization: string | undefined;
-  try {
-    answer = await ping();
-    authorization = await client.authorization([]);
-  } catch (error) {
-    if (!(error instanceof RegistryOutage)) throw error;
+  const unknown = (failure: Failure): void =>
     log.warn(
-      { reason: error.message },
+      { reason: failureText(failure) },
       'how local blobs can be delivered is not known until the local registry answers',
     );
-    return;
-  }
-  const problem = answer.isRegistry ? problemOf(wanted, answer, authorization) : undefined;
+  const answer = await ping();
+  if (answer.kind !== 'found') return unknown(answer);
+  const credentials = await client.credentials([]);
+  if (credentials.kind !== 'found') return unknown(credentials);
+  const problem = answer.value.isRegistry ? problemOf(wanted, answer.value, credentials.value) : undefined;
   if (problem !== undefined) throw new Error(problem);
 }
 
 /** Whether the registry goes by its files, by its last answer; false until it has answered. Never rejects. */
-export function createGoesByFiles(ping: Pinger, clock = (): number => performance.now()): () => Promise<boolean> {
+export function createGoesByFiles(
+  ping: Registry['ping'],
+  clock = (): number => performance.now(),
+): () => Promise<boolean> {
   let known: boolean | undefined;
   let askedAt = -Infinity;
   return async () => {
     if (clock() - askedAt >= (known === undefined ? LOOK_AGAIN : LOOK)) {
       askedAt = clock();
-      const answer = await ping().catch(() => undefined);
-      if (answer?.isRegistry) known = !answer.hasDatabase;
+      const answer = await ping();
+      if (answer.kind === 'found' && answer.value.isRegistry) known = !answer.value.hasDatabase;
     }
     return known ?? false;
   };

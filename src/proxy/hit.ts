@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { readSource } from '../fill/source.ts';
 import { parseContentRange, rangeHeader, resolveRange, type ByteRange } from '../oci/range.ts';
-import { BUSY_HERE, found, isNotStored, RegistryOutage, unavailable, type Answer } from '../registry/answer.ts';
+import { answered, BUSY_HERE, found, isNotStored, type Answer } from '../registry/answer.ts';
 import type { BlobBody, Blobs } from '../registry/blob.ts';
 import { isRedirect } from '../registry/redirect.ts';
 import { sendBody, unsatisfiable } from './body.ts';
@@ -165,12 +165,7 @@ export class Hit {
   }
 
   /** @see ServeHit */
-  async serve(...asked: Parameters<ServeHit>): Promise<Answer<true>> {
-    try {
-      return await this.#hit(...asked);
-    } catch (error) {
-      if (error instanceof RegistryOutage) return unavailable(error);
-      throw error;
-    }
+  serve(...asked: Parameters<ServeHit>): Promise<Answer<true>> {
+    return answered(() => this.#hit(...asked));
   }
 }

@@ -60,6 +60,11 @@ export function failureText(failure: Failure, at?: string): string {
   return [failure.kind === 'unavailable' ? failure.reason : plain, words].filter(Boolean).join(': ');
 }
 
+/** A failure without the name of its registry, with which reasons begin. */
+export function bareReason(failure: Failure, registry: string): string {
+  return failure.kind === 'unavailable' ? failure.reason.replace(`${registry}: `, '') : failure.kind;
+}
+
 /** Wraps a value as found. */
 export function found<T>(value: T): { readonly kind: 'found'; readonly value: T } {
   return { kind: 'found', value };
@@ -114,7 +119,7 @@ export function reasonOf(error: unknown): string {
 }
 
 /** An outage as a failure. */
-export function unavailable({ message: reason, storage }: RegistryOutage): Unavailable {
+function unavailable({ message: reason, storage }: RegistryOutage): Unavailable {
   return { kind: 'unavailable', reason, ...(storage ? { storage } : {}) };
 }
 

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Access } from '../auth/scope.ts';
-import { reasonOf, RegistryOutage } from './answer.ts';
+import { answered, found, reasonOf, RegistryOutage, type Answer } from './answer.ts';
 import type { Authorizer } from './authorizer.ts';
 import { Breaker, circuitOpen, type BreakerOptions } from './breaker.ts';
 import { Cooldown } from './dialect.ts';
@@ -105,6 +105,11 @@ export class Client {
     return this.#obtain(access, () => this.#authorizer.header(access, lifetime));
   }
 
+  /** As {@link authorization}, for other rooms. */
+  credentials(access: readonly Access[], lifetime?: number): Promise<Answer<string | undefined>> {
+    return answered(async () => found(await this.authorization(access, lifetime)));
+  }
+
   /** As {@link Authorizer.renew}, for `timeout` ms at most. @throws RegistryOutage */
   renew(access: readonly Access[], challenge: Challenge, timeout: number): Promise<boolean> {
     const limit = this.#sender.limit(timeout, () => false);
@@ -126,6 +131,11 @@ export class Client {
     }
     discard(response);
     return this.#guarded(request);
+  }
+
+  /** As {@link send}, for other rooms: any answer is found, whatever its status. */
+  ask(request: RegistryRequest): Promise<Answer<RegistryResponse>> {
+    return answered(async () => found(await this.send(request)));
   }
 
   async #obtain<T>(access: readonly Access[], work: () => Promise<T>): Promise<T> {

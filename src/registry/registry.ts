@@ -1,16 +1,18 @@
 // An OCI registry as the other rooms see it: its nouns over one client.
+import { answered, found, type Answer } from './answer.ts';
 import { Blobs } from './blob.ts';
 import { createClassify } from './classify.ts';
 import type { Client } from './client.ts';
 import { Lists } from './list.ts';
 import { Manifests } from './manifest.ts';
-import { createPinger, type Pinger } from './ping.ts';
+import { createPinger, type Ping, type Pinger } from './ping.ts';
 import { Uploads } from './upload.ts';
 
 /** One registry. Every noun resolves with an {@link Answer}, and never throws for what a registry does. */
 export interface Registry {
   readonly client: Client;
-  readonly ping: Pinger;
+  /** @see Pinger */
+  ping(...options: Parameters<Pinger>): Promise<Answer<Ping>>;
   readonly manifests: Manifests;
   readonly blobs: Blobs;
   readonly uploads: Uploads;
@@ -23,7 +25,7 @@ export function createRegistry(client: Client): Registry {
   const classify = createClassify(client, ping);
   return {
     client,
-    ping,
+    ping: (options) => answered(async () => found(await ping(options))),
     manifests: new Manifests(client, classify),
     blobs: new Blobs(client, classify),
     uploads: new Uploads(client, classify),

@@ -66,12 +66,8 @@ export class Inspector {
 
   /** Whether the secondary answers as a registry that accepts us: only then its answers about a blob count. */
   async isAnswering(): Promise<boolean> {
-    try {
-      const ping = await this.#secondary.ping({ fresh: true });
-      return ping.isRegistry && ping.acceptsUs;
-    } catch {
-      return false;
-    }
+    const ping = await this.#secondary.ping({ fresh: true });
+    return ping.kind === 'found' && ping.value.isRegistry && ping.value.acceptsUs;
   }
 
   /** Looks at the size and at the last byte, since a registry's HEAD may be of a file that is short or gone. */

@@ -1,6 +1,6 @@
 // Outages: what hinders all rows, and not only the one that met it. The worker pauses then, and no attempt is counted.
-import { RegistryOutage, type Failure } from '../registry/answer.ts';
-import { createPinger } from '../registry/ping.ts';
+import { failureText, type Failure } from '../registry/answer.ts';
+import type { Registry } from '../registry/registry.ts';
 import { CopyFailed, SecondaryReadOnly } from './copy-failure.ts';
 import { StoreUnavailable } from './rows.ts';
 import type { Site } from './site.ts';
@@ -37,7 +37,7 @@ export class Outages {
   readonly #clock: () => number;
   readonly #outagePause: number;
   readonly #readOnlyPause: number;
-  readonly #pingers: readonly { readonly registry: string; readonly ping: ReturnType<typeof createPinger> }[];
+  readonly #registries: readonly Registry[];
 
   constructor(
     { primary, secondary, clock }: Pick<Site, 'primary' | 'secondary' | 'clock'>,
@@ -47,11 +47,7 @@ export class Outages {
     this.#clock = clock;
     this.#outagePause = outagePause;
     this.#readOnlyPause = readOnlyPause;
-    // Each time a request of its own: an earlier good answer says nothing of now.
-    this.#pingers = [primary, secondary].map(({ client }) => ({
-      registry: client.registry,
-      ping: createPinger(client, { ttl: 0 }),
-    }));
+    this.#registries = [primary, secondary];
   }
 
   /** The outage that an error comes from; undefined for an error of its row alone. */
@@ -67,13 +63,11 @@ export class Outages {
 
   async #ofRegistries(): Promise<SiteOutage | undefined> {
     const reasons = await Promise.all(
-      this.#pingers.map(async ({ registry, ping }) => {
-        try {
-          return (await ping()).isRegistry ? undefined : `${registry}: /v2/ does not answer as a registry`;
-        } catch (error) {
-          if (error instanceof RegistryOutage) return error.message;
-          throw error;
-        }
+      this.#registries.map(async ({ client, ping }) => {
+        // Each time a request of its own: an earlier good answer says nothing of now.
+        const answer = await ping({ fresh: true, isBelieved: false });
+        if (answer.kind !== 'found') return failureText(answer);
+        return answer.value.isRegistry ? undefined : `${client.registry}: /v2/ does not answer as a registry`;
       }),
     );
     const reason = reasons.find((one) => one !== undefined);

@@ -1,5 +1,6 @@
 // Trying unsupported rows again: another version of the secondary may take them, and so may another configuration, which
 // cannot be seen from outside.
+import { failureText } from '../registry/answer.ts';
 import type { Queue } from './queue.ts';
 import type { Site } from './site.ts';
 
@@ -16,7 +17,9 @@ interface Rechecked {
 type RecheckSite = Pick<Site, 'secondary' | 'rows' | 'log' | 'clock'>;
 
 async function recheck({ secondary, rows, log, clock }: RecheckSite, queue: Queue): Promise<void> {
-  const { version, isRegistry, acceptsUs } = await secondary.ping({ fresh: true });
+  const ping = await secondary.ping({ fresh: true });
+  if (ping.kind !== 'found') throw new Error(failureText(ping));
+  const { version, isRegistry, acceptsUs } = ping.value;
   if (!isRegistry || !acceptsUs) return;
   const last = (await rows.getFact(RECHECKED)) as Rechecked | null | undefined;
   const now = clock();

@@ -1,5 +1,5 @@
 // How a registry does, as it was found when it was last asked: up or down since when, how fast, and why not.
-import { RegistryOutage } from '../registry/answer.ts';
+import { bareReason } from '../registry/answer.ts';
 import type { Ping } from '../registry/ping.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryName, RegistryState } from './api.ts';
@@ -59,34 +59,34 @@ interface Look {
 }
 
 async function lookAt(registry: Registry, name: RegistryName, patience: number): Promise<Look> {
-  try {
-    const ping = await unlessLate(registry.ping(), patience, undefined);
-    if (ping === undefined) {
-      const cause = `no answer within ${patience / 1_000} s`;
-      return { cause, problem: problem('unreachable', `the ${name} registry does not answer`, { registry: name }) };
-    }
-    if (!ping.isRegistry) {
-      const cause = 'what answers is no registry';
-      return {
-        ping,
-        cause,
-        problem: problem('no-registry', `what answers at the ${name} URL is no registry`, { registry: name }),
-      };
-    }
-    if (ping.acceptsUs) return { ping };
-    const { host } = registry.client.origin;
-    const cause = registry.client.isByAccount
-      ? `takes no credentials that we have for ${host}`
-      : 'does not accept our credentials';
-    const code = registry.client.isByAccount ? 'no-credentials' : 'refused-key';
-    return { ping, cause, problem: problem(code, `the ${name} registry ${cause}`, { registry: name }) };
-  } catch (error) {
-    const reason = error instanceof RegistryOutage ? error.reason : (error as Error).message;
+  const answer = await unlessLate(registry.ping(), patience, undefined);
+  if (answer === undefined) {
+    const cause = `no answer within ${patience / 1_000} s`;
+    return { cause, problem: problem('unreachable', `the ${name} registry does not answer`, { registry: name }) };
+  }
+  if (answer.kind !== 'found') {
+    const reason = bareReason(answer, name);
     if (!reason.startsWith(NO_CREDENTIALS)) return { cause: causeInWords(reason) };
     const cause = `no credentials: ${causeInWords(reason.slice(NO_CREDENTIALS.length))}`;
     const text = `there are no credentials for the ${name} registry: ${cause.slice(NO_CREDENTIALS.length)}`;
     return { cause, problem: problem('no-credentials', text, { registry: name }) };
   }
+  const ping = answer.value;
+  if (!ping.isRegistry) {
+    const cause = 'what answers is no registry';
+    return {
+      ping,
+      cause,
+      problem: problem('no-registry', `what answers at the ${name} URL is no registry`, { registry: name }),
+    };
+  }
+  if (ping.acceptsUs) return { ping };
+  const { host } = registry.client.origin;
+  const cause = registry.client.isByAccount
+    ? `takes no credentials that we have for ${host}`
+    : 'does not accept our credentials';
+  const code = registry.client.isByAccount ? 'no-credentials' : 'refused-key';
+  return { ping, cause, problem: problem(code, `the ${name} registry ${cause}`, { registry: name }) };
 }
 
 /** Asks a registry, each time for no longer than `patience` ms; `clock` in milliseconds since the epoch. */

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { createAddressRule, type AddressRuleOptions } from '../../src/registry/address-rule.ts';
 import { requestToken } from '../../src/registry/authorizer-token.ts';
+import { failureText } from '../../src/registry/answer.ts';
 import { connectRegistry } from '../../src/registry/connect.ts';
 import { Transport } from '../../src/registry/transport.ts';
 import { tempDir } from '../support/tool.ts';
@@ -165,10 +166,8 @@ test.skipIf(outside === undefined)('but the one that the operator has chosen may
   const acceptsUs = async (chosen: string | undefined): Promise<boolean | string> => {
     const made = connectRegistry({ ...deps, realm: chosen }, { ...options, connections: 2, connectTimeout: 1_000 });
     closing.push(() => made.transport.destroy());
-    return made.registry.ping().then(
-      (ping) => ping.acceptsUs,
-      (error: Error) => error.message,
-    );
+    const ping = await made.registry.ping();
+    return ping.kind === 'found' ? ping.value.acceptsUs : failureText(ping);
   };
   closing.push(
     () => tokens.close(),

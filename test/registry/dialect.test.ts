@@ -43,7 +43,13 @@ const asks: readonly (readonly [string, (registry: Registry) => Promise<{ readon
   ['tags', ({ lists }) => lists.page({ kind: 'tags', name: 'a/b' }, '', TIME)],
   ['referrers', ({ lists }) => lists.page({ kind: 'referrers', name: 'a/b', digest }, '', TIME)],
   ['the catalog', ({ lists }) => lists.page({ kind: 'catalog' }, 'n=5', TIME)],
-  ['/v2/', async ({ ping }) => ({ kind: (await ping()).acceptsUs ? 'found' : 'refused' })],
+  [
+    '/v2/',
+    async ({ ping }) => {
+      const answer = await ping();
+      return answer.kind !== 'found' || answer.value.acceptsUs ? answer : { kind: 'refused' };
+    },
+  ],
 ];
 
 const ours: Authorizer = { header: () => Promise.resolve('Bearer ours'), renew: () => Promise.resolve(false) };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { RegistryOutage } from '../../src/registry/answer.ts';
+import { found, unusable } from '../../src/registry/answer.ts';
 import type { Registry } from '../../src/registry/registry.ts';
 import {
   createCheckReadiness,
@@ -48,8 +48,8 @@ test.each([
   ['a helper that is not installed', 'docker-credential-ecr-login is not on PATH'],
   ['a token service that is away', 'token service auth.example.com: ECONNREFUSED'],
 ])('%s is trouble with credentials, and not a registry that cannot be reached', async (_what, reason) => {
-  const outage = new RegistryOutage('primary', `no credentials: ${reason}`);
-  const primary = { ...registry('primary'), ping: () => Promise.reject(outage) };
+  const outage = unusable('primary', `no credentials: ${reason}`);
+  const primary = { ...registry('primary'), ping: () => Promise.resolve(outage) };
   const check = createCheckReadiness({
     registries: [primary, registry('secondary')],
     parts: [],
@@ -67,8 +67,8 @@ test.each([
 /** A registry that answers, or does not. */
 function registry(name: string, answers = true): Registry {
   const ping = answers
-    ? () => Promise.resolve({ isRegistry: true, acceptsUs: true, hasDatabase: false, version: '' })
-    : () => Promise.reject(new Error('no answer'));
+    ? () => Promise.resolve(found({ isRegistry: true, acceptsUs: true, hasDatabase: false, version: '' }))
+    : () => Promise.resolve(unusable(name, 'no answer'));
   return { client: { registry: name, origin: new URL(`http://${name}.example.com`) }, ping } as unknown as Registry;
 }
 
