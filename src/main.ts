@@ -152,7 +152,7 @@ async function assemble(config: Config, knobs: ProxyKnobs, directory: DirectoryL
     keyId: sites.keyId(),
     isReplicating: isReplicating(config),
     takesEvents: takesEvents(config),
-  });
+  }).catch((error: unknown) => log.error({ err: error }, 'cannot tell how the registries are'));
   const stopped = async (): Promise<void> => {
     if (phase === 'draining') return;
     phase = 'draining';

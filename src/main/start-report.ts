@@ -60,7 +60,7 @@ function onOff(is: boolean): string {
   return is ? 'on' : 'off';
 }
 
-/** Writes the line of the start, and one for each registry when it has answered. Does not reject. */
+/** Writes the line of the start, and one for each registry when it has answered, or could not be asked. */
 export async function reportStart(
   log: Log,
   config: Pick<Config, 'blobDelivery' | 'primaryUrl' | 'secondaryUrl' | 'tokenRealm' | 'tokenService'>,

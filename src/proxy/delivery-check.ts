@@ -61,7 +61,7 @@ export async function checkDelivery(
   if (problem !== undefined) throw new Error(problem);
 }
 
-/** Whether the registry goes by its files, by its last answer; false until it has answered. Never rejects. */
+/** Whether the registry goes by its files, by its last answer; false until it has answered. An outage changes nothing. */
 export function createGoesByFiles(
   ping: Registry['ping'],
   clock = (): number => performance.now(),

@@ -15,7 +15,7 @@ export interface RegistryFinding {
   readonly isSilent: boolean;
 }
 
-/** Asks one registry, and remembers since when it has been so. Never rejects. */
+/** Asks one registry, and remembers since when it has been so. An outage is a finding, and not thrown. */
 export type LookAtRegistry = () => Promise<RegistryFinding>;
 
 const CAUSES: readonly (readonly [RegExp, string])[] = [
